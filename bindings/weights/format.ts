@@ -1,0 +1,46 @@
+/** What every reader of weights makes of a file: named tensors in file order, and their bytes as they come. */
+
+export type Dtype = 'F32' | 'F16' | 'BF16';
+
+export const DTYPE_BYTES: Readonly<Record<Dtype, number>> = { F32: 4, F16: 2, BF16: 2 };
+
+export interface TensorInfo {
+  /** torchvision's `state_dict` name. */
+  readonly name: string;
+  /** As in a `state_dict`: OIHW for convolutions, [out, in] for linear layers, [C] for vectors. */
+  readonly shape: readonly number[];
+  readonly dtype: Dtype;
+  /** The file's order of values: `OI` is row-major in `shape`; `IO` is Keras's HWIO, or [in, out]. */
+  readonly order: 'OI' | 'IO';
+}
+
+/** Consecutive little-endian bytes of one tensor, whole elements or not; valid until the next piece is asked for. */
+export interface Piece {
+  readonly tensor: TensorInfo;
+  readonly bytes: Uint8Array;
+}
+
+/** What a file says of its network beyond its tensors. */
+export interface NetworkHints {
+  readonly batchNormEps?: number;
+  readonly convBias?: boolean;
+  /** Where the stride of a bottleneck lies. */
+  readonly stride?: 'conv1' | 'conv2';
+}
+
+export interface WeightFile {
+  readonly format: string;
+  /** In file order; known, with every length checked, before the first piece. */
+  readonly tensors: readonly TensorInfo[];
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly hints: NetworkHints;
+  /** Bytes of the whole file (of all shards), where the source tells. */
+  readonly total: number | undefined;
+  /**
+   * Bytes of every tensor in file order. May be read once. Throws one sentence where the file ends early or goes on
+   * past its last tensor. Leaving the loop early closes the source.
+   */
+  pieces(): AsyncGenerator<Piece, void, undefined>;
+  /** Closes the source without reading on. */
+  close(): Promise<void>;
+}
