@@ -170,7 +170,7 @@ export class GraphBuilder {
   }
 
   batchNorm(name: string, x: NodeId, eps = 1e-5): NodeId {
-    if (!(eps > 0)) throw new RangeError(`${name}: expected eps above 0, got ${eps}.`);
+    if (!(Number.isFinite(eps) && eps > 0)) throw new RangeError(`${name}: expected eps above 0, got ${eps}.`);
     return this.#add(name, { kind: 'batchNorm', eps }, [x], this.shape(x));
   }
 
@@ -241,7 +241,7 @@ export class GraphBuilder {
 
   finish(output: NodeId): Graph {
     this.#at(output);
-    return { name: this.#name, nodes: this.#nodes, output };
+    return { name: this.#name, nodes: [...this.#nodes], output };
   }
 
   #pool(kind: PoolOp['kind'], name: string, x: NodeId, options: PoolOptions): NodeId {
@@ -250,7 +250,9 @@ export class GraphBuilder {
     const op: PoolOp = { kind, kernel, stride: pair(options.stride ?? kernel), padding: sides(options.padding ?? 0) };
     const { top, left, bottom, right } = op.padding;
     if (Math.max(top, bottom) * 2 > kernel[0] || Math.max(left, right) * 2 > kernel[1]) {
-      throw new RangeError(`${name}: expected padding of at most half the ${kernel.join('x')} window, got more.`);
+      throw new RangeError(
+        `${name}: expected padding of at most half the ${kernel.join('x')} window, got ${top} above, ${left} left, ${bottom} below, ${right} right.`,
+      );
     }
     return this.#add(name, op, [x], { ...this.#window(name, from, op, [1, 1]), c: from.c });
   }
@@ -294,6 +296,13 @@ export class GraphBuilder {
     this.#nodes.push({ ...op, id, name, inputs, shape } as Node);
     return id;
   }
+}
+
+/** The shape of what a graph reads. */
+export function graphInput(graph: Graph): Shape {
+  const node = graph.nodes.find(({ kind }) => kind === 'input');
+  if (!node) throw new RangeError(`${graph.name}: expected an input, got none.`);
+  return node.shape;
 }
 
 /** The shape of a node's first input. */

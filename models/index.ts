@@ -1,0 +1,26 @@
+/** Every network by name, and all that the rest of the house needs of models/. */
+
+import type { Graph } from './graph.js';
+import { lookup } from './lookup.js';
+import type { Network, NetworkOptions } from './network.js';
+import { resnets } from './resnet.js';
+
+/** One line a family. */
+export const networks: Readonly<Record<string, Network>> = {
+  ...resnets,
+};
+
+export const networkNames = (): string[] => Object.keys(networks);
+
+/**
+ * The graph of a network. Throws one sentence where the name is unknown (it lists the names, and the closest), an
+ * option is unknown or out of range, or the input is too small.
+ */
+export const buildNetwork = (name: string, options?: NetworkOptions): Graph =>
+  lookup('network', networks, name).build(options);
+
+export * from './graph.js';
+export { lookup } from './lookup.js';
+export type { Network, NetworkOptions, Shortcut, StridePlace } from './network.js';
+export * from './pretrained.js';
+export * from './summary.js';

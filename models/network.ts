@@ -1,0 +1,80 @@
+/** What every family of networks offers: a row of the registry, and the options that its rows share. */
+
+import type { Graph, Pair, Shape } from './graph.js';
+
+export type Shortcut = 'A' | 'B' | 'C';
+
+export type StridePlace = 'conv1' | 'conv2';
+
+/** What may differ from a network as published. A network refuses the options that it has no use for. */
+export interface NetworkOptions {
+  /** Outputs of the classifier. */
+  readonly classes?: number;
+  /** Height and width of the input in pixels: one number, or [height, width]. */
+  readonly size?: number | Pair;
+  /** Channels of the input. */
+  readonly inChannels?: number;
+  /**
+   * The shortcut of a residual block, as He et al. 2015, section 4.1 names them. A: zero channels where they grow, no
+   * parameters; B: a projection where shapes differ; C: a projection in every block.
+   */
+  readonly shortcut?: Shortcut;
+  /**
+   * The convolution of a block that halves the map. A bottleneck has it on the 3x3 (`conv2`: v1.5, torchvision) or on
+   * the first 1x1 (`conv1`: as published, and in Keras); a basic block on its first 3x3 (`conv1`).
+   */
+  readonly stride?: StridePlace;
+  /** Convolutions have biases although batch norm follows, as in Keras. */
+  readonly convBias?: boolean;
+  /** Added to the variance of every batch norm. */
+  readonly batchNormEps?: number;
+}
+
+export interface Network {
+  /** Who belongs together in a list: `ResNet`. */
+  readonly family: string;
+  /** One line: what sets it apart from its family. */
+  readonly description: string;
+  /** Every option that the network knows, with the value that it has unless told otherwise. */
+  readonly defaults: NetworkOptions;
+  /** Throws one sentence where an option is unknown or out of range. */
+  build(options?: NetworkOptions): Graph;
+}
+
+/**
+ * The options given, and the defaults for the rest; an option that is undefined counts as not given. Throws a TypeError
+ * on an option that `defaults` does not name.
+ */
+export function resolveOptions<Defaults extends NetworkOptions>(
+  name: string,
+  defaults: Defaults,
+  options: NetworkOptions,
+): Defaults {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  for (const [key] of given) {
+    if (!Object.hasOwn(defaults, key)) {
+      throw new TypeError(`${name}: expected options among ${Object.keys(defaults).join(', ')}, got ${key}.`);
+    }
+  }
+  return { ...defaults, ...Object.fromEntries(given) };
+}
+
+const disjunction = new Intl.ListFormat('en', { type: 'disjunction' });
+
+/** Throws a RangeError unless `value` is one of `allowed`. */
+export function oneOf<Value>(subject: string, what: string, value: Value, allowed: readonly Value[]): void {
+  if (!allowed.includes(value)) {
+    throw new RangeError(
+      `${subject}: expected ${what} to be ${disjunction.format(allowed.map(String))}, got ${value}.`,
+    );
+  }
+}
+
+/** The input that the options ask for; the graph checks its numbers. */
+export function inputOf(subject: string, { size, inChannels }: { size: number | Pair; inChannels: number }): Shape {
+  if (typeof size === 'number') return { h: size, w: size, c: inChannels };
+  if (!Array.isArray(size) || size.length !== 2) {
+    throw new TypeError(`${subject}: expected size to be a number or [height, width], got ${JSON.stringify(size)}.`);
+  }
+  return { h: size[0], w: size[1], c: inChannels };
+}

@@ -1,0 +1,98 @@
+/** Residual networks (He et al. 2015, "Deep Residual Learning for Image Recognition"). A variant is one row. */
+
+import { type Block, basic, bottleneck, cifarStem, residual, type Stem, stem } from './blocks.js';
+import { type Graph, GraphBuilder, type Pair } from './graph.js';
+import {
+  inputOf,
+  type Network,
+  type NetworkOptions,
+  oneOf,
+  resolveOptions,
+  type Shortcut,
+  type StridePlace,
+} from './network.js';
+
+export interface Variant {
+  readonly family: string;
+  readonly stem: Stem;
+  readonly block: Block;
+  /** Blocks of each stage. */
+  readonly counts: readonly number[];
+  /** Width of the first stage's blocks. Each later stage has twice the width and half the height and width. */
+  readonly width: number;
+  readonly classes: number;
+  readonly size: number;
+  readonly shortcut: Shortcut;
+  /** Where it is not the block's usual place. */
+  readonly stride?: StridePlace;
+}
+
+/** Section 4.1, table 1. */
+const imagenet = { family: 'ResNet', stem, width: 64, classes: 1000, size: 224, shortcut: 'B' } as const;
+
+/** Section 4.2: 6n + 2 layers. */
+const cifar = {
+  family: 'ResNet for CIFAR',
+  stem: cifarStem,
+  block: basic,
+  width: 16,
+  classes: 10,
+  size: 32,
+  shortcut: 'A',
+} as const;
+
+export const variants = {
+  resnet18: { ...imagenet, block: basic, counts: [2, 2, 2, 2] },
+  resnet34: { ...imagenet, block: basic, counts: [3, 4, 6, 3] },
+  resnet50: { ...imagenet, block: bottleneck(), counts: [3, 4, 6, 3] },
+  resnet101: { ...imagenet, block: bottleneck(), counts: [3, 4, 23, 3] },
+  resnet152: { ...imagenet, block: bottleneck(), counts: [3, 8, 36, 3] },
+  resnet50_v1: { ...imagenet, block: bottleneck(), counts: [3, 4, 6, 3], stride: 'conv1' },
+  resnet101_v1: { ...imagenet, block: bottleneck(), counts: [3, 4, 23, 3], stride: 'conv1' },
+  resnet152_v1: { ...imagenet, block: bottleneck(), counts: [3, 8, 36, 3], stride: 'conv1' },
+  resnet20_cifar: { ...cifar, counts: [3, 3, 3] },
+  resnet32_cifar: { ...cifar, counts: [5, 5, 5] },
+  resnet44_cifar: { ...cifar, counts: [7, 7, 7] },
+  resnet56_cifar: { ...cifar, counts: [9, 9, 9] },
+  resnet110_cifar: { ...cifar, counts: [18, 18, 18] },
+} as const satisfies Record<string, Variant>;
+
+/** The registry's row of a variant: its options checked, then stem, stages, global average pool, classifier. */
+export function resnet(name: string, variant: Variant): Network {
+  const { block, counts } = variant;
+  const defaults = {
+    classes: variant.classes,
+    size: variant.size as number | Pair,
+    inChannels: 3,
+    shortcut: variant.shortcut,
+    stride: variant.stride ?? block.strides[0],
+    convBias: false,
+    batchNormEps: 1e-5,
+  };
+
+  function build(given: NetworkOptions = {}): Graph {
+    const options = resolveOptions(name, defaults, given);
+    oneOf(name, 'shortcut', options.shortcut, ['A', 'B', 'C']);
+    oneOf(name, 'stride', options.stride, block.strides);
+    oneOf(name, 'convBias', options.convBias, [true, false]);
+    const g = new GraphBuilder(name);
+    let x = variant.stem(g, g.input(inputOf(name, options)), variant.width, options);
+    counts.forEach((count, stage) => {
+      for (let i = 0; i < count; i++) {
+        const stride = i === 0 && stage > 0 ? 2 : 1;
+        x = residual(g, block, `layer${stage + 1}.${i}`, x, variant.width * 2 ** stage, stride, options);
+      }
+    });
+    return g.finish(g.linear('fc', g.globalAvgPool('avgpool', x), options.classes));
+  }
+
+  const depth = counts.reduce((sum, count) => sum + count * block.convolutions, 2);
+  const place = block.strides.length > 1 ? `, stride on ${defaults.stride}` : '';
+  const description = `${depth} layers, ${block.name} blocks${place}`;
+  return { family: variant.family, description, defaults, build };
+}
+
+/** Every residual network by name. */
+export const resnets: Readonly<Record<string, Network>> = Object.fromEntries(
+  Object.entries(variants).map(([name, variant]) => [name, resnet(name, variant)]),
+);
