@@ -1,3 +1,11 @@
+/** The export list of both binaries. */
+
+export { gemm, SCRATCH_BYTES } from './gemm/gemm';
+export { gemv } from './gemm/gemv';
+export { bf16ToF32, f16ToF32, packedBytes, packIO, packOI, scaleColumns } from './gemm/pack';
+export { run } from './run';
+export * from './step';
+
 /** The first address that static data does not use. */
 export function heapBase(): usize {
   return __heap_base;

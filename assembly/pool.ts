@@ -1,0 +1,97 @@
+import { share } from './threads';
+import { Step } from './step';
+
+/**
+ * Max pool over KH×KW windows; what lies outside the map counts as −infinity. Threads share the output rows.
+ */
+export function maxPool(s: Step, thread: i32, threads: i32): void {
+  pool(s, thread, threads, true);
+}
+
+/** Average pool over KH×KW windows; what lies outside the map counts as zero and in the divisor (torch's default). */
+export function avgPool(s: Step, thread: i32, threads: i32): void {
+  pool(s, thread, threads, false);
+}
+
+// @ts-ignore: decorator
+@inline
+function pool(s: Step, thread: i32, threads: i32, isMax: bool): void {
+  const ih = s.ih, iw = s.iw, oh = s.oh, ow = s.ow, c = s.oc;
+  const pixelBytes = <usize>s.ldIn << 2;
+  const outBytes = <usize>s.ldOut << 2;
+  const scale: f32 = <f32>1 / <f32>(s.kh * s.kw);
+  const end = share(s.batch * oh, thread + 1, threads);
+  for (let row = share(s.batch * oh, thread, threads); row < end; row++) {
+    const image = row / oh;
+    const top = (row - image * oh) * s.strideH - s.padTop;
+    const y0 = max(top, 0), y1 = min(top + s.kh, ih);
+    const inPtr = s.inPtr + pixelBytes * image * (ih * iw);
+    for (let ox = 0; ox < ow; ox++) {
+      const left = ox * s.strideW - s.padLeft;
+      const x0 = max(left, 0), x1 = min(left + s.kw, iw);
+      const out = s.outPtr + outBytes * (row * ow + ox);
+      let i = 0;
+      for (; i + 4 <= c; i += 4) {
+        let sum = isMax ? f32x4.splat(-Infinity) : f32x4.splat(0);
+        for (let y = y0; y < y1; y++) {
+          let p = inPtr + pixelBytes * (y * iw + x0) + (<usize>i << 2);
+          for (let x = x0; x < x1; x++) {
+            const v = v128.load(p);
+            // pmax(v, sum) keeps a NaN of v.
+            sum = isMax ? f32x4.pmax(v, sum) : f32x4.add(sum, v);
+            p += pixelBytes;
+          }
+        }
+        v128.store(out + (<usize>i << 2), isMax ? sum : f32x4.mul(sum, f32x4.splat(scale)));
+      }
+      for (; i < c; i++) {
+        let sum: f32 = isMax ? -Infinity : 0;
+        for (let y = y0; y < y1; y++) {
+          let p = inPtr + pixelBytes * (y * iw + x0) + (<usize>i << 2);
+          for (let x = x0; x < x1; x++) {
+            const v = load<f32>(p);
+            sum = isMax ? (v < sum ? sum : v) : sum + v;
+            p += pixelBytes;
+          }
+        }
+        store<f32>(out + (<usize>i << 2), isMax ? sum : sum * scale);
+      }
+    }
+  }
+}
+
+/** out[B,C] = mean over the map of in[B,H,W,C]. Threads share the channels, in fours. */
+export function globalAvgPool(s: Step, thread: i32, threads: i32): void {
+  const pixels = s.ih * s.iw, c = s.oc;
+  const pixelBytes = <usize>s.ldIn << 2;
+  const scale: f32 = <f32>1 / <f32>pixels;
+  const groups = (c + 3) >> 2;
+  const first = share(groups, thread, threads) << 2;
+  const end = min(c, share(groups, thread + 1, threads) << 2);
+  for (let b = 0; b < s.batch; b++) {
+    const inPtr = s.inPtr + pixelBytes * b * pixels;
+    const out = s.outPtr + (<usize>s.ldOut << 2) * b;
+    let i = first;
+    for (; i + 4 <= end; i += 4) {
+      let p = inPtr + (<usize>i << 2);
+      let even = f32x4.splat(0), odd = f32x4.splat(0);
+      let n = 0;
+      for (; n + 2 <= pixels; n += 2) {
+        even = f32x4.add(even, v128.load(p));
+        odd = f32x4.add(odd, v128.load(p + pixelBytes));
+        p += pixelBytes << 1;
+      }
+      if (n < pixels) even = f32x4.add(even, v128.load(p));
+      v128.store(out + (<usize>i << 2), f32x4.mul(f32x4.add(even, odd), f32x4.splat(scale)));
+    }
+    for (; i < end; i++) {
+      let p = inPtr + (<usize>i << 2);
+      let sum: f32 = 0;
+      for (let n = 0; n < pixels; n++) {
+        sum += load<f32>(p);
+        p += pixelBytes;
+      }
+      store<f32>(out + (<usize>i << 2), sum * scale);
+    }
+  }
+}
