@@ -1,5 +1,7 @@
 /** What every reader of weights makes of a file: named tensors in file order, and their bytes as they come. */
 
+import type { ByteStream } from './source.js';
+
 export type Dtype = 'F32' | 'F16' | 'BF16';
 
 export const DTYPE_BYTES: Readonly<Record<Dtype, number>> = { F32: 4, F16: 2, BF16: 2 };
@@ -34,8 +36,8 @@ export interface WeightFile {
   readonly tensors: readonly TensorInfo[];
   readonly metadata: Readonly<Record<string, string>>;
   readonly hints: NetworkHints;
-  /** Bytes of the whole file (of all shards), where the source tells. */
-  readonly total: number | undefined;
+  /** Bytes of all tensors in the file, which are the bytes of all pieces. */
+  readonly total: number;
   /**
    * Bytes of every tensor in file order. May be read once. Throws one sentence where the file ends early or goes on
    * past its last tensor. Leaving the loop early closes the source.
@@ -43,4 +45,13 @@ export interface WeightFile {
   pieces(): AsyncGenerator<Piece, void, undefined>;
   /** Closes the source without reading on. */
   close(): Promise<void>;
+}
+
+/** One format: a row of the table in index.ts. */
+export interface Format {
+  readonly name: string;
+  /** Whether the first bytes (up to 512 of them) are those of such a file. */
+  matches(head: Uint8Array): boolean;
+  /** Reads and checks all but the tensors' values. Throws one sentence; the caller closes the stream then. */
+  open(stream: ByteStream, signal: AbortSignal | undefined): Promise<WeightFile>;
 }

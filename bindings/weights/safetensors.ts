@@ -1,0 +1,140 @@
+/**
+ * safetensors: u64 header length, a JSON header { name: { dtype, shape, data_offsets: [begin, end] } }, then the
+ * values, row-major and little-endian. After https://github.com/huggingface/safetensors#format.
+ */
+
+import { DTYPE_BYTES, type Dtype, type Format } from './format.js';
+import { checkedShape, type Span, spannedFile, tensorBytes } from './layout.js';
+import type { ByteStream } from './source.js';
+import { isRecord, label, parseJson, shown } from './text.js';
+
+const LENGTH_BYTES = 8;
+/** The format's own limit. */
+const MAX_HEADER_BYTES = 100_000_000;
+/** Counters of PyTorch's batch norms, which no inference needs; the only tensors that may be of any type. */
+const SKIPPED = /\.num_batches_tracked$/;
+
+interface Entry extends Span {
+  readonly name: string;
+  readonly begin: number;
+  readonly end: number;
+}
+
+export const safetensors: Format = {
+  name: 'safetensors',
+
+  /** Byte 8 opens the JSON; the eight before it are a number, so that one of them at least occurs in no text. */
+  matches(head) {
+    return head[LENGTH_BYTES] === 0x7b && head.subarray(0, LENGTH_BYTES).some((byte) => byte < 9 || byte > 0xf4);
+  },
+
+  async open(stream) {
+    const header = await readHeader(stream);
+    const { metadata, entries } = checkedHeader(stream.name, header);
+    checkOffsets(stream.name, entries);
+    const expected = entries.reduce((sum, { bytes }) => sum + bytes, stream.position);
+    if (stream.total !== undefined && stream.total !== expected) {
+      throw new Error(`${stream.name}: expected ${expected} bytes as its header says, got ${stream.total}.`);
+    }
+    return spannedFile({ format: 'safetensors', metadata, hints: {} }, stream, entries);
+  },
+};
+
+async function readHeader(stream: ByteStream): Promise<{ text: string; value: unknown }> {
+  const length = await stream.take(LENGTH_BYTES);
+  const bytes = new DataView(length.buffer, length.byteOffset, LENGTH_BYTES).getBigUint64(0, true);
+  if (bytes > MAX_HEADER_BYTES) {
+    throw new Error(`${stream.name}: expected a header of at most ${MAX_HEADER_BYTES} bytes, got one of ${bytes}.`);
+  }
+  const available = stream.total === undefined ? undefined : stream.total - LENGTH_BYTES;
+  if (available !== undefined && bytes > available) {
+    throw new Error(`${stream.name}: expected a header of at most the file's ${available} bytes, got one of ${bytes}.`);
+  }
+  const header = await stream.take(Number(bytes));
+  if (header.length < bytes) {
+    throw new Error(`${stream.name}: expected a header of ${bytes} bytes, got ${header.length}.`);
+  }
+  return parseJson(`${stream.name}: header`, header);
+}
+
+function checkedHeader(
+  file: string,
+  { text, value }: { text: string; value: unknown },
+): { metadata: Record<string, string>; entries: Entry[] } {
+  if (!isRecord(value)) throw new Error(`${file}: header: expected a JSON object, got ${shown(value)}.`);
+  const twice = duplicateKey(text);
+  if (twice !== undefined) throw new Error(`${file}: header: expected every name once, got ${shown(twice)} twice.`);
+  const { __metadata__: metadata = {}, ...tensors } = value;
+  if (!isRecord(metadata) || !Object.values(metadata).every((item) => typeof item === 'string')) {
+    throw new Error(`${file}: header: expected __metadata__ to be an object of strings, got ${shown(metadata)}.`);
+  }
+  const entries = Object.entries(tensors).map(([name, entry]) => checkedEntry(name, entry));
+  return { metadata: metadata as Record<string, string>, entries };
+}
+
+function checkedEntry(name: string, entry: unknown): Entry {
+  const subject = label(name);
+  if (!isRecord(entry)) {
+    throw new Error(`${subject}: expected {dtype, shape, data_offsets} in the header, got ${shown(entry)}.`);
+  }
+  const { dtype, data_offsets: offsets } = entry;
+  const known = typeof dtype === 'string' && Object.hasOwn(DTYPE_BYTES, dtype);
+  const skipped = SKIPPED.test(name) && typeof dtype === 'string';
+  if (!known && !skipped) {
+    const kinds = Object.keys(DTYPE_BYTES);
+    throw new Error(`${subject}: expected ${kinds.slice(0, -1).join(', ')} or ${kinds.at(-1)}, got ${shown(dtype)}.`);
+  }
+  const shape = checkedShape(subject, entry.shape);
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isOffset) || offsets[0] > offsets[1]) {
+    throw new Error(`${subject}: expected data_offsets [begin, end] of whole numbers from 0, got ${shown(offsets)}.`);
+  }
+  const [begin, end] = offsets as [number, number];
+  const bytes = end - begin;
+  if (known && tensorBytes(subject, shape, dtype as Dtype) !== bytes) {
+    const expected = tensorBytes(subject, shape, dtype as Dtype);
+    throw new Error(`${subject}: expected ${expected} bytes of ${dtype} ${shown(shape)}, got ${bytes}.`);
+  }
+  const tensor = skipped ? undefined : { name, shape, dtype: dtype as Dtype, order: 'OI' as const };
+  return { name, begin, end, bytes, tensor };
+}
+
+const isOffset = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+
+/** Sorts entries by their place in the file, which they must fill without overlap or hole. */
+function checkOffsets(file: string, entries: Entry[]): void {
+  entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
+  let end = 0;
+  for (const { name, begin, ...entry } of entries) {
+    if (begin !== end) {
+      const kind = begin < end ? 'an overlap' : 'a hole';
+      throw new Error(`${label(name)}: expected data of ${file} to begin at ${end}, got ${begin}, ${kind}.`);
+    }
+    end = entry.end;
+  }
+}
+
+/**
+ * A key that an object of the header (the outermost, or one directly in it) has twice: JSON.parse keeps the last and
+ * says nothing. The text is JSON. Deeper objects belong to no valid header.
+ */
+function duplicateKey(text: string): string | undefined {
+  const keys = [new Set<string>(), new Set<string>()];
+  let depth = -1;
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at];
+    if (char === '{' || char === '[') keys[++depth]?.clear();
+    else if (char === '}' || char === ']') depth--;
+    else if (char === '"') {
+      const start = at;
+      while (text[++at] !== '"') if (text[at] === '\\') at++;
+      let next = at + 1;
+      while (/\s/.test(text.charAt(next))) next++;
+      const seen = keys[depth];
+      if (text[next] !== ':' || !seen) continue;
+      const key = JSON.parse(text.slice(start, at + 1)) as string;
+      if (seen.has(key)) return key;
+      seen.add(key);
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,44 @@
+/** Values from downloaded files, made fit for one line of an error message. */
+
+const LONGEST = 80;
+
+/** A name as the subject of a sentence: control characters escaped, cut where it is very long. */
+export function label(name: string): string {
+  if (name === '') return '""';
+  const cut = name.length > LONGEST ? `${name.slice(0, LONGEST)}…` : name;
+  return JSON.stringify(cut).slice(1, -1);
+}
+
+/** Any value as an object of a sentence. Nested values are not walked: their depth is the file's to choose. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string') return value === '' ? '""' : `"${label(value)}"`;
+  if (Array.isArray(value)) {
+    const items = value.slice(0, 8).map((item) => (typeof item === 'object' && item !== null ? '…' : shown(item)));
+    return `[${items.join(', ')}${value.length > 8 ? ', …' : ''}]`;
+  }
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** UTF-8 JSON. Throws one sentence, with `subject` first, where it is neither. */
+export function parseJson(subject: string, bytes: Uint8Array): { text: string; value: unknown } {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return { text, value: JSON.parse(text) };
+  } catch (cause) {
+    throw new Error(
+      `${subject}: expected JSON, got ${bytes.length} bytes that are not (${(cause as Error).message}).`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** The beginning of a file as text, without a byte order mark or white space before it. */
+export function textStart(head: Uint8Array): string {
+  return new TextDecoder().decode(head).trimStart();
+}

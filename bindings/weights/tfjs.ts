@@ -1,0 +1,149 @@
+/**
+ * TensorFlow.js layers models: model.json holds a topology and, in weightsManifest, groups of tensors; a group's
+ * values lie one after the other in its shards, files beside model.json cut at any byte.
+ * After https://github.com/tensorflow/tfjs/blob/master/tfjs-core/src/io/types.ts.
+ */
+
+import type { Format, TensorInfo } from './format.js';
+import { type KerasLayer, kerasHints, kerasLayers, torchTensor } from './keras.js';
+import { checkedShape, type Span, spannedFile, tensorBytes } from './layout.js';
+import { ByteStream, openSource, sibling } from './source.js';
+import { isRecord, label, parseJson, shown, textStart } from './text.js';
+
+const MAX_JSON_BYTES = 100_000_000;
+
+interface Group {
+  readonly paths: readonly string[];
+  readonly spans: readonly Span[];
+  readonly bytes: number;
+}
+
+export const tfjs: Format = {
+  name: 'TensorFlow.js layers model',
+
+  /** All JSON: `open` says what this one lacks. */
+  matches: (head) => /^[{[]/.test(textStart(head)),
+
+  async open(stream, signal) {
+    const file = stream.name;
+    const json = await stream.take(MAX_JSON_BYTES + 1);
+    if (json.length > MAX_JSON_BYTES) {
+      throw new Error(`${file}: expected a model.json of at most ${MAX_JSON_BYTES} bytes, got more.`);
+    }
+    const { value: model } = parseJson(file, json);
+    if (!isRecord(model) || !isRecord(model.modelTopology) || !Array.isArray(model.weightsManifest)) {
+      throw new Error(`${file}: expected modelTopology and weightsManifest of a TensorFlow.js model, got other JSON.`);
+    }
+    const { format = 'layers-model', modelTopology, weightsManifest } = model;
+    if (format !== 'layers-model') throw new Error(`${file}: expected a layers-model, got a ${shown(format)}.`);
+    const layers = kerasLayers(file, modelTopology);
+    const groups = checkedManifest(file, weightsManifest, layers);
+    const metadata = Object.fromEntries(
+      ['generatedBy', 'convertedBy'].flatMap((key) => (typeof model[key] === 'string' ? [[key, model[key]]] : [])),
+    );
+    const hints = kerasHints(layers);
+    const { base } = stream;
+    if (base === undefined) {
+      throw new Error(`${file}: expected the path or URL of model.json, beside which its shards lie, got its content.`);
+    }
+    await stream.close();
+    const shards = new ByteStream({ name: file, chunks: shardBytes(groups, base, signal) }, signal);
+    const spans = groups.flatMap((group) => group.spans);
+    return spannedFile({ format: 'layers-model', metadata, hints }, shards, spans);
+  },
+};
+
+function checkedManifest(file: string, manifest: unknown[], layers: ReadonlyMap<string, KerasLayer>): Group[] {
+  const sources = new Map<string, string>();
+  const groups = manifest.map((group, i) => {
+    if (!isRecord(group) || !Array.isArray(group.paths) || !Array.isArray(group.weights)) {
+      throw new Error(`${file}: weightsManifest[${i}]: expected {paths: [], weights: []}, got ${shown(group)}.`);
+    }
+    const paths = group.paths.map((path) => checkedPath(file, path));
+    const spans = group.weights.map((weight) => {
+      const { name, tensor } = checkedWeight(file, weight, layers);
+      const other = sources.get(tensor.name);
+      if (other !== undefined) {
+        throw new Error(`${tensor.name}: expected one tensor, got ${shown(other)} and ${shown(name)}.`);
+      }
+      sources.set(tensor.name, name);
+      return { tensor, bytes: tensorBytes(label(name), tensor.shape, tensor.dtype) };
+    });
+    return { paths, spans, bytes: spans.reduce((sum, { bytes }) => sum + bytes, 0) };
+  });
+  const total = groups.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (!Number.isSafeInteger(total)) throw new Error(`${file}: expected at most 2^53 bytes of weights, got ${total}.`);
+  return groups;
+}
+
+function checkedWeight(
+  file: string,
+  weight: unknown,
+  layers: ReadonlyMap<string, KerasLayer>,
+): { name: string; tensor: TensorInfo } {
+  if (!isRecord(weight) || typeof weight.name !== 'string') {
+    throw new Error(`${file}: weightsManifest: expected weights {name, shape, dtype}, got ${shown(weight)}.`);
+  }
+  const { name, dtype, quantization } = weight;
+  if (quantization !== undefined) {
+    const kind = isRecord(quantization) ? quantization.dtype : quantization;
+    throw new Error(`${label(name)}: expected values of float32, got quantization to ${shown(kind)}.`);
+  }
+  if (dtype !== 'float32') throw new Error(`${label(name)}: expected dtype "float32", got ${shown(dtype)}.`);
+  return { name, tensor: torchTensor(name, checkedShape(label(name), weight.shape), layers) };
+}
+
+/** A shard's path must stay beside model.json: the file is a download, and may not choose what else is read. */
+function checkedPath(file: string, path: unknown): string {
+  const valid =
+    typeof path === 'string' &&
+    !/[\\:\p{Cc}\p{Cs}]/u.test(path) &&
+    path.split('/').every((part) => part !== '' && part !== '..');
+  if (!valid) throw new Error(`${file}: weightsManifest: expected paths of files beside it, got ${shown(path)}.`);
+  return path;
+}
+
+/** The bytes of all groups, each exactly as many as its tensors have; shards are opened one after the other. */
+async function* shardBytes(
+  groups: readonly Group[],
+  base: string | URL,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array, void> {
+  for (const { paths, bytes } of groups) {
+    const sizes: number[] = [];
+    let left = bytes;
+    for (const [i, path] of paths.entries()) {
+      const shard = await openSource(sibling(base, path), signal);
+      try {
+        // Where its size is known, a shard that does not fit is refused before it is read.
+        const { total = 0 } = shard;
+        const last = i === paths.length - 1;
+        if (total > left || (last && shard.total !== undefined && total < left)) {
+          throw wrongSize(paths, [...sizes, total], left - total);
+        }
+        for (let part = await shard.next(); part; part = await shard.next()) {
+          left -= part.length;
+          if (left < 0) throw wrongSize(paths, [...sizes, shard.position], left);
+          yield part;
+        }
+        sizes.push(shard.position);
+      } finally {
+        await shard.close();
+      }
+    }
+    if (left > 0) throw wrongSize(paths, sizes, left);
+  }
+}
+
+/**
+ * The sentence for shards that hold `missing` bytes too few (or, below 0, too many). All but the last are usually of
+ * one size: if a single one is not, it is the one to blame, else the last.
+ */
+function wrongSize(paths: readonly string[], sizes: readonly number[], missing: number): Error {
+  const whole = sizes.slice(0, paths.length - 1);
+  const usual = whole.toSorted((a, b) => a - b)[whole.length >> 1];
+  const odd = whole.flatMap((size, i) => (size === usual ? [] : [i]));
+  const i = odd.length === 1 ? (odd[0] ?? 0) : sizes.length - 1;
+  const [path = '', size = 0] = [paths[i], sizes[i]];
+  return new Error(`${path}: expected ${size + missing} bytes, got ${missing < 0 ? 'more' : size}.`);
+}
