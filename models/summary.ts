@@ -97,8 +97,7 @@ export function summary(graph: Graph): Summary {
 }
 
 /** 4.09 GMACs, 40.6 MMACs. */
-const inMacs = (n: number): string =>
-  n < 1e9 ? `${(n / 1e6).toFixed(1)} MMACs` : `${(n / 1e9).toFixed(2)} GMACs`;
+const inMacs = (n: number): string => (n < 1e9 ? `${(n / 1e6).toFixed(1)} MMACs` : `${(n / 1e9).toFixed(2)} GMACs`);
 
 const digits = new Intl.NumberFormat('en-US');
 
