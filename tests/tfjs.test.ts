@@ -184,6 +184,22 @@ test('shards missing, too short, too long', async () => {
   assert.is(await fault({ 'net/g1-3.bin': pattern(0) }), 'g1-3.bin: expected 70 bytes, got 0.');
 });
 
+test('a shard whose known size is wrong is not read at all', async () => {
+  for (const changes of [
+    { 'net/g1-1.bin': pattern(300) },
+    { 'net/g1-3.bin': values[0].slice(203) },
+    { 'net/sub/g2.bin': pattern(49) },
+  ]) {
+    const memory = memoryFiles(smallFiles(changes));
+    try {
+      await failure(readSmall());
+      assert.not.ok(memory.opened.includes(Object.keys(changes)[0] ?? ''));
+    } finally {
+      memory.restore();
+    }
+  }
+});
+
 test('of many shards, the one that differs is to blame', async () => {
   const json = small();
   const paths = ['a', 'b', 'c', 'd', 'e'];
@@ -198,17 +214,25 @@ test('of many shards, the one that differs is to blame', async () => {
   assert.is(await blame([10, 20, 30, 40, 171]), 'e: expected 172 bytes, got 171.');
 });
 
-test('a shard of unknown length that is too long or too short', async () => {
+test('a shard of unknown length that is too short or too long', async () => {
+  const sizes: Record<string, number> = {};
   const server = http.createServer((request, response) => {
     const path = request.url ?? '';
     if (path === '/model.json') return response.end(JSON.stringify(small()));
-    response.write(pattern(60));
-    return setTimeout(() => response.end(pattern(path === '/g1-3.bin' ? 9 : 41)), 2);
+    response.write(pattern(30));
+    return setTimeout(() => response.end(pattern((sizes[path] ?? 101) - 30)), 2);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   try {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/model.json`;
-    assert.is(await failure(readSmall(url)), 'g1-3.bin: expected 70 bytes, got 69.');
+    const blame = (last: number, second: number) => {
+      Object.assign(sizes, { '/g1-3.bin': last, '/sub/g2.bin': second });
+      return failure(readSmall(url));
+    };
+    assert.is(await blame(69, 48), 'g1-3.bin: expected 70 bytes, got 69.');
+    assert.is(await blame(71, 48), 'g1-3.bin: expected 70 bytes, got more.');
+    assert.is(await blame(70, 47), 'sub/g2.bin: expected 48 bytes, got 47.');
+    assert.is(await blame(70, 49), 'sub/g2.bin: expected 48 bytes, got more.');
   } finally {
     server.closeAllConnections();
     server.close();

@@ -198,6 +198,27 @@ test('close during a read: the read is refused, nothing hangs', async () => {
   assert.is(await read, 'weights: expected an open source, got a closed one.');
 });
 
+test('close during a read that never ends does not wait for it', async () => {
+  const stuck = async function* (): AsyncGenerator<Uint8Array, void> {
+    await new Promise(() => {});
+  };
+  const stream = await openSource(stuck());
+  stream.next();
+  await stream.close();
+});
+
+test('a response of the wrong status is cancelled, so that it holds no connection', async () => {
+  let cancelled = false;
+  const body = new ReadableStream({
+    cancel: () => {
+      cancelled = true;
+    },
+  });
+  const message = await failure(openWeights(new Response(body, { status: 503, statusText: 'Busy' })));
+  assert.is(message, 'weights: expected status 2xx, got 503 Busy.');
+  assert.ok(cancelled);
+});
+
 const reason = new Error('enough: expected this, got it.');
 
 test('abort before opening: the reason, and live sources are closed', async () => {

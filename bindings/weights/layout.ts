@@ -19,7 +19,7 @@ export function checkedShape(subject: string, shape: unknown): number[] {
 
 /** Bytes of a tensor. Throws one sentence, `subject` first, where they are too many to count exactly. */
 export function tensorBytes(subject: string, shape: readonly number[], dtype: Dtype): number {
-  const bytes = shape.includes(0) ? 0 : shape.reduce((product, size) => product * size, DTYPE_BYTES[dtype]);
+  const bytes = shape.reduce((product, size) => product * size, DTYPE_BYTES[dtype]);
   if (!Number.isSafeInteger(bytes)) {
     throw new Error(`${subject}: expected a shape of at most 2^53 bytes, got ${shown(shape)}.`);
   }

@@ -46,7 +46,6 @@ export const tfjs: Format = {
     if (base === undefined) {
       throw new Error(`${file}: expected the path or URL of model.json, beside which its shards lie, got its content.`);
     }
-    await stream.close();
     const shards = new ByteStream({ name: file, chunks: shardBytes(groups, base, signal) }, signal);
     const spans = groups.flatMap((group) => group.spans);
     return spannedFile({ format: 'layers-model', metadata, hints }, shards, spans);
