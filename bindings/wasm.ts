@@ -9,10 +9,28 @@ export type Binary = 'baseline' | 'relaxed';
 
 export const BINARIES: readonly Binary[] = ['baseline', 'relaxed'];
 
-/** Exports of assembly/index.ts. Addresses are bytes, sizes elements. */
+/** Exports of assembly/index.ts that the bindings call; assembly/ says what each does. Addresses are bytes, sizes elements. */
 export interface Kernels {
   heapBase(): number;
+  run(stepsPtr: number, first: number, last: number, thread: number, threads: number, scratchPtr: number): void;
+  packedBytes(k: number, n: number): number;
+  packOI(
+    srcPtr: number,
+    dstPtr: number,
+    o0: number,
+    count: number,
+    perGroup: number,
+    inner: number,
+    taps: number,
+  ): void;
+  packIO(srcPtr: number, dstPtr: number, k0: number, count: number, outputs: number, perGroup: number, k: number): void;
+  scaleColumns(bPtr: number, k: number, outputs: number, perGroup: number, scalePtr: number): void;
+  bf16ToF32(srcPtr: number, dstPtr: number, count: number): void;
+  f16ToF32(srcPtr: number, dstPtr: number, count: number): void;
 }
+
+/** Constants of assembly/step.ts by name: `STEP_BYTES`, the fields' offsets `STEP_…`, `KIND_…`, `FLAG_…`. */
+export type Constants = Readonly<Record<string, number>>;
 
 // (func (result v128) f32x4.relaxed_madd of three zero vectors)
 const RELAXED_PROBE = Uint8Array.from(
@@ -28,8 +46,14 @@ export const supportsRelaxed = (): boolean => WebAssembly.validate(RELAXED_PROBE
 export interface Core {
   readonly binary: Binary;
   readonly kernels: Kernels;
+  readonly constants: Constants;
   readonly arena: Arena;
+  /** Rows of a GEMM tile: the fastest that this engine does not spill (assembly/gemm/micro.ts has the measurements). */
+  readonly tileRows: number;
 }
+
+/** V8 before version 13 loads all of a tile's operands before it uses the first. */
+const tileRows = (binary: Binary): number => (binary === 'relaxed' ? 6 : 5) - (platform.hoistsLoads ? 1 : 0);
 
 const modules = new Map<Binary, Promise<WebAssembly.Module>>();
 
@@ -61,5 +85,11 @@ export async function createCore(binary: Binary = supportsRelaxed() ? 'relaxed' 
   const memory = new WebAssembly.Memory({ initial: 2 });
   const { instance } = await instantiateModule(await module, { env: { memory } });
   const kernels = instance.exports as unknown as Kernels;
-  return { binary, kernels, arena: new Arena(memory, kernels.heapBase()) };
+  const constants = Object.fromEntries(
+    Object.entries(instance.exports).flatMap(([name, value]) =>
+      value instanceof WebAssembly.Global ? [[name, value.value as number]] : [],
+    ),
+  );
+  const arena = new Arena(memory, kernels.heapBase());
+  return { binary, kernels, constants, arena, tileRows: tileRows(binary) };
 }

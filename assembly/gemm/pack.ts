@@ -76,14 +76,14 @@ export function scaleColumns(bPtr: usize, k: i32, outputs: i32, perGroup: i32, s
   }
 }
 
-/** `count` bfloat16 to float32. `dstPtr` may be the end of the same buffer, as long as dst − src ≥ 2 · count bytes. */
+/** `count` bfloat16 to float32. The source may be the second half of the destination. */
 export function bf16ToF32(srcPtr: usize, dstPtr: usize, count: i32): void {
   for (let i = 0; i < count; i++) {
     store<u32>(dstPtr + (<usize>i << 2), <u32>load<u16>(srcPtr + (<usize>i << 1)) << 16);
   }
 }
 
-/** `count` IEEE half floats to float32, exactly: subnormals, infinities and NaN too. */
+/** `count` IEEE half floats to float32, exactly: subnormals, infinities and NaN too. The source may be as above. */
 export function f16ToF32(srcPtr: usize, dstPtr: usize, count: i32): void {
   for (let i = 0; i < count; i++) {
     const half = <u32>load<u16>(srcPtr + (<usize>i << 1));

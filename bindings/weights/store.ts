@@ -76,7 +76,8 @@ export class WeightStore {
 
   /** The addresses of a node's weights; zeros for a node that has none. */
   at(node: Node): WeightAddresses {
-    return this.#slots.get(node.id) ?? { weightPtr: 0, biasPtr: 0 };
+    const { weightPtr, biasPtr } = this.#slots.get(node.id) ?? { weightPtr: 0, biasPtr: 0 };
+    return { weightPtr, biasPtr };
   }
 
   #reserve(graph: Graph, { node, folded }: PlanStep): void {

@@ -1,0 +1,12 @@
+/**
+ * resnet-wasm: residual networks on the CPU. This entry runs anywhere; in Node the package's own entry adds files,
+ * picture decoding and pulled weights (bindings/node.ts).
+ */
+
+export type { Network, NetworkOptions, Preset, Summary, SummaryRow } from '../models/index.js';
+export { buildNetwork, networkNames, networks, presets, summary, summaryTable } from '../models/index.js';
+export type { Pixels } from './image.js';
+export { type LoadOptions, load, type Progress } from './load.js';
+export { type Classification, Model, type ModelInfo, type Output, type Tensor } from './model.js';
+export { type Binary, supportsRelaxed } from './wasm.js';
+export type { WeightSource } from './weights/index.js';

@@ -1,0 +1,71 @@
+/** Weights -> memory: from a network's name and a source of weights to a model that runs. */
+
+import {
+  buildNetwork,
+  defaultPreset,
+  lookup,
+  type NetworkOptions,
+  networks,
+  type Preset,
+  parameters,
+} from '../models/index.js';
+import { Model } from './model.js';
+import { makePlan } from './plan.js';
+import { Session } from './session.js';
+import { type Binary, createCore } from './wasm.js';
+import { checkTensors, openWeights, type WeightSource } from './weights/index.js';
+import { WeightStore } from './weights/store.js';
+
+export interface Progress {
+  /** Bytes of weights so far. */
+  readonly loaded: number;
+  /** Bytes of all weights. */
+  readonly total: number;
+  /** The tensor that came last. */
+  readonly tensor: string;
+}
+
+export interface LoadOptions extends NetworkOptions {
+  /** Path (in Node), URL, Response, Blob, stream, async iterable or bytes of a weight file. */
+  readonly weights: WeightSource;
+  /** How many threads run the kernels. */
+  readonly threads?: number | 'auto';
+  /** By default `relaxed` where the engine has relaxed SIMD. */
+  readonly binary?: Binary;
+  /** Aborts the loading: what was loaded is freed, and `load` rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: Progress) => void;
+  /** How `classify` prepares pictures; by default torchvision's way at the network's input size. */
+  readonly preset?: Preset;
+  /** A label for each class. */
+  readonly labels?: readonly string[];
+}
+
+/**
+ * Loads a network by name. Weights are packed as their bytes come: no copy of them is kept in JavaScript. What the
+ * file says of its network (a Keras model's strides, biases and epsilon) holds unless an option says otherwise.
+ * Rejects with one sentence where the name, an option or the file does not fit; nothing is left of the model then.
+ */
+export async function load(name: string, options: LoadOptions): Promise<Model> {
+  const { weights, threads, binary, signal, onProgress, preset, labels, ...network } = options;
+  lookup('network', networks, name);
+  if (weights === undefined)
+    throw new TypeError(`${name}: expected weights (a URL, Response, Blob, stream or bytes), got none.`);
+  signal?.throwIfAborted();
+  const file = await openWeights(weights, { signal });
+  try {
+    const graph = buildNetwork(name, { ...file.hints, ...network });
+    if (labels && labels.length !== graph.nodes[graph.output]?.shape.c) {
+      throw new TypeError(`labels: expected ${graph.nodes[graph.output]?.shape.c}, one a class, got ${labels.length}.`);
+    }
+    checkTensors(file, parameters(graph));
+    const core = await createCore(binary);
+    const plan = makePlan(graph);
+    const store = new WeightStore(core, plan);
+    const { total } = file;
+    await store.load(file, (tensor, loaded) => onProgress?.({ loaded, total, tensor: tensor.name }), signal);
+    return new Model(new Session(core, plan, store), preset ?? defaultPreset(graph), labels);
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,58 @@
+/** resnet-wasm in Node: the same API with files, picture decoding and pulled weights. */
+
+import { open, readFile, stat } from 'node:fs/promises';
+import { type LoadOptions as CoreLoadOptions, load as coreLoad, type Model } from './index.js';
+import { type FileBytes, usePlatform } from './platform.js';
+import { pull } from './pull.js';
+import { decodeImage } from './sharp.js';
+
+export * from './index.js';
+export * from './pull.js';
+
+const READ_BYTES = 2 ** 20;
+
+/** Reads through one buffer, so that a file of any size leaves no garbage. */
+async function openFile(path: string | URL): Promise<FileBytes> {
+  const { size } = await stat(path);
+  async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
+    const file = await open(path);
+    try {
+      const buffer = new Uint8Array(Math.min(READ_BYTES, Math.max(size, 1)));
+      for (;;) {
+        const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
+        if (bytesRead === 0) return;
+        yield buffer.subarray(0, bytesRead);
+      }
+    } finally {
+      await file.close();
+    }
+  }
+  return { total: size, chunks: chunks() };
+}
+
+usePlatform({
+  hoistsLoads: Number.parseInt(process.versions.v8, 10) < 13,
+  fetchAsset: (url) => readFile(url),
+  openFile,
+  decodeImage,
+});
+
+/** As for `load` of the core; without `weights`, those that `pull(name)` fetches, with their preset and labels. */
+export interface LoadOptions extends Omit<CoreLoadOptions, 'weights'> {
+  readonly weights?: CoreLoadOptions['weights'];
+}
+
+/** Loads a network by name, from any source of weights or, without one, from the weight set that is published for it. */
+export async function load(name: string, options: LoadOptions = {}): Promise<Model> {
+  const { weights } = options;
+  if (weights !== undefined) return coreLoad(name, { ...options, weights });
+  const pulled = await pull(name, { signal: options.signal });
+  const { preset, network } = pulled.set;
+  return coreLoad(network, {
+    preset,
+    labels: pulled.labels,
+    ...pulled.set.options,
+    ...options,
+    weights: pulled.weights,
+  });
+}

@@ -1,0 +1,86 @@
+/** Runs a plan: its records, activations and scratch in linear memory, for as many images as the last run had. */
+
+import { writeRecords } from './lower.js';
+import type { Plan, View } from './plan.js';
+import type { Core } from './wasm.js';
+import type { WeightStore } from './weights/store.js';
+
+const BYTES = 4;
+
+export class Session {
+  readonly core: Core;
+  readonly plan: Plan;
+  readonly #store: WeightStore;
+  /** Where the weights end and all that depends on the batch begins. */
+  readonly #base: number;
+  #batch = 0;
+  #records = 0;
+  #scratch = 0;
+  #activations = 0;
+
+  constructor(core: Core, plan: Plan, store: WeightStore) {
+    this.core = core;
+    this.plan = plan;
+    this.#store = store;
+    this.#base = core.arena.mark();
+  }
+
+  /** Bytes of packed weights and biases. */
+  get weightBytes(): number {
+    return this.#store.bytes;
+  }
+
+  /** Bytes of activations for `batch` images. */
+  activationBytes(batch: number): number {
+    return this.plan.arenaSize * batch * BYTES;
+  }
+
+  /** A view of the input, [batch, H, W, C], to be filled before `run(batch)`. Valid until memory grows. */
+  input(batch: number): Float32Array {
+    this.#prepare(batch);
+    return this.#view(this.plan.input);
+  }
+
+  /** The input's address, for kernels that fill it. */
+  inputPtr(batch: number): number {
+    this.#prepare(batch);
+    return this.#place(this.plan.input);
+  }
+
+  /** Runs all steps; returns a copy of the output, [batch, H, W, C]. */
+  run(batch: number): Float32Array {
+    this.#prepare(batch);
+    this.core.kernels.run(this.#records, 0, this.plan.steps.length, 0, 1, this.#scratch);
+    return this.#view(this.plan.output).slice();
+  }
+
+  /** Lays out and writes the records for `batch` images, unless they stand. Throws a RangeError beyond 4 GiB. */
+  #prepare(batch: number): void {
+    if (batch === this.#batch) return;
+    const { arena, constants } = this.core;
+    this.#batch = 0;
+    arena.release(this.#base);
+    this.#records = arena.alloc((constants.STEP_BYTES as number) * this.plan.steps.length);
+    this.#scratch = arena.alloc(constants.SCRATCH_BYTES as number);
+    this.#activations = arena.alloc(this.activationBytes(batch));
+    this.#batch = batch;
+    writeRecords(
+      this.core,
+      this.plan,
+      batch,
+      this.#records,
+      (view) => this.#place(view),
+      (node) => this.#store.at(node),
+    );
+  }
+
+  #place({ buffer, offset }: View): number {
+    const start = (this.plan.buffers[buffer]?.offset ?? 0) * this.#batch;
+    return this.#activations + (start + offset) * BYTES;
+  }
+
+  #view(view: View): Float32Array {
+    const { h, w, c } = view.shape;
+    return this.core.arena.f32(this.#place(view), this.#batch * h * w * c);
+  }
+}
