@@ -1,5 +1,6 @@
 /** The export list of both binaries. */
 
+export { winogradBytes, winogradScratchBytes, winogradWeights } from './conv/winograd';
 export { gemm, SCRATCH_BYTES } from './gemm/gemm';
 export { gemv } from './gemm/gemv';
 export { bf16ToF32, f16ToF32, packedBytes, packIO, packOI, scaleColumns } from './gemm/pack';

@@ -38,6 +38,8 @@ export class Step {
   groups: i32;
   /** Zero channels before the input's, of the parameter-free shortcut. */
   zerosBefore: i32;
+  /** Outputs of a Winograd tile along a side: 4 or 2. */
+  winogradTile: i32;
 }
 
 /** Kinds of a step. */
@@ -50,6 +52,7 @@ export const KIND_BATCH_NORM: i32 = 5;
 export const KIND_COPY: i32 = 6;
 export const KIND_ZERO_PAD_SHORTCUT: i32 = 7;
 export const KIND_SOFTMAX: i32 = 8;
+export const KIND_WINOGRAD: i32 = 9;
 
 /** Bits of `Step.flags`. */
 export const FLAG_RELU: i32 = 1;
@@ -85,3 +88,4 @@ export const STEP_padTop: i32 = offsetof<Step>('padTop');
 export const STEP_padLeft: i32 = offsetof<Step>('padLeft');
 export const STEP_groups: i32 = offsetof<Step>('groups');
 export const STEP_zerosBefore: i32 = offsetof<Step>('zerosBefore');
+export const STEP_winogradTile: i32 = offsetof<Step>('winogradTile');

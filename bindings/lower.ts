@@ -1,6 +1,7 @@
 /** Plan -> records: what each kind of step writes into its record for the kernel that runs it. */
 
 import type { ConvOp, Node, PoolOp, ShortcutOp } from '../models/graph.js';
+import { winogradTile } from './algorithm.js';
 import type { Plan, PlanStep, StepKind, View } from './plan.js';
 import type { Core } from './wasm.js';
 import type { WeightAddresses } from './weights/store.js';
@@ -25,7 +26,7 @@ const window: Lowering = (step) => {
 };
 
 /** By kind: the record's kind in assembly/step.ts, and the fields that only this kind has. */
-const lowerings: Readonly<Record<StepKind, readonly [kind: string, Lowering]>> = {
+const lowerings: Readonly<Record<StepKind | 'winograd', readonly [kind: string, Lowering]>> = {
   conv: [
     'KIND_CONV',
     (step) => {
@@ -33,6 +34,7 @@ const lowerings: Readonly<Record<StepKind, readonly [kind: string, Lowering]>> =
       return { ...window(step), dilationH: dilation[0], dilationW: dilation[1], groups };
     },
   ],
+  winograd: ['KIND_WINOGRAD', (step) => ({ ...window(step), winogradTile: winogradTile(step.algorithm) })],
   linear: ['KIND_LINEAR', () => ({})],
   maxPool: ['KIND_MAX_POOL', window],
   avgPool: ['KIND_AVG_POOL', window],
@@ -66,7 +68,7 @@ export function writeRecords(
   const words = constant('STEP_BYTES') / 4;
   plan.steps.forEach((step, i) => {
     const { input, output, residual, relu } = step;
-    const [kind, lowering] = lowerings[step.kind];
+    const [kind, lowering] = lowerings[winogradTile(step.algorithm) > 0 ? 'winograd' : step.kind];
     const fields: Fields = {
       kind: constant(kind),
       flags: (relu ? constant('FLAG_RELU') : 0) | (residual ? constant('FLAG_ADD') : 0),

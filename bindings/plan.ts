@@ -3,7 +3,9 @@
  * makes. Pure data, no memory: the places are elements for one image, and grow with the batch.
  */
 
-import type { BatchNormOp, Graph, Node, NodeId, Op, Shape } from '../models/graph.js';
+import type { BatchNormOp, ConvOp, Graph, Node, NodeId, Op, Shape } from '../models/graph.js';
+import { inputShape } from '../models/graph.js';
+import { type Algorithm, chooseAlgorithm } from './algorithm.js';
 
 /** Kinds of operation that remain after fusion. */
 export type StepKind = Exclude<Op['kind'], 'input' | 'concat' | 'relu' | 'add'> | 'copy';
@@ -23,6 +25,8 @@ export interface PlanStep {
   /** The batch norm that is folded into a convolution or linear layer. */
   readonly folded: Node<BatchNormOp> | undefined;
   readonly relu: boolean;
+  /** Of a convolution; `gemm` for all else. */
+  readonly algorithm: Algorithm;
   readonly input: View;
   /** What is added before ReLU. */
   readonly residual: View | undefined;
@@ -184,8 +188,11 @@ function placeConcats(graph: Graph, drafts: Draft[], places: Places): void {
   }
 }
 
+/** The algorithm for a convolution of an input of this shape. */
+export type Choose = (node: Node<ConvOp>, input: Shape) => Algorithm;
+
 /** Fuses the graph's operations and lays out its activations. Throws where an operation cannot be laid out. */
-export function makePlan(graph: Graph): Plan {
+export function makePlan(graph: Graph, choose: Choose = chooseAlgorithm): Plan {
   const drafts = fuse(graph);
   const places = new Places();
   placeConcats(graph, drafts, places);
@@ -268,6 +275,10 @@ export function makePlan(graph: Graph): Plan {
       node: draft.node,
       folded: draft.folded,
       relu: draft.relu,
+      algorithm:
+        draft.kind === 'conv' && draft.node.kind === 'conv'
+          ? choose(draft.node, inputShape(graph, draft.node))
+          : 'gemm',
       input,
       residual: draft.residual === undefined ? undefined : view(draft.residual),
       output: view(draft.output, draft),

@@ -1,5 +1,6 @@
 /** Runs a plan: its records, activations and scratch in linear memory, for as many images as the last run had. */
 
+import { winogradTile } from './algorithm.js';
 import { writeRecords } from './lower.js';
 import type { Plan, View } from './plan.js';
 import type { Core } from './wasm.js';
@@ -61,7 +62,7 @@ export class Session {
     this.#batch = 0;
     arena.release(this.#base);
     this.#records = arena.alloc((constants.STEP_BYTES as number) * this.plan.steps.length);
-    this.#scratch = arena.alloc(constants.SCRATCH_BYTES as number);
+    this.#scratch = arena.alloc(this.#scratchBytes());
     this.#activations = arena.alloc(this.activationBytes(batch));
     this.#batch = batch;
     writeRecords(
@@ -72,6 +73,16 @@ export class Session {
       (view) => this.#place(view),
       (node) => this.#store.at(node),
     );
+  }
+
+  /** Bytes of scratch that the most demanding step wants. */
+  #scratchBytes(): number {
+    const { constants, kernels } = this.core;
+    const winograd = this.plan.steps.map(({ algorithm, input }) => {
+      const tile = winogradTile(algorithm);
+      return tile ? kernels.winogradScratchBytes(tile, input.shape.c) : 0;
+    });
+    return Math.max(constants.SCRATCH_BYTES as number, ...winograd);
   }
 
   #place({ buffer, offset }: View): number {

@@ -24,6 +24,9 @@ export interface Kernels {
     taps: number,
   ): void;
   packIO(srcPtr: number, dstPtr: number, k0: number, count: number, outputs: number, perGroup: number, k: number): void;
+  winogradBytes(tile: number, c: number, n: number): number;
+  winogradScratchBytes(tile: number, c: number): number;
+  winogradWeights(tile: number, srcPtr: number, dstPtr: number, c: number, n: number, scratchPtr: number): void;
   scaleColumns(bPtr: number, k: number, outputs: number, perGroup: number, scalePtr: number): void;
   bf16ToF32(srcPtr: number, dstPtr: number, count: number): void;
   f16ToF32(srcPtr: number, dstPtr: number, count: number): void;

@@ -2,6 +2,7 @@
 
 import type { BatchNormOp, Graph, Node, NodeId, Parameter, Shape } from '../../models/graph.js';
 import { inputShape, nodeParameters } from '../../models/graph.js';
+import { winogradTile } from '../algorithm.js';
 import type { Plan, PlanStep } from '../plan.js';
 import type { Core } from '../wasm.js';
 import { DTYPE_BYTES, type TensorInfo, type WeightFile } from './format.js';
@@ -15,6 +16,9 @@ export interface WeightAddresses {
 /** Bytes are staged, converted and packed in pieces of whole rows of about this size. */
 const STAGING_BYTES = 2 ** 20;
 
+/** What assembly/conv/winograd.ts wants for the transform of weights. */
+const WINOGRAD_SCRATCH = 288;
+
 /** A packed matrix: B[k, outputs], k counting taps, then channels (assembly/gemm/pack.ts). */
 interface Matrix {
   readonly outputs: number;
@@ -22,6 +26,8 @@ interface Matrix {
   /** Input channels of a group. */
   readonly inner: number;
   readonly taps: number;
+  /** Outputs of a Winograd tile along a side, whose transformed weights are stored; 0 for packed B. */
+  readonly winograd: 0 | 2 | 4;
 }
 
 type Vectors = Partial<Record<'bias' | 'gamma' | 'beta' | 'mean' | 'variance', Float32Array>>;
@@ -43,18 +49,24 @@ interface Target {
 
 const NORM_VECTORS = { weight: 'gamma', bias: 'beta', running_mean: 'mean', running_var: 'variance' } as const;
 
-function matrixOf(graph: Graph, node: Node): Matrix | undefined {
+function matrixOf(graph: Graph, { node, algorithm }: PlanStep): Matrix | undefined {
   if (node.kind !== 'conv' && node.kind !== 'linear') return undefined;
   const from: Shape = inputShape(graph, node);
   const outputs = node.shape.c;
-  if (node.kind === 'linear') return { outputs, perGroup: outputs, inner: from.c, taps: from.h * from.w };
+  const winograd = winogradTile(algorithm);
+  if (node.kind === 'linear') return { outputs, perGroup: outputs, inner: from.c, taps: from.h * from.w, winograd };
   return {
     outputs,
     perGroup: outputs / node.groups,
     inner: from.c / node.groups,
     taps: node.kernel[0] * node.kernel[1],
+    winograd,
   };
 }
+
+/** Bytes of all groups' packed B. */
+const packedBytes = ({ kernels }: Core, { outputs, perGroup, inner, taps }: Matrix): number =>
+  (outputs / perGroup) * kernels.packedBytes(inner * taps, perGroup);
 
 /**
  * Allocates a network's packed weights in the memory of a new core (all zeros, as the padding must be), and fills them
@@ -80,15 +92,18 @@ export class WeightStore {
     return { weightPtr, biasPtr };
   }
 
-  #reserve(graph: Graph, { node, folded }: PlanStep): void {
+  #reserve(graph: Graph, step: PlanStep): void {
+    const { node, folded } = step;
     const { arena, kernels } = this.#core;
-    const matrix = matrixOf(graph, node);
+    const matrix = matrixOf(graph, step);
     const norm = node.kind === 'batchNorm' ? node : folded;
     if ((!matrix && !norm) || this.#slots.has(node.id)) return;
     const padded = kernels.packedBytes(1, node.shape.c);
-    const weightBytes = matrix
-      ? (matrix.outputs / matrix.perGroup) * kernels.packedBytes(matrix.inner * matrix.taps, matrix.perGroup)
-      : padded;
+    const weightBytes = !matrix
+      ? padded
+      : matrix.winograd
+        ? kernels.winogradBytes(matrix.winograd, matrix.inner, matrix.outputs)
+        : packedBytes(this.#core, matrix);
     const weightPtr = arena.alloc(weightBytes);
     const biasPtr = arena.alloc(padded);
     const owned = (owner: Node): Parameter[] => nodeParameters(graph, owner);
@@ -104,7 +119,7 @@ export class WeightStore {
 
   /**
    * Packs the tensors of `file` as their bytes come, in file order. Holds at most one piece of about 1 MiB beside the
-   * packed weights. Rejects with the file's error or the signal's reason; the store is of no use then.
+   * packed weights, and of a layer for Winograd its packed tensor. Rejects with the file's error or the signal's reason; the store is of no use then.
    */
   async load(
     file: WeightFile,
@@ -166,7 +181,16 @@ export class WeightStore {
       const mark = arena.mark();
       const scalePtr = arena.alloc(scales.byteLength);
       arena.f32(scalePtr, channels).set(scales);
-      kernels.scaleColumns(weightPtr, matrix.inner * matrix.taps, matrix.outputs, matrix.perGroup, scalePtr);
+      const { winograd, inner, outputs, perGroup, taps } = matrix;
+      if (winograd) {
+        // Every U[ξ] is a packed B of its own.
+        const bytes = kernels.packedBytes(inner, outputs);
+        for (let ptr = weightPtr, i = 0; i < (winograd + 2) ** 2; i++, ptr += bytes) {
+          kernels.scaleColumns(ptr, inner, outputs, outputs, scalePtr);
+        }
+      } else {
+        kernels.scaleColumns(weightPtr, inner * taps, outputs, perGroup, scalePtr);
+      }
       arena.release(mark);
     } else {
       arena.f32(weightPtr, channels).set(scales);
@@ -185,6 +209,8 @@ class Staging {
   /** Float32 values; 16-bit ones are gathered in the second half. */
   readonly #ptr: number;
   readonly #rawPtr: number;
+  /** Where rows are packed: at home, or here first where Winograd transforms the whole. */
+  readonly #packPtr: number;
   #row = 0;
   #filled = 0;
 
@@ -204,6 +230,8 @@ class Staging {
     const values = this.#capacity * this.#rowLength;
     this.#ptr = core.arena.alloc(values * 4);
     this.#rawPtr = this.#ptr + values * (4 - DTYPE_BYTES[tensor.dtype]);
+    const isTransformed = matrix !== undefined && target.vector === undefined && matrix.winograd > 0;
+    this.#packPtr = isTransformed ? core.arena.alloc(packedBytes(core, matrix)) : target.slot.weightPtr;
   }
 
   get isWhole(): boolean {
@@ -235,12 +263,16 @@ class Staging {
     } else if (slot.matrix) {
       const { outputs, perGroup, inner, taps } = slot.matrix;
       if (this.tensor.order === 'OI') {
-        kernels.packOI(this.#ptr, slot.weightPtr, this.#row, count, perGroup, inner, taps);
+        kernels.packOI(this.#ptr, this.#packPtr, this.#row, count, perGroup, inner, taps);
       } else {
-        kernels.packIO(this.#ptr, slot.weightPtr, this.#row, count, outputs, perGroup, inner * taps);
+        kernels.packIO(this.#ptr, this.#packPtr, this.#row, count, outputs, perGroup, inner * taps);
       }
     }
     this.#row += count;
     this.#filled = 0;
+    if (this.isWhole && this.#packPtr !== slot.weightPtr && vector === undefined && slot.matrix) {
+      const { winograd, inner, outputs } = slot.matrix;
+      kernels.winogradWeights(winograd, this.#packPtr, slot.weightPtr, inner, outputs, arena.alloc(WINOGRAD_SCRATCH));
+    }
   }
 }
