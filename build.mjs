@@ -12,9 +12,15 @@ for (const target of ['baseline', 'relaxed']) {
   }
 }
 
-// dist/ is as deep as bindings/, so that `new URL('../build/…', import.meta.url)` holds in both.
+// dist/ is as deep as bindings/, so that `new URL('../build/…', import.meta.url)` holds in both; so `../dist/thread.…`.
 await build({
-  entryPoints: { index: 'bindings/index.ts', node: 'bindings/node.ts', cli: 'cli/main.ts' },
+  entryPoints: {
+    index: 'bindings/index.ts',
+    node: 'bindings/node.ts',
+    cli: 'cli/main.ts',
+    'thread.node': 'bindings/thread.node.ts',
+    'thread.web': 'bindings/thread.web.ts',
+  },
   outdir: 'dist',
   bundle: true,
   splitting: true,

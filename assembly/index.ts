@@ -6,6 +6,7 @@ export { gemv } from './gemm/gemv';
 export { bf16ToF32, f16ToF32, packedBytes, packIO, packOI, scaleColumns } from './gemm/pack';
 export { run } from './run';
 export * from './step';
+export { BARRIER_BYTES } from './threads';
 
 /** The first address that static data does not use. */
 export function heapBase(): usize {

@@ -8,9 +8,15 @@ import {
   KIND_AVG_POOL, KIND_BATCH_NORM, KIND_CONV, KIND_COPY, KIND_GLOBAL_AVG_POOL, KIND_LINEAR, KIND_MAX_POOL, KIND_SOFTMAX,
   KIND_WINOGRAD, KIND_ZERO_PAD_SHORTCUT, Step, STEP_BYTES,
 } from './step';
+import { barrier } from './threads';
 
-/** Runs the records `first` … `last` (not included) of `stepsPtr` in order: thread `thread`'s share of each. */
-export function run(stepsPtr: usize, first: i32, last: i32, thread: i32, threads: i32, scratchPtr: usize): void {
+/**
+ * Runs the records `first` … `last` (not included) of `stepsPtr` in order: thread `thread`'s share of each. `scratchPtr`:
+ * the thread's own. `barrierPtr`: of all threads, who wait for each other after each step; 0 for a thread alone.
+ */
+export function run(
+  stepsPtr: usize, first: i32, last: i32, thread: i32, threads: i32, scratchPtr: usize, barrierPtr: usize,
+): void {
   for (let i = first; i < last; i++) {
     const step = changetype<Step>(stepsPtr + <usize>(i * STEP_BYTES));
     switch (step.kind) {
@@ -25,5 +31,6 @@ export function run(stepsPtr: usize, first: i32, last: i32, thread: i32, threads
       case KIND_ZERO_PAD_SHORTCUT: zeroPadShortcut(step, thread, threads); break;
       case KIND_SOFTMAX: softmax(step, thread, threads); break;
     }
+    if (barrierPtr) barrier(barrierPtr, threads);
   }
 }

@@ -12,6 +12,7 @@ import {
 import { Model } from './model.js';
 import { makePlan } from './plan.js';
 import { Session } from './session.js';
+import { Threads, threadCount } from './threads.js';
 import { type Binary, createCore } from './wasm.js';
 import { checkTensors, openWeights, type WeightSource } from './weights/index.js';
 import { WeightStore } from './weights/store.js';
@@ -28,7 +29,10 @@ export interface Progress {
 export interface LoadOptions extends NetworkOptions {
   /** Path (in Node), URL, Response, Blob, stream, async iterable or bytes of a weight file. */
   readonly weights: WeightSource;
-  /** How many threads run the kernels. */
+  /**
+   * Threads that run the kernels; by default `auto`, as many as there are cores, up to 8. Where memory cannot be shared
+   * it is one, and `info()` says why. Results are the same, bit for bit, for every number.
+   */
   readonly threads?: number | 'auto';
   /** By default `relaxed` where the engine has relaxed SIMD. */
   readonly binary?: Binary;
@@ -47,24 +51,30 @@ export interface LoadOptions extends NetworkOptions {
  * Rejects with one sentence where the name, an option or the file does not fit; nothing is left of the model then.
  */
 export async function load(name: string, options: LoadOptions): Promise<Model> {
-  const { weights, threads, binary, signal, onProgress, preset, labels, ...network } = options;
+  const { weights, threads: wanted = 'auto', binary, signal, onProgress, preset, labels, ...network } = options;
   lookup('network', networks, name);
   if (weights === undefined)
     throw new TypeError(`${name}: expected weights (a URL, Response, Blob, stream or bytes), got none.`);
+  const { count, note } = threadCount(wanted);
   signal?.throwIfAborted();
   const file = await openWeights(weights, { signal });
+  let threads: Threads | undefined;
   try {
     const graph = buildNetwork(name, { ...file.hints, ...network });
     if (labels && labels.length !== graph.nodes[graph.output]?.shape.c) {
       throw new TypeError(`labels: expected ${graph.nodes[graph.output]?.shape.c}, one a class, got ${labels.length}.`);
     }
     checkTensors(file, parameters(graph));
-    const core = await createCore(binary);
+    const core = await createCore({ binary, shared: count > 1 });
+    threads = await Threads.start(core, count);
     const plan = makePlan(graph);
     const store = new WeightStore(core, plan);
     const { total } = file;
     await store.load(file, (tensor, loaded) => onProgress?.({ loaded, total, tensor: tensor.name }), signal);
-    return new Model(new Session(core, plan, store), preset ?? defaultPreset(graph), labels);
+    return new Model(new Session(core, plan, store, threads), preset ?? defaultPreset(graph), labels, note);
+  } catch (reason) {
+    threads?.stop();
+    throw reason;
   } finally {
     await file.close();
   }

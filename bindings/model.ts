@@ -32,6 +32,8 @@ export interface ModelInfo {
   readonly network: string;
   readonly binary: Binary;
   readonly threads: number;
+  /** Why there are fewer threads than asked for; undefined where there are not. */
+  readonly threadsNote: string | undefined;
   /** Bytes of packed weights. */
   readonly weightBytes: number;
   /** Bytes of activations for one image. */
@@ -48,9 +50,18 @@ export class Model implements Disposable {
   #session: Session | undefined;
   readonly #preset: Preset | undefined;
   readonly #labels: readonly string[] | undefined;
+  readonly #threadsNote: string | undefined;
+  /** Settles when the last run that was asked for is done. */
+  #last: Promise<unknown> = Promise.resolve();
 
   /** @internal Use `load`. */
-  constructor(session: Session, preset: Preset | undefined, labels: readonly string[] | undefined) {
+  constructor(
+    session: Session,
+    preset: Preset | undefined,
+    labels: readonly string[] | undefined,
+    threadsNote: string | undefined,
+  ) {
+    this.#threadsNote = threadsNote;
     this.#session = session;
     this.#preset = preset;
     this.#labels = labels;
@@ -77,9 +88,10 @@ export class Model implements Disposable {
       throw new TypeError(`${this.name}: expected a preset for pictures of ${wanted}, got ${got}.`);
     }
     const pixels: Pixels = await platform.decodeImage(image);
-    this.#live();
-    preprocess(session.core, pixels, preset, session.inputPtr(1));
-    const values = session.run(1);
+    const values = await this.#next(() => {
+      preprocess(session.core, pixels, preset, session.inputPtr(1));
+      return session.run(1);
+    });
     const isSoftmax = graph.nodes[graph.output]?.kind === 'softmax';
     return best(isSoftmax ? values : softmax(values), top, this.#labels);
   }
@@ -104,10 +116,12 @@ export class Model implements Disposable {
       const got = data instanceof Float32Array ? `${data.length}` : Object.prototype.toString.call(data);
       throw new TypeError(`input: expected a Float32Array of ${count} values, got ${got}.`);
     }
-    const input = session.input(batch);
-    if (isNchw) toNhwc(data, input, batch, c, h * w);
-    else input.set(data);
-    const out = session.run(batch);
+    const out = await this.#next(() => {
+      const input = session.input(batch);
+      if (isNchw) toNhwc(data, input, batch, c, h * w);
+      else input.set(data);
+      return session.run(batch);
+    });
     const to = session.plan.output.shape;
     return { data: out, shape: to.h === 1 && to.w === 1 ? [batch, to.c] : [batch, to.h, to.w, to.c] };
   }
@@ -122,7 +136,8 @@ export class Model implements Disposable {
     return {
       network: this.name,
       binary: session.core.binary,
-      threads: 1,
+      threads: session.threads.count,
+      threadsNote: this.#threadsNote,
       weightBytes: session.weightBytes,
       activationBytes: session.activationBytes(1),
       memoryBytes: session.core.arena.memory.buffer.byteLength,
@@ -131,11 +146,22 @@ export class Model implements Disposable {
 
   /** Gives the memory back. The model is of no use afterwards; disposing again does nothing. */
   dispose(): void {
+    this.#session?.threads.stop();
     this.#session = undefined;
   }
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /** Runs `task` when those before it are done, if the model is still in use then. */
+  #next<Result>(task: () => Promise<Result>): Promise<Result> {
+    const turn = this.#last.then(() => {
+      this.#live();
+      return task();
+    });
+    this.#last = turn.catch(() => {});
+    return turn;
   }
 
   #live(): Session {

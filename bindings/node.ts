@@ -1,6 +1,8 @@
 /** resnet-wasm in Node: the same API with files, picture decoding and pulled weights. */
 
 import { open, readFile, stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
 import { type LoadOptions as CoreLoadOptions, load as coreLoad, type Model } from './index.js';
 import { type FileBytes, usePlatform } from './platform.js';
 import { pull } from './pull.js';
@@ -31,8 +33,19 @@ async function openFile(path: string | URL): Promise<FileBytes> {
 }
 
 usePlatform({
+  cores: availableParallelism(),
+  notShared: undefined,
+  mayBlock: true,
+  startThread: (start, onMessage, onError) => {
+    const worker = new Worker(new URL('../dist/thread.node.js', import.meta.url), { workerData: start });
+    worker.on('message', onMessage);
+    worker.on('error', onError);
+    // Once it waits for jobs: a model that is not disposed of keeps no process alive.
+    worker.once('message', () => worker.unref());
+    return { terminate: () => void worker.terminate() };
+  },
   hoistsLoads: Number.parseInt(process.versions.v8, 10) < 13,
-  fetchAsset: (url) => readFile(url),
+  fetchAsset: async (url) => new Uint8Array(await readFile(url)),
   openFile,
   decodeImage,
 });

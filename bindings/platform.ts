@@ -1,6 +1,7 @@
 /** What differs between a browser and Node. The web's own means are the default; bindings/node.ts brings Node's. */
 
 import type { Pixels } from './image.js';
+import type { ThreadMessage, ThreadStart } from './threads.js';
 
 /**
  * A file's bytes in order. A chunk is valid until the next one is asked for. The file is held open from the first chunk
@@ -11,11 +12,27 @@ export interface FileBytes {
   readonly chunks: AsyncIterable<Uint8Array>;
 }
 
+/** A worker that runs bindings/worker.ts. */
+export interface Thread {
+  terminate(): void;
+}
+
 export interface Platform {
+  /** Cores that threads may use. */
+  readonly cores: number;
+  /** Why memory cannot be shared with threads; undefined where it can. */
+  readonly notShared: string | undefined;
+  /** Whether this thread may sleep in Atomics.wait, and so be one of the threads itself. */
+  readonly mayBlock: boolean;
+  startThread(
+    start: ThreadStart,
+    onMessage: (message: ThreadMessage) => void,
+    onError: (reason: unknown) => void,
+  ): Thread;
   /** True for an old V8, which orders loads so that the largest GEMM tiles spill. */
   readonly hoistsLoads: boolean;
-  /** The bytes of a file of this package, or a Response that streams them. */
-  fetchAsset(url: URL): Promise<BufferSource | Response>;
+  /** The bytes of a file of this package. */
+  fetchAsset(url: URL): Promise<Uint8Array<ArrayBuffer>>;
   /** Opens a file by path or file: URL; throws one sentence where there is no file system. */
   openFile(path: string | URL): Promise<FileBytes>;
   /** Decodes a picture of any type the platform knows into upright 8-bit RGB or RGBA. */
@@ -23,11 +40,23 @@ export interface Platform {
 }
 
 const web: Platform = {
+  cores: globalThis.navigator?.hardwareConcurrency ?? 1,
+  notShared: globalThis.crossOriginIsolated
+    ? undefined
+    : 'One thread, since this page is not cross-origin isolated (COOP and COEP headers) and cannot share memory.',
+  mayBlock: typeof document === 'undefined',
+  startThread: (start, onMessage, onError) => {
+    const worker = new Worker(new URL('../dist/thread.web.js', import.meta.url), { type: 'module' });
+    worker.onmessage = ({ data }) => onMessage(data);
+    worker.onerror = ({ message }) => onError(new Error(`threads: expected a worker to start, got ${message}.`));
+    worker.postMessage(start);
+    return worker;
+  },
   hoistsLoads: false,
   fetchAsset: async (url) => {
     const response = await fetch(url);
     if (!response.ok) throw new Error(`${url}: expected status 200, got ${response.status}.`);
-    return response;
+    return new Uint8Array(await response.arrayBuffer());
   },
   openFile: async (path) => {
     throw new TypeError(`${path}: expected a URL, Response, Blob, stream or bytes here, got a file path.`);

@@ -1,8 +1,10 @@
 /** Runs a plan: its records, activations and scratch in linear memory, for as many images as the last run had. */
 
 import { winogradTile } from './algorithm.js';
+import { align } from './arena.js';
 import { writeRecords } from './lower.js';
 import type { Plan, View } from './plan.js';
+import type { Job, Threads } from './threads.js';
 import type { Core } from './wasm.js';
 import type { WeightStore } from './weights/store.js';
 
@@ -11,6 +13,7 @@ const BYTES = 4;
 export class Session {
   readonly core: Core;
   readonly plan: Plan;
+  readonly threads: Threads;
   readonly #store: WeightStore;
   /** Where the weights end and all that depends on the batch begins. */
   readonly #base: number;
@@ -19,9 +22,11 @@ export class Session {
   #scratch = 0;
   #activations = 0;
 
-  constructor(core: Core, plan: Plan, store: WeightStore) {
+  /** `threads`: started on `core`. All that comes after the present end of the arena is the session's. */
+  constructor(core: Core, plan: Plan, store: WeightStore, threads: Threads) {
     this.core = core;
     this.plan = plan;
+    this.threads = threads;
     this.#store = store;
     this.#base = core.arena.mark();
   }
@@ -49,10 +54,27 @@ export class Session {
   }
 
   /** Runs all steps; returns a copy of the output, [batch, H, W, C]. */
-  run(batch: number): Float32Array {
+  async run(batch: number): Promise<Float32Array> {
     this.#prepare(batch);
-    this.core.kernels.run(this.#records, 0, this.plan.steps.length, 0, 1, this.#scratch);
-    return this.#view(this.plan.output).slice();
+    await this.threads.run(this.#job(0, this.plan.steps.length));
+    return new Float32Array(this.#view(this.plan.output));
+  }
+
+  /** As `run`, with the milliseconds that each step of the plan took. */
+  async profile(batch: number): Promise<{ output: Float32Array; stepMs: number[] }> {
+    this.#prepare(batch);
+    const stepMs: number[] = [];
+    for (let i = 0; i < this.plan.steps.length; i++) {
+      const start = performance.now();
+      await this.threads.run(this.#job(i, i + 1));
+      stepMs.push(performance.now() - start);
+    }
+    return { output: new Float32Array(this.#view(this.plan.output)), stepMs };
+  }
+
+  #job(first: number, last: number): Job {
+    const scratchBytes = this.#scratchBytes;
+    return { recordsPtr: this.#records, first, last, scratchPtr: this.#scratch, scratchBytes };
   }
 
   /** Lays out and writes the records for `batch` images, unless they stand. Throws a RangeError beyond 4 GiB. */
@@ -62,7 +84,7 @@ export class Session {
     this.#batch = 0;
     arena.release(this.#base);
     this.#records = arena.alloc((constants.STEP_BYTES as number) * this.plan.steps.length);
-    this.#scratch = arena.alloc(this.#scratchBytes());
+    this.#scratch = arena.alloc(this.#scratchBytes * this.threads.count);
     this.#activations = arena.alloc(this.activationBytes(batch));
     this.#batch = batch;
     writeRecords(
@@ -76,13 +98,13 @@ export class Session {
   }
 
   /** Bytes of scratch that the most demanding step wants. */
-  #scratchBytes(): number {
+  get #scratchBytes(): number {
     const { constants, kernels } = this.core;
     const winograd = this.plan.steps.map(({ algorithm, input }) => {
       const tile = winogradTile(algorithm);
       return tile ? kernels.winogradScratchBytes(tile, input.shape.c) : 0;
     });
-    return Math.max(constants.SCRATCH_BYTES as number, ...winograd);
+    return align(Math.max(constants.SCRATCH_BYTES as number, ...winograd));
   }
 
   #place({ buffer, offset }: View): number {

@@ -1,7 +1,7 @@
 /** The wasm binaries: which one this engine runs, and an instance of it with typed exports. */
 
 import { instantiate as instantiateModule } from '@assemblyscript/loader';
-import { Arena } from './arena.js';
+import { Arena, MAX_PAGES } from './arena.js';
 import { platform } from './platform.js';
 
 /** `baseline` needs SIMD128 alone; `relaxed` also relaxed SIMD, for its fused multiply–add. */
@@ -12,7 +12,15 @@ export const BINARIES: readonly Binary[] = ['baseline', 'relaxed'];
 /** Exports of assembly/index.ts that the bindings call; assembly/ says what each does. Addresses are bytes, sizes elements. */
 export interface Kernels {
   heapBase(): number;
-  run(stepsPtr: number, first: number, last: number, thread: number, threads: number, scratchPtr: number): void;
+  run(
+    stepsPtr: number,
+    first: number,
+    last: number,
+    thread: number,
+    threads: number,
+    scratchPtr: number,
+    barrierPtr: number,
+  ): void;
   packedBytes(k: number, n: number): number;
   packOI(
     srcPtr: number,
@@ -48,6 +56,7 @@ export const supportsRelaxed = (): boolean => WebAssembly.validate(RELAXED_PROBE
 
 export interface Core {
   readonly binary: Binary;
+  readonly module: WebAssembly.Module;
   readonly kernels: Kernels;
   readonly constants: Constants;
   readonly arena: Arena;
@@ -58,41 +67,74 @@ export interface Core {
 /** V8 before version 13 loads all of a tile's operands before it uses the first. */
 const tileRows = (binary: Binary): number => (binary === 'relaxed' ? 6 : 5) - (platform.hoistsLoads ? 1 : 0);
 
-const modules = new Map<Binary, Promise<WebAssembly.Module>>();
+// The start of the import of a shared memory: "env" "memory", kind memory, limits with a maximum, shared.
+const SHARED_IMPORT = [3, ...new TextEncoder().encode('env'), 6, ...new TextEncoder().encode('memory'), 2, 3];
+const UNSHARED_LIMITS = 1;
 
-async function compile(binary: Binary): Promise<WebAssembly.Module> {
+/**
+ * The binaries are built for shared memory; for one thread this one byte is changed, so that they run where memory
+ * cannot be shared, and give it back sooner.
+ */
+function unshare(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const at = bytes.findIndex((_, i) => SHARED_IMPORT.every((byte, j) => bytes[i + j] === byte));
+  if (at < 0) throw new Error('wasm: expected a binary that imports a shared memory, got another; build again.');
+  const copy = bytes.slice();
+  copy[at + SHARED_IMPORT.length - 1] = UNSHARED_LIMITS;
+  return copy;
+}
+
+const modules = new Map<string, Promise<WebAssembly.Module>>();
+
+async function compile(binary: Binary, shared: boolean): Promise<WebAssembly.Module> {
   const url =
     binary === 'relaxed'
       ? new URL('../build/relaxed.wasm', import.meta.url)
       : new URL('../build/baseline.wasm', import.meta.url);
-  const asset = await platform.fetchAsset(url);
-  return asset instanceof Response ? WebAssembly.compileStreaming(asset) : WebAssembly.compile(asset);
+  const bytes = await platform.fetchAsset(url);
+  return WebAssembly.compile(shared ? bytes : unshare(bytes));
 }
 
-/** A new instance with a memory of its own; the compiled module is shared. Throws where `binary` cannot run. */
-export async function createCore(binary: Binary = supportsRelaxed() ? 'relaxed' : 'baseline'): Promise<Core> {
-  if (!BINARIES.includes(binary)) {
-    throw new TypeError(`binary: expected ${BINARIES.join(' or ')}, got ${binary}.`);
-  }
-  if (binary === 'relaxed' && !supportsRelaxed()) {
-    throw new TypeError(
-      'binary: expected an engine with relaxed SIMD for relaxed, got one without; baseline runs here.',
-    );
-  }
-  let module = modules.get(binary);
-  if (!module) {
-    module = compile(binary);
-    modules.set(binary, module);
-    module.catch(() => modules.delete(binary));
-  }
-  const memory = new WebAssembly.Memory({ initial: 2 });
-  const { instance } = await instantiateModule(await module, { env: { memory } });
+/** An instance of a compiled binary on a memory of its kind. */
+export async function attach(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+): Promise<{ kernels: Kernels; constants: Constants; arena: Arena }> {
+  const { instance } = await instantiateModule(module, { env: { memory } });
   const kernels = instance.exports as unknown as Kernels;
   const constants = Object.fromEntries(
     Object.entries(instance.exports).flatMap(([name, value]) =>
       value instanceof WebAssembly.Global ? [[name, value.value as number]] : [],
     ),
   );
-  const arena = new Arena(memory, kernels.heapBase());
-  return { binary, kernels, constants, arena, tileRows: tileRows(binary) };
+  return { kernels, constants, arena: new Arena(memory, kernels.heapBase()) };
+}
+
+export interface CoreOptions {
+  /** By default `relaxed` where the engine has relaxed SIMD. */
+  readonly binary?: Binary;
+  /** A memory that threads can share. */
+  readonly shared?: boolean;
+}
+
+/** A new instance with a memory of its own; the compiled module is shared. Throws where `binary` cannot run. */
+export async function createCore({ binary, shared = false }: CoreOptions = {}): Promise<Core> {
+  const which = binary ?? (supportsRelaxed() ? 'relaxed' : 'baseline');
+  if (!BINARIES.includes(which)) {
+    throw new TypeError(`binary: expected ${BINARIES.join(' or ')}, got ${which}.`);
+  }
+  if (which === 'relaxed' && !supportsRelaxed()) {
+    throw new TypeError(
+      'binary: expected an engine with relaxed SIMD for relaxed, got one without; baseline runs here.',
+    );
+  }
+  const key = `${which} ${shared}`;
+  let compiled = modules.get(key);
+  if (!compiled) {
+    compiled = compile(which, shared);
+    modules.set(key, compiled);
+    compiled.catch(() => modules.delete(key));
+  }
+  const module = await compiled;
+  const memory = new WebAssembly.Memory({ initial: 2, maximum: MAX_PAGES, shared });
+  return { binary: which, module, tileRows: tileRows(which), ...(await attach(module, memory)) };
 }

@@ -1,0 +1,155 @@
+/** Threads: workers that run the same records over one shared memory, each its share of every step. */
+
+import { platform, type Thread } from './platform.js';
+import type { Core } from './wasm.js';
+
+/** Words of the control block, from its start; the barrier's own lines follow. */
+export const CONTROL = {
+  /** Counts the jobs; workers sleep on it. */
+  job: 0,
+  records: 1,
+  first: 2,
+  last: 3,
+  scratch: 4,
+  scratchBytes: 5,
+  stop: 6,
+} as const;
+
+const CONTROL_BYTES = 64;
+
+/** What a worker is told when it starts. */
+export interface ThreadStart {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly controlPtr: number;
+  readonly barrierPtr: number;
+  readonly thread: number;
+  readonly threads: number;
+}
+
+/** Which records to run, and each thread's scratch: `scratchBytes` apart. */
+export interface Job {
+  readonly recordsPtr: number;
+  readonly first: number;
+  readonly last: number;
+  readonly scratchPtr: number;
+  readonly scratchBytes: number;
+}
+
+/** Workers say this once they wait for jobs, and thread 0 (where it is a worker) after each job. */
+export type ThreadMessage = 'ready' | 'done';
+
+/**
+ * The threads of one model. Where this thread may sleep (Node, a Web Worker) it is thread 0 itself; on a browser's main
+ * thread all are workers, and `run` resolves when thread 0's worker says so.
+ */
+export class Threads {
+  readonly count: number;
+  readonly #core: Core;
+  readonly #controlPtr: number;
+  readonly #barrierPtr: number;
+  readonly #workers: Thread[] = [];
+  #done: { resolve: () => void; reject: (reason: unknown) => void } | undefined;
+
+  private constructor(core: Core, count: number) {
+    this.#core = core;
+    this.count = count;
+    this.#controlPtr = count > 1 ? core.arena.alloc(CONTROL_BYTES) : 0;
+    this.#barrierPtr = count > 1 ? core.arena.alloc(core.constants.BARRIER_BYTES as number) : 0;
+  }
+
+  /** Starts `count` threads on the core's memory, which must be shared if there are more than one, and new. */
+  static async start(core: Core, count: number): Promise<Threads> {
+    const threads = new Threads(core, count);
+    try {
+      const first = platform.mayBlock ? 1 : 0;
+      if (count > 1) {
+        await Promise.all(Array.from({ length: count - first }, (_, i) => threads.#startWorker(i + first)));
+      }
+      return threads;
+    } catch (reason) {
+      threads.stop();
+      throw reason;
+    }
+  }
+
+  #startWorker(thread: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const start: ThreadStart = {
+        module: this.#core.module,
+        memory: this.#core.arena.memory,
+        controlPtr: this.#controlPtr,
+        barrierPtr: this.#barrierPtr,
+        thread,
+        threads: this.count,
+      };
+      const worker = platform.startThread(
+        start,
+        (message) => {
+          if (message === 'ready') resolve();
+          else this.#done?.resolve();
+        },
+        (error) => {
+          reject(error);
+          this.#done?.reject(error);
+        },
+      );
+      this.#workers.push(worker);
+    });
+  }
+
+  /** Runs a job on all threads. Resolves when it is done; one at a time. */
+  async run({ recordsPtr, first, last, scratchPtr, scratchBytes }: Job): Promise<void> {
+    const { kernels, arena } = this.#core;
+    if (this.count === 1) {
+      kernels.run(recordsPtr, first, last, 0, 1, scratchPtr, 0);
+      return;
+    }
+    const control = arena.i32(this.#controlPtr, CONTROL_BYTES / 4);
+    control[CONTROL.records] = recordsPtr;
+    control[CONTROL.first] = first;
+    control[CONTROL.last] = last;
+    control[CONTROL.scratch] = scratchPtr;
+    control[CONTROL.scratchBytes] = scratchBytes;
+    const done = platform.mayBlock
+      ? undefined
+      : new Promise<void>((resolve, reject) => {
+          this.#done = { resolve, reject };
+        });
+    Atomics.add(control, CONTROL.job, 1);
+    Atomics.notify(control, CONTROL.job);
+    if (done) await done;
+    else kernels.run(recordsPtr, first, last, 0, this.count, scratchPtr, this.#barrierPtr);
+  }
+
+  /** Ends the workers. */
+  stop(): void {
+    if (this.count > 1) {
+      const control = this.#core.arena.i32(this.#controlPtr, CONTROL_BYTES / 4);
+      Atomics.store(control, CONTROL.stop, 1);
+      Atomics.add(control, CONTROL.job, 1);
+      Atomics.notify(control, CONTROL.job);
+    }
+    for (const worker of this.#workers.splice(0)) worker.terminate();
+    this.#done?.reject(new Error('threads: expected to finish the run, got stopped.'));
+  }
+}
+
+/** How many threads a model gets, and why not as many as asked for. */
+export interface ThreadCount {
+  readonly count: number;
+  readonly note: string | undefined;
+}
+
+/** More than this share too little work each, in networks of this size. */
+const AUTO_MAX = 8;
+
+/** `auto`: as many as there are cores, up to 8. Throws a RangeError where `threads` is no number of threads. */
+export function threadCount(threads: number | 'auto'): ThreadCount {
+  if (threads !== 'auto' && !(Number.isInteger(threads) && threads >= 1 && threads <= 64)) {
+    throw new RangeError(`threads: expected auto or a whole number from 1 to 64, got ${threads}.`);
+  }
+  const count = threads === 'auto' ? Math.min(platform.cores, AUTO_MAX) : threads;
+  const { notShared } = platform;
+  return count > 1 && notShared ? { count: 1, note: notShared } : { count, note: undefined };
+}
