@@ -1,6 +1,7 @@
 import { ROW_TABLE, ZEROS } from '../gemm/gemm';
 import { packPanel } from '../gemm/pack';
 import { Step } from '../step';
+import { share } from '../threads';
 import { MR_MAX } from '../tile';
 
 /**
@@ -13,7 +14,7 @@ import { MR_MAX } from '../tile';
 export function im2col(
   s: Step, inPtr: usize, channels: i32, m0: i32, m: i32, k0: i32, kc: i32, scratchPtr: usize,
 ): void {
-  const mr = s.mr, iw = s.iw, ih = s.ih, oh = s.oh, ow = s.ow, kw = s.kw;
+  const iw = s.iw, ih = s.ih, oh = s.oh, ow = s.ow, kw = s.kw;
   const pixelBytes = <usize>s.ldIn << 2;
   const imageBytes = pixelBytes * (ih * iw);
   const adjacent = s.dilationW == 1 && s.ldIn == channels;
@@ -28,8 +29,9 @@ export function im2col(
   let oy = (m0 / ow) % oh;
   let image = inPtr + imageBytes * (m0 / (ow * oh));
   let dst = scratchPtr;
-  for (let i = 0; i < m; i += mr) {
-    const rows = min(mr, m - i);
+  const panels = (m + s.mr - 1) / s.mr;
+  for (let i = 0; i < panels; i++) {
+    const rows = share(m, i + 1, panels) - share(m, i, panels);
     let merged = adjacent;
     for (let r: usize = 0; r < <usize>rows; r++) {
       const left = ox * s.strideW - s.padLeft;

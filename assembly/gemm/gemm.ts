@@ -1,4 +1,5 @@
 import { FLAG_ADD, FLAG_RELU } from '../step';
+import { share } from '../threads';
 import { KC, MC, MR_MAX, NR } from '../tile';
 import { micro } from './micro';
 import { packPanel } from './pack';
@@ -35,7 +36,8 @@ export function blockFlags(flags: i32, first: bool, last: bool): i32 {
 /**
  * The macro-kernel: C[m, panels j0 … j1) = epilogue(start + A block · B), with the start as in micro.ts.
  *
- *   scratchPtr  holds the packed A block of `m` rows and depth `kc`
+ *   scratchPtr  holds the packed A block of `m` rows and depth `kc`, as panels of nearly equal height (49 rows as
+ *               4 × 6 + 5 × 5, not 8 × 6 + 1: a tile of one row takes as long as one of four)
  *   bPtr        B panel 0 at this block's first k; `bStride` bytes to the next panel
  *   cPtr        C's first row of the block, column 0; so rPtr
  *   n           all columns of C: a last panel that is not whole goes through a tile in scratch
@@ -44,16 +46,17 @@ export function macroKernel(
   scratchPtr: usize, mr: i32, m: i32, j0: i32, j1: i32, n: i32, kc: i32, bPtr: usize, bStride: usize, biasPtr: usize,
   cPtr: usize, cStride: usize, rPtr: usize, rStride: usize, flags: i32, first: bool,
 ): void {
-  const panelBytes = <usize>(mr * kc) << 2;
+  const panels = (m + mr - 1) / mr;
   for (let j = j0; j < j1; j++) {
     const column = <usize>j * (NR * 4);
     const b = bPtr + bStride * j;
     const cols = n - j * NR;
-    let a = scratchPtr;
-    let c = cPtr + column;
-    let r = rPtr + column;
-    for (let i = 0; i < m; i += mr) {
-      const rows = min(mr, m - i);
+    for (let i = 0; i < panels; i++) {
+      const row0 = share(m, i, panels);
+      const rows = share(m, i + 1, panels) - row0;
+      const a = scratchPtr + (<usize>(row0 * kc) << 2);
+      const c = cPtr + column + cStride * row0;
+      const r = rPtr + column + rStride * row0;
       if (cols >= NR) {
         micro(rows, kc, a, b, first ? biasPtr + column : c, first ? 0 : cStride, c, cStride, r, rStride, flags);
       } else {
@@ -69,9 +72,6 @@ export function macroKernel(
           memory.copy(c + row * cStride, tile + row * (NR * 4), width);
         }
       }
-      a += panelBytes;
-      c += cStride * mr;
-      r += rStride * mr;
     }
   }
 }
@@ -94,11 +94,13 @@ export function gemm(
     const kc = min(depth, k - k0);
     for (let i0 = m0; i0 < m1; i0 += MC) {
       const m = min(MC, m1 - i0);
+      const panels = (m + mr - 1) / mr;
       let dst = scratchPtr;
-      for (let i = 0; i < m; i += mr) {
-        const rows = min(mr, m - i);
+      for (let i = 0; i < panels; i++) {
+        const row0 = share(m, i, panels);
+        const rows = share(m, i + 1, panels) - row0;
         for (let r = 0; r < rows; r++) {
-          store<usize>(table + (<usize>r << 2), aPtr + aStride * (i0 + i + r) + (<usize>k0 << 2));
+          store<usize>(table + (<usize>r << 2), aPtr + aStride * (i0 + row0 + r) + (<usize>k0 << 2));
         }
         dst = packPanel(table, rows, kc, dst);
       }
