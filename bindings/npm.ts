@@ -1,0 +1,121 @@
+/** The npm client, which knows the user's registry, proxy and rights, so that nothing here has to. Node only. */
+
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, stat } from 'node:fs/promises';
+import { basename, delimiter, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+export interface PackOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called several times a second with the bytes on disk so far, the registry's answers about the package included. */
+  readonly onBytes?: ((bytes: number) => void) | undefined;
+}
+
+const POLL_MS = 100;
+/** How long a stopped npm may take to go away by itself. */
+const PATIENCE_MS = 2000;
+
+/**
+ * Fetches a package's tarball (`name@version`) into `folder`, with npm's cache and logs inside it too, and gives its
+ * path. Neither scripts nor dependencies of the package are touched. Throws one sentence with npm's own reason where
+ * npm is missing or fails, or the signal's reason; npm has ended by then.
+ */
+export async function npmPack(spec: string, folder: string, { signal, onBytes }: PackOptions = {}): Promise<string> {
+  const [cache, destination] = [join(folder, 'npm'), join(folder, 'tarball')];
+  await mkdir(destination);
+  const flags = ['--ignore-scripts', '--json', '--pack-destination', destination, '--cache', cache];
+  const done = new AbortController();
+  const watched = onBytes && watch([cache, destination], onBytes, done.signal);
+  try {
+    await run(spec, ['pack', spec, ...flags], signal);
+  } finally {
+    done.abort();
+    await watched;
+  }
+  const [tarball] = (await readdir(destination)).filter((name) => name.endsWith('.tgz'));
+  if (!tarball) throw new Error(`${spec}: expected a tarball from npm pack, got none.`);
+  return join(destination, tarball);
+}
+
+/** The program to start, and what its arguments begin with. */
+function npmCommand(): readonly [string, ...string[]] {
+  // Set by npm for its scripts, but by other clients too, each for itself.
+  const script = process.env.npm_execpath ?? '';
+  if (/^npm-cli\.c?js$/.test(basename(script)) && existsSync(script)) return [process.execPath, script];
+  if (process.platform === 'win32') {
+    // npm.cmd would need a shell, and so every argument its quotes; the script that it starts lies beside it.
+    for (const path of (process.env.PATH ?? '').split(delimiter)) {
+      const beside = join(path, 'node_modules', 'npm', 'bin', 'npm-cli.js');
+      if (path && existsSync(beside)) return [process.execPath, beside];
+    }
+  }
+  return ['npm'];
+}
+
+function run(spec: string, args: readonly string[], signal: AbortSignal | undefined): Promise<void> {
+  signal?.throwIfAborted();
+  const [program, ...first] = npmCommand();
+  return new Promise((resolve, reject) => {
+    const npm = spawn(program, [...first, ...args], { stdio: ['ignore', 'pipe', 'pipe'], windowsHide: true });
+    const output = { stdout: '', stderr: '' };
+    for (const name of ['stdout', 'stderr'] as const) {
+      npm[name].setEncoding('utf8').on('data', (text: string) => {
+        output[name] += text;
+      });
+    }
+    let last: NodeJS.Timeout | undefined;
+    const stop = () => {
+      npm.kill();
+      last = setTimeout(() => npm.kill('SIGKILL'), PATIENCE_MS);
+    };
+    signal?.addEventListener('abort', stop, { once: true });
+    const settle = (error?: Error) => {
+      clearTimeout(last);
+      signal?.removeEventListener('abort', stop);
+      if (signal?.aborted) reject(signal.reason);
+      else if (error) reject(error);
+      else resolve();
+    };
+    npm.once('error', (cause: NodeJS.ErrnoException) => {
+      const got = cause.code === 'ENOENT' ? 'none' : cause.message;
+      settle(new Error(`${spec}: expected the npm client on PATH to fetch it, got ${got}.`, { cause }));
+    });
+    npm.once('close', (code, killedBy) => {
+      const got = reason(output) ?? (killedBy ? `its end by ${killedBy}` : `exit code ${code}`);
+      settle(code === 0 ? undefined : new Error(`${spec}: expected npm pack to fetch it, got ${got}.`));
+    });
+  });
+}
+
+/** What npm says went wrong, in one line: its JSON's summary, or else the first line on stderr that is no code. */
+function reason({ stdout, stderr }: { stdout: string; stderr: string }): string | undefined {
+  let said: unknown;
+  try {
+    const { code, summary } = JSON.parse(stdout).error;
+    said = [code, summary].filter(Boolean).join(': ');
+  } catch {
+    // No JSON: npm ended before it came to that.
+  }
+  const lines = stderr.split('\n').map((line) => line.replace(/^npm (error|ERR!) ?/, ''));
+  const text = said || lines.find((line) => line.trim() && !/^(npm |code |errno |syscall )/.test(line));
+  return typeof text === 'string' ? text.replace(/\s+/g, ' ').trim().replace(/\.$/, '') : undefined;
+}
+
+/** Reports the bytes of all files in the fullest of `folders`, until `stop`. */
+async function watch(folders: readonly string[], report: (bytes: number) => void, stop: AbortSignal): Promise<void> {
+  while (!stop.aborted) {
+    report(Math.max(...(await Promise.all(folders.map(bytesIn)))));
+    await delay(POLL_MS, undefined, { signal: stop }).catch(() => {});
+  }
+}
+
+/** npm creates, moves and removes files meanwhile: what is gone counts nothing. */
+async function bytesIn(folder: string): Promise<number> {
+  const paths = await readdir(folder, { recursive: true }).catch(() => []);
+  const sizes = paths.map(async (path) => {
+    const found = await stat(join(folder, path)).catch(() => undefined);
+    return found?.isFile() ? found.size : 0;
+  });
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+}
