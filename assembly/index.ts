@@ -1,9 +1,11 @@
 /** The export list of both binaries. */
 
+export { groupedScratchBytes } from './conv/grouped';
 export { winogradBytes, winogradScratchBytes, winogradWeights } from './conv/winograd';
 export { gemm, SCRATCH_BYTES } from './gemm/gemm';
 export { gemv } from './gemm/gemv';
 export { bf16ToF32, f16ToF32, packedBytes, packIO, packOI, scaleColumns } from './gemm/pack';
+export { composeOnWhite, normalise, resizeColumns, resizeFilters, resizeRows, resizeTaps } from './resize';
 export { run } from './run';
 export * from './step';
 export { BARRIER_BYTES } from './threads';

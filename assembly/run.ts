@@ -1,11 +1,12 @@
 import { conv2d } from './conv/conv2d';
+import { grouped } from './conv/grouped';
 import { winograd } from './conv/winograd';
 import { batchNorm, copy, zeroPadShortcut } from './elementwise';
 import { linear } from './linear';
 import { avgPool, globalAvgPool, maxPool } from './pool';
 import { softmax } from './softmax';
 import {
-  KIND_AVG_POOL, KIND_BATCH_NORM, KIND_CONV, KIND_COPY, KIND_GLOBAL_AVG_POOL, KIND_LINEAR, KIND_MAX_POOL, KIND_SOFTMAX,
+  KIND_AVG_POOL, KIND_BATCH_NORM, KIND_CONV, KIND_COPY, KIND_GLOBAL_AVG_POOL, KIND_GROUPED, KIND_LINEAR, KIND_MAX_POOL, KIND_SOFTMAX,
   KIND_WINOGRAD, KIND_ZERO_PAD_SHORTCUT, Step, STEP_BYTES,
 } from './step';
 import { barrier } from './threads';
@@ -21,6 +22,7 @@ export function run(
     const step = changetype<Step>(stepsPtr + <usize>(i * STEP_BYTES));
     switch (step.kind) {
       case KIND_CONV: conv2d(step, thread, threads, scratchPtr); break;
+      case KIND_GROUPED: grouped(step, thread, threads, scratchPtr); break;
       case KIND_WINOGRAD: winograd(step, thread, threads, scratchPtr); break;
       case KIND_LINEAR: linear(step, thread, threads, scratchPtr); break;
       case KIND_MAX_POOL: maxPool(step, thread, threads); break;

@@ -2,8 +2,8 @@
 
 import type { ConvOp, Node, Shape } from '../models/graph.js';
 
-/** im2col + GEMM, or Winograd's F(2×2, 3×3) or F(4×4, 3×3) (assembly/conv). */
-export type Algorithm = 'gemm' | 'winograd2' | 'winograd4';
+/** im2col + GEMM; the indirect grouped convolution; Winograd's F(2×2, 3×3) or F(4×4, 3×3) (assembly/conv). */
+export type Algorithm = 'gemm' | 'grouped' | 'winograd2' | 'winograd4';
 
 /** Outputs of a Winograd tile along a side. */
 export const winogradTile = (algorithm: Algorithm): 0 | 2 | 4 =>
@@ -11,7 +11,8 @@ export const winogradTile = (algorithm: Algorithm): 0 | 2 | 4 =>
 
 /** The algorithms that can compute a convolution of `input`. */
 export function algorithmsFor(node: Node<ConvOp>, input: Shape): Algorithm[] {
-  const ones = [...node.stride, ...node.dilation, node.groups].every((n) => n === 1);
+  if (node.groups > 1) return (node.shape.c / node.groups) % 4 === 0 ? ['gemm', 'grouped'] : ['gemm'];
+  const ones = [...node.stride, ...node.dilation].every((n) => n === 1);
   const isFit = ones && node.kernel[0] === 3 && node.kernel[1] === 3 && input.c >= 8;
   return isFit && input.c % 4 === 0 && node.shape.c % 4 === 0 ? ['gemm', 'winograd2', 'winograd4'] : ['gemm'];
 }
@@ -19,9 +20,15 @@ export function algorithmsFor(node: Node<ConvOp>, input: Shape): Algorithm[] {
 /**
  * The fastest by a rule of shape: F(4×4) wherever a map has room for it. On 7×7 maps of 512 channels its transformed
  * weights are 38 MB, and still it takes 3.2 ms where F(2×2) takes 4.9 and GEMM 5.2: with 4 tiles each weight is used by
- * one GEMM tile as it streams by. On maps of 4×4 and less, half of a tile of 4×4 would be padding.
+ * one GEMM tile as it streams by. On maps of 4×4 and less, half of a tile of 4×4 would be padding. Groups are too narrow for im2col's packing to pay.
  */
 export function chooseAlgorithm(node: Node<ConvOp>, input: Shape): Algorithm {
-  if (algorithmsFor(node, input).length === 1) return 'gemm';
+  const able = algorithmsFor(node, input);
+  if (!able.includes('winograd4')) return able.at(-1) ?? 'gemm';
   return Math.max(node.shape.h, node.shape.w) > 4 ? 'winograd4' : 'winograd2';
+}
+
+/** As `chooseAlgorithm`, without Winograd: nearer to the definition's rounding, with less memory for weights. */
+export function chooseWithoutWinograd(node: Node<ConvOp>, input: Shape): Algorithm {
+  return algorithmsFor(node, input).includes('grouped') ? 'grouped' : 'gemm';
 }

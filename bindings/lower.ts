@@ -25,15 +25,15 @@ const window: Lowering = (step) => {
   };
 };
 
+const convolution: Lowering = (step) => {
+  const { dilation, groups } = node<ConvOp>(step);
+  return { ...window(step), dilationH: dilation[0], dilationW: dilation[1], groups };
+};
+
 /** By kind: the record's kind in assembly/step.ts, and the fields that only this kind has. */
-const lowerings: Readonly<Record<StepKind | 'winograd', readonly [kind: string, Lowering]>> = {
-  conv: [
-    'KIND_CONV',
-    (step) => {
-      const { dilation, groups } = node<ConvOp>(step);
-      return { ...window(step), dilationH: dilation[0], dilationW: dilation[1], groups };
-    },
-  ],
+const lowerings: Readonly<Record<StepKind | 'winograd' | 'grouped', readonly [kind: string, Lowering]>> = {
+  conv: ['KIND_CONV', convolution],
+  grouped: ['KIND_GROUPED', convolution],
   winograd: ['KIND_WINOGRAD', (step) => ({ ...window(step), winogradTile: winogradTile(step.algorithm) })],
   linear: ['KIND_LINEAR', () => ({})],
   maxPool: ['KIND_MAX_POOL', window],
@@ -50,6 +50,12 @@ const lowerings: Readonly<Record<StepKind | 'winograd', readonly [kind: string, 
     },
   ],
 };
+
+/** Which kernel runs a step: a convolution's is that of its algorithm. */
+function kernelOf({ kind, algorithm }: PlanStep): keyof typeof lowerings {
+  if (algorithm === 'gemm') return kind;
+  return algorithm === 'grouped' ? 'grouped' : 'winograd';
+}
 
 /** Writes the records of `plan` for `batch` images. `place`: a value's address; `weights`: those of a node. */
 export function writeRecords(
@@ -68,7 +74,7 @@ export function writeRecords(
   const words = constant('STEP_BYTES') / 4;
   plan.steps.forEach((step, i) => {
     const { input, output, residual, relu } = step;
-    const [kind, lowering] = lowerings[winogradTile(step.algorithm) > 0 ? 'winograd' : step.kind];
+    const [kind, lowering] = lowerings[kernelOf(step)];
     const fields: Fields = {
       kind: constant(kind),
       flags: (relu ? constant('FLAG_RELU') : 0) | (residual ? constant('FLAG_ADD') : 0),

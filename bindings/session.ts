@@ -100,11 +100,13 @@ export class Session {
   /** Bytes of scratch that the most demanding step wants. */
   get #scratchBytes(): number {
     const { constants, kernels } = this.core;
-    const winograd = this.plan.steps.map(({ algorithm, input }) => {
+    const wanted = this.plan.steps.map(({ algorithm, input, node }) => {
       const tile = winogradTile(algorithm);
-      return tile ? kernels.winogradScratchBytes(tile, input.shape.c) : 0;
+      if (tile) return kernels.winogradScratchBytes(tile, input.shape.c);
+      if (algorithm !== 'grouped' || node.kind !== 'conv') return constants.SCRATCH_BYTES as number;
+      return kernels.groupedScratchBytes(node.kernel[0] * node.kernel[1], input.shape.c);
     });
-    return align(Math.max(constants.SCRATCH_BYTES as number, ...winograd));
+    return align(Math.max(...wanted));
   }
 
   #place({ buffer, offset }: View): number {

@@ -32,10 +32,44 @@ export interface Kernels {
     taps: number,
   ): void;
   packIO(srcPtr: number, dstPtr: number, k0: number, count: number, outputs: number, perGroup: number, k: number): void;
+  groupedScratchBytes(taps: number, channels: number): number;
   winogradBytes(tile: number, c: number, n: number): number;
   winogradScratchBytes(tile: number, c: number): number;
   winogradWeights(tile: number, srcPtr: number, dstPtr: number, c: number, n: number, scratchPtr: number): void;
   scaleColumns(bPtr: number, k: number, outputs: number, perGroup: number, scalePtr: number): void;
+  resizeTaps(inSize: number, outSize: number): number;
+  resizeFilters(inSize: number, outSize: number, first: number, count: number, dstPtr: number): void;
+  composeOnWhite(ptr: number, pixels: number): void;
+  resizeRows(
+    srcPtr: number,
+    rows: number,
+    width: number,
+    channels: number,
+    filtersPtr: number,
+    taps: number,
+    count: number,
+    dstPtr: number,
+    dstStride: number,
+  ): void;
+  resizeColumns(
+    srcPtr: number,
+    firstRow: number,
+    stride: number,
+    filtersPtr: number,
+    taps: number,
+    count: number,
+    dstPtr: number,
+  ): void;
+  normalise(
+    srcPtr: number,
+    srcStride: number,
+    rows: number,
+    columns: number,
+    reversed: boolean,
+    tablePtr: number,
+    dstPtr: number,
+    dstStride: number,
+  ): void;
   bf16ToF32(srcPtr: number, dstPtr: number, count: number): void;
   f16ToF32(srcPtr: number, dstPtr: number, count: number): void;
 }
