@@ -20,7 +20,7 @@ export function linear(s: Step, thread: i32, threads: i32, scratchPtr: usize): v
   } else {
     gemm(
       0, s.batch, j0, j1, n, k, s.inPtr, k, s.weightPtr, s.biasPtr, s.outPtr, s.ldOut, s.residualPtr, s.ldResidual,
-      s.flags, s.mr, scratchPtr,
+      s.flags, s.mr, scratchPtr, 0, 0,
     );
   }
 }

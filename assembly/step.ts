@@ -20,6 +20,9 @@ export class Step {
   weightPtr: usize;
   /** Bias, or a batch norm's shift; padded with zeros to whole tiles. */
   biasPtr: usize;
+  /** Scale and shift of a batch norm and ReLU before a pointwise convolution, per input channel; 0 for none. */
+  preScalePtr: usize;
+  preShiftPtr: usize;
   batch: i32;
   ih: i32;
   iw: i32;
@@ -72,6 +75,8 @@ export const STEP_residualPtr: i32 = offsetof<Step>('residualPtr');
 export const STEP_ldResidual: i32 = offsetof<Step>('ldResidual');
 export const STEP_weightPtr: i32 = offsetof<Step>('weightPtr');
 export const STEP_biasPtr: i32 = offsetof<Step>('biasPtr');
+export const STEP_preScalePtr: i32 = offsetof<Step>('preScalePtr');
+export const STEP_preShiftPtr: i32 = offsetof<Step>('preShiftPtr');
 export const STEP_batch: i32 = offsetof<Step>('batch');
 export const STEP_ih: i32 = offsetof<Step>('ih');
 export const STEP_iw: i32 = offsetof<Step>('iw');

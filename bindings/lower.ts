@@ -72,6 +72,11 @@ export function writeRecords(
     return value;
   };
   const words = constant('STEP_BYTES') / 4;
+  const preActivation = ({ preActivation: norm }: PlanStep): Fields => {
+    if (!norm) return {};
+    const { weightPtr, biasPtr } = weights(norm);
+    return { preScalePtr: weightPtr, preShiftPtr: biasPtr };
+  };
   plan.steps.forEach((step, i) => {
     const { input, output, residual, relu } = step;
     const [kind, lowering] = lowerings[kernelOf(step)];
@@ -86,6 +91,7 @@ export function writeRecords(
       residualPtr: residual ? place(residual) : 0,
       ldResidual: residual?.ld ?? 0,
       ...weights(step.node),
+      ...preActivation(step),
       batch,
       ih: input.shape.h,
       iw: input.shape.w,

@@ -24,6 +24,8 @@ export interface PlanStep {
   readonly node: Node;
   /** The batch norm that is folded into a convolution or linear layer. */
   readonly folded: Node<BatchNormOp> | undefined;
+  /** The batch norm that, with a ReLU, comes before a pointwise convolution and is applied as its input is packed. */
+  readonly preActivation: Node<BatchNormOp> | undefined;
   readonly relu: boolean;
   /** Of a convolution; `gemm` for all else. */
   readonly algorithm: Algorithm;
@@ -54,6 +56,7 @@ interface Draft {
   kind: StepKind;
   node: Node;
   folded: Node<BatchNormOp> | undefined;
+  preActivation: Node<BatchNormOp> | undefined;
   relu: boolean;
   input: NodeId;
   residual: NodeId | undefined;
@@ -68,7 +71,8 @@ const elements = ({ h, w, c }: Shape): number => h * w * c;
 
 /**
  * Folds batch norm into the convolution before it and fuses a following add and ReLU: an add goes to the later of its
- * two operands' convolutions, whose other operand is then there.
+ * two operands' convolutions, whose other operand is then there. Batch norm and ReLU before a pointwise convolution, which
+ * no weights can take, go to the packing of its input.
  */
 function fuse(graph: Graph): Draft[] {
   const consumers = graph.nodes.map((): Node[] => []);
@@ -85,6 +89,7 @@ function fuse(graph: Graph): Draft[] {
       kind: node.kind === 'relu' || node.kind === 'add' ? 'copy' : node.kind,
       node,
       folded: undefined,
+      preActivation: undefined,
       relu: node.kind === 'relu',
       input: first,
       residual: node.kind === 'add' ? second : undefined,
@@ -99,6 +104,13 @@ function fuse(graph: Graph): Draft[] {
       draft.output = taken.id;
     };
     const isGemm = node.kind === 'conv' || node.kind === 'linear';
+    const before = drafts.findIndex(({ output }) => output === first);
+    const producer = drafts[before];
+    if (isPointwise(node) && producer?.kind === 'batchNorm' && producer.relu && consumers[first]?.length === 1) {
+      draft.preActivation = producer.node as Node<BatchNormOp>;
+      draft.input = producer.input;
+      drafts.splice(before, 1);
+    }
     let user = next();
     if (isGemm && user?.kind === 'batchNorm') {
       draft.folded = user as Node<BatchNormOp>;
@@ -120,6 +132,13 @@ function fuse(graph: Graph): Draft[] {
     drafts.push(draft);
   }
   return drafts;
+}
+
+/** A convolution that is a GEMM on its input as it lies. */
+function isPointwise(node: Node): boolean {
+  if (node.kind !== 'conv' || node.groups > 1) return false;
+  const { top, left, bottom, right } = node.padding;
+  return [...node.kernel, ...node.stride].every((n) => n === 1) && top + left + bottom + right === 0;
 }
 
 /** Where values share memory: each has a root value, and a channel offset in the root's buffer. */
@@ -178,6 +197,7 @@ function placeConcats(graph: Graph, drafts: Draft[], places: Places): void {
         kind: 'copy',
         node,
         folded: undefined,
+        preActivation: undefined,
         relu: false,
         input: id,
         residual: undefined,
@@ -274,6 +294,7 @@ export function makePlan(graph: Graph, choose: Choose = chooseAlgorithm): Plan {
       kind: draft.kind,
       node: draft.node,
       folded: draft.folded,
+      preActivation: draft.preActivation,
       relu: draft.relu,
       algorithm:
         draft.kind === 'conv' && draft.node.kind === 'conv'

@@ -8,7 +8,7 @@ import { im2col } from './im2col';
 /**
  * out[B,OH,OW,Cout] = epilogue(conv(in[B,IH,IW,Cin], weights) + bias): any kernel, stride, dilation, padding (the far
  * sides follow from OH and OW), groups and batch, as im2col + GEMM with M = B·OH·OW, K = KH·KW·Cin/groups, N = Cout/groups.
- * A 1×1 convolution of stride 1 without padding is a GEMM on the input as it lies.
+ * A 1×1 convolution of stride 1 without padding is a GEMM on the input as it lies; it alone may have a pre-activation.
  *
  * Threads share the rows, or the columns where the weights are larger than the input: each then reads its part of the
  * weights alone.
@@ -47,7 +47,7 @@ export function conv2d(s: Step, thread: i32, threads: i32, scratchPtr: usize): v
     if (pointwise) {
       gemm(
         m0, m1, j0, j1, n, k, inPtr, s.ldIn, bPtr, biasPtr, outPtr, s.ldOut, residualPtr, s.ldResidual, s.flags, s.mr,
-        scratchPtr,
+        scratchPtr, s.preScalePtr, s.preShiftPtr,
       );
       continue;
     }

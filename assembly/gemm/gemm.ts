@@ -1,3 +1,4 @@
+import { madd } from '../isa';
 import { FLAG_ADD, FLAG_RELU } from '../step';
 import { share } from '../threads';
 import { KC, MC, MR_MAX, NR } from '../tile';
@@ -7,14 +8,17 @@ import { packPanel } from './pack';
 /**
  * A thread's scratch, from its pointer on:
  *   A block [MC · KC] | C tile [MR_MAX · NR] | residual tile [MR_MAX · NR] | zeros [KC] | row table [4 · MR_MAX] (i32)
+ *   | activated rows [MR_MAX · KC]
  */
 const C_TILE: usize = MC * KC * 4;
 const R_TILE: usize = C_TILE + MR_MAX * NR * 4;
 export const ZEROS: usize = R_TILE + MR_MAX * NR * 4;
 export const ROW_TABLE: usize = ZEROS + KC * 4;
 
+const ACTIVATED: usize = ROW_TABLE + 4 * MR_MAX * 4;
+
 /** Bytes of scratch that each thread needs. */
-export const SCRATCH_BYTES: i32 = <i32>ROW_TABLE + 4 * MR_MAX * 4;
+export const SCRATCH_BYTES: i32 = <i32>ACTIVATED + MR_MAX * KC * 4;
 
 /** Depth of a block of K: as few blocks as KC allows, of nearly equal depth, whole vectors. */
 // @ts-ignore: decorator
@@ -76,14 +80,30 @@ export function macroKernel(
   }
 }
 
+/** dst[k] = max(src[k] · scale[k] + shift[k], 0): batch norm and ReLU of a row on its way into a panel. */
+function activate(src: usize, k: i32, scalePtr: usize, shiftPtr: usize, dst: usize): void {
+  const bytes = <usize>k << 2;
+  let i: usize = 0;
+  for (; i + 16 <= bytes; i += 16) {
+    const y = madd(v128.load(src + i), v128.load(scalePtr + i), v128.load(shiftPtr + i));
+    v128.store(dst + i, f32x4.pmax(y, f32x4.splat(0)));
+  }
+  for (; i < bytes; i += 4) {
+    const y = load<f32>(src + i) * load<f32>(scalePtr + i) + load<f32>(shiftPtr + i);
+    store<f32>(dst + i, y < 0 ? 0 : y);
+  }
+}
+
 /**
  * C[M,N] = epilogue(A[M,K] · B[K,N] + bias[N]), the epilogue being FLAG_ADD's residual R[M,N], then FLAG_RELU.
  * Computes rows m0 … m1 and panels j0 … j1 (of NR columns) alone, for threads. `ld…`: elements between rows.
- * `bPtr`: packed B; `biasPtr`: zero-padded to whole panels; C may be R, and is not read otherwise. After Goto & van de Geijn 2008.
+ * `bPtr`: packed B; `biasPtr`: zero-padded to whole panels; C may be R, and is not read otherwise. Where `preScalePtr` is
+ * not 0, A is max(A · scale[K] + shift[K], 0) as it is packed (DenseNet's batch norm and ReLU before a convolution). After Goto & van de Geijn 2008.
  */
 export function gemm(
   m0: i32, m1: i32, j0: i32, j1: i32, n: i32, k: i32, aPtr: usize, lda: i32, bPtr: usize, biasPtr: usize, cPtr: usize,
-  ldc: i32, rPtr: usize, ldr: i32, flags: i32, mr: i32, scratchPtr: usize,
+  ldc: i32, rPtr: usize, ldr: i32, flags: i32, mr: i32, scratchPtr: usize, preScalePtr: usize,
+  preShiftPtr: usize,
 ): void {
   const depth = depthOf(k);
   const table = scratchPtr + ROW_TABLE;
@@ -100,7 +120,13 @@ export function gemm(
         const row0 = share(m, i, panels);
         const rows = share(m, i + 1, panels) - row0;
         for (let r = 0; r < rows; r++) {
-          store<usize>(table + (<usize>r << 2), aPtr + aStride * (i0 + row0 + r) + (<usize>k0 << 2));
+          let row = aPtr + aStride * (i0 + row0 + r) + (<usize>k0 << 2);
+          if (preScalePtr) {
+            const activated = scratchPtr + ACTIVATED + <usize>(r * KC) * 4;
+            activate(row, kc, preScalePtr + (<usize>k0 << 2), preShiftPtr + (<usize>k0 << 2), activated);
+            row = activated;
+          }
+          store<usize>(table + (<usize>r << 2), row);
         }
         dst = packPanel(table, rows, kc, dst);
       }

@@ -82,7 +82,11 @@ export class WeightStore {
   constructor(core: Core, plan: Plan) {
     this.#core = core;
     const before = core.arena.mark();
-    for (const step of plan.steps) this.#reserve(plan.graph, step);
+    for (const step of plan.steps) {
+      const { preActivation } = step;
+      this.#reserve(plan.graph, step.node, matrixOf(plan.graph, step), step.folded);
+      if (preActivation) this.#reserve(plan.graph, preActivation, undefined, undefined);
+    }
     this.bytes = core.arena.mark() - before;
   }
 
@@ -92,10 +96,8 @@ export class WeightStore {
     return { weightPtr, biasPtr };
   }
 
-  #reserve(graph: Graph, step: PlanStep): void {
-    const { node, folded } = step;
+  #reserve(graph: Graph, node: Node, matrix: Matrix | undefined, folded: Node<BatchNormOp> | undefined): void {
     const { arena, kernels } = this.#core;
-    const matrix = matrixOf(graph, step);
     const norm = node.kind === 'batchNorm' ? node : folded;
     if ((!matrix && !norm) || this.#slots.has(node.id)) return;
     const padded = kernels.packedBytes(1, node.shape.c);
