@@ -1,155 +1,12 @@
-/** Convolutions by records, im2col and Winograd, against float64, on every binary. */
+/** Convolutions by records against float64, on every binary. */
 
 import fc from 'fast-check';
 import * as assert from 'uvu/assert';
-import type { Core } from '../bindings/wasm.js';
+import type { Algorithm } from '../bindings/algorithm.js';
+import { type Case, check, operands, PLAIN, run, square } from './convolutions.js';
 import { eachBinary } from './each-binary.js';
-import {
-  assertSameBits,
-  constant,
-  Desk,
-  type Fields,
-  packedGroups,
-  padded,
-  type Region,
-  runRecord,
-} from './records.js';
-import {
-  assertClose,
-  type Convolution,
-  conv2d,
-  epilogue,
-  type Maps,
-  type Reference,
-  size,
-  windowMaps,
-} from './reference.js';
-import { uniform } from './reference-weights.js';
-
-interface Case {
-  readonly from: Maps;
-  readonly c: number;
-  readonly convolution: Convolution;
-  readonly relu: boolean;
-  readonly residual: 'none' | 'beside' | 'in place';
-  /** Channels that pixels of input, output and residual have beside their own. */
-  readonly gaps: readonly [number, number, number];
-  readonly mr: number;
-  /** Outputs of a Winograd tile along a side; 0 for im2col and GEMM. */
-  readonly tile: 0 | 2 | 4;
-}
-
-interface Operands {
-  readonly x: Float32Array;
-  readonly weight: Float32Array;
-  readonly bias: Float32Array;
-  readonly residual: Float32Array;
-}
-
-function operands({ from, c, convolution: { kernel, groups, dilation, ...window } }: Case): Operands {
-  const to = windowMaps(from, c, { kernel, ...window }, dilation);
-  return {
-    x: uniform('x', size(from), -1, 1),
-    weight: uniform('weight', (c * from.c * kernel[0] * kernel[1]) / groups, -1, 1),
-    bias: uniform('bias', c, -1, 1),
-    residual: uniform('residual', size(to), -1, 1),
-  };
-}
-
-function referenceOf({ from, c, convolution, relu, residual }: Case, its: Operands): Reference {
-  const result = conv2d(its.x, from, its.weight, its.bias, c, convolution);
-  return epilogue(result, residual === 'none' ? undefined : its.residual, relu);
-}
-
-interface Placed {
-  readonly fields: Fields;
-  readonly output: Region;
-  readonly scratchBytes: number;
-}
-
-function place(desk: Desk, one: Case, its: Operands): Placed {
-  const { core } = desk;
-  const { from, c, convolution, gaps, tile } = one;
-  const { kernel, stride, dilation, padding, groups } = convolution;
-  const to = windowMaps(from, c, convolution, dilation);
-  const [inner, taps] = [from.c / groups, kernel[0] * kernel[1]];
-  const input = desk.put(its.x, from.c, from.c + gaps[0]);
-  const bias = desk.put(padded(its.bias));
-  let weight = desk.put(packedGroups(its.weight, c, c / groups, inner, taps));
-  if (tile) {
-    const { kernels } = core;
-    const transformed = desk.put(new Float32Array(kernels.winogradBytes(tile, from.c, c) / 4));
-    kernels.winogradWeights(tile, weight.ptr, transformed.ptr, from.c, c, desk.scratch(288));
-    desk.assertIntact('winogradWeights', transformed);
-    desk.settle(transformed);
-    weight = transformed;
-  }
-  const inPlace = one.residual === 'in place';
-  const pixels = to.batch * to.h * to.w;
-  const output = inPlace ? desk.put(its.residual, c, c + gaps[1]) : desk.room(pixels, c, c + gaps[1]);
-  const residual = inPlace ? output : desk.put(its.residual, c, c + gaps[2]);
-  const fields = {
-    flags: (one.relu ? constant(core, 'FLAG_RELU') : 0) | (one.residual === 'none' ? 0 : constant(core, 'FLAG_ADD')),
-    mr: one.mr,
-    inPtr: input.ptr,
-    ldIn: input.ld,
-    outPtr: output.ptr,
-    ldOut: output.ld,
-    residualPtr: residual.ptr,
-    ldResidual: residual.ld,
-    weightPtr: weight.ptr,
-    biasPtr: bias.ptr,
-    batch: from.batch,
-    ih: from.h,
-    iw: from.w,
-    ic: from.c,
-    oh: to.h,
-    ow: to.w,
-    oc: c,
-    kh: kernel[0],
-    kw: kernel[1],
-    strideH: stride[0],
-    strideW: stride[1],
-    dilationH: dilation[0],
-    dilationW: dilation[1],
-    padTop: padding.top,
-    padLeft: padding.left,
-    groups,
-    winogradTile: tile,
-  };
-  const scratchBytes = tile ? core.kernels.winogradScratchBytes(tile, from.c) : constant(core, 'SCRATCH_BYTES');
-  return { fields, output, scratchBytes };
-}
-
-function run(core: Core, one: Case, its: Operands, threads: number, subject: string): Float32Array {
-  const desk = new Desk(core);
-  try {
-    const { fields, output, scratchBytes } = place(desk, one, its);
-    runRecord(desk, one.tile ? 'KIND_WINOGRAD' : 'KIND_CONV', fields, threads, scratchBytes);
-    desk.assertIntact(subject, output);
-    return desk.read(output);
-  } finally {
-    desk.clear();
-  }
-}
-
-/**
- * The transforms of F(m×m, 3×3) add and scale what they cannot all take away again: their rounding errors are those of a
- * direct sum times a constant of the method, and every output of a tile has its share of the largest.
- */
-const TRANSFORM_ERROR = { 0: 1, 2: 1, 4: 3 } as const;
-
-/** Compares with float64, and with the shares of so many threads. */
-function check(core: Core, one: Case, ...threads: number[]): void {
-  const its = operands(one);
-  const subject = JSON.stringify(one);
-  const whole = run(core, one, its, 1, subject);
-  const expected = referenceOf(one, its);
-  if (one.tile) expected.magnitudes.fill(expected.magnitudes.reduce((a, b) => Math.max(a, b), 0));
-  assertClose(whole, expected, subject, TRANSFORM_ERROR[one.tile]);
-  for (const count of threads)
-    assertSameBits(run(core, one, its, count, subject), whole, `${count} threads: ${subject}`);
-}
+import { assertSameBits } from './records.js';
+import { type Maps, windowMaps } from './reference.js';
 
 const anyEpilogue = {
   relu: fc.boolean(),
@@ -179,22 +36,13 @@ const anyCase: fc.Arbitrary<Case> = fc
     from: { batch, h, w, c: groups * inner },
     c: groups * perGroup,
     convolution: { kernel, stride, dilation, padding, groups },
-    tile: 0 as const,
+    algorithm: 'gemm' as const,
+    preActivation: false,
   }))
   .filter(({ from, c, convolution }) => {
     const { h, w } = windowMaps(from, c, convolution, convolution.dilation);
     return h > 0 && w > 0;
   });
-
-const PLAIN = { relu: false, residual: 'none', gaps: [0, 0, 0], mr: 6, tile: 0 } as const;
-
-const square = (kernel: number, stride = 1, padding = 0, groups = 1, dilation = 1): Convolution => ({
-  kernel: [kernel, kernel],
-  stride: [stride, stride],
-  dilation: [dilation, dilation],
-  padding: { top: padding, left: padding, bottom: padding, right: padding },
-  groups,
-});
 
 eachBinary('convolution', (test) => {
   test('any kernel, stride, dilation, padding, groups, batch, epilogue and number of threads', ({ core }) => {
@@ -277,6 +125,25 @@ eachBinary('convolution', (test) => {
     );
   });
 
+  test('batch norm and ReLU before a pointwise convolution', ({ core }) => {
+    const pointwise = fc.record({
+      ...anyEpilogue,
+      from: fc.record({
+        batch: count(1, 2),
+        h: count(1, 9),
+        w: count(1, 9),
+        c: fc.oneof(count(1, 20), count(250, 530)),
+      }),
+      c: count(1, 19),
+    });
+    fc.assert(
+      fc.property(pointwise, count(2, 4), (one, threads) => {
+        check(core, { ...PLAIN, ...one, convolution: square(1), preActivation: true }, threads);
+      }),
+      { numRuns: 60, seed: 15 },
+    );
+  });
+
   test('a kernel of one tap in the middle gives the map back, bit for bit', ({ core }) => {
     const from = { batch: 2, h: 5, w: 7, c: 12 };
     const one: Case = { ...PLAIN, from, c: 12, convolution: square(3, 1, 1) };
@@ -288,17 +155,47 @@ eachBinary('convolution', (test) => {
   });
 });
 
+eachBinary('grouped convolution by indirection', (test) => {
+  test('any kernel, stride, dilation, padding, groups, batch, epilogue and number of threads', ({ core }) => {
+    fc.assert(
+      fc.property(anyCase, count(2, 4), (one, threads) => {
+        const { groups } = one.convolution;
+        check(core, { ...one, c: Math.min(4 * groups, 20) * groups, algorithm: 'grouped' }, threads);
+      }),
+      { numRuns: 200, seed: 14 },
+    );
+  });
+
+  test('many groups, and more tiles than threads want', ({ core }) => {
+    const of = (algorithm: Algorithm, groups: number, from: Maps): Case => ({
+      ...PLAIN,
+      algorithm,
+      from,
+      c: from.c,
+      convolution: square(3, 1, 1, groups),
+    });
+    for (const [groups, c] of [
+      [32, 128],
+      [8, 96],
+      [2, 24],
+    ] as const) {
+      check(core, of('grouped', groups, { batch: 1, h: 4, w: 5, c }), 2, 3, 4);
+      check(core, of('grouped', groups, { batch: 2, h: 15, w: 16, c }), 2, 3, 4);
+    }
+  });
+});
+
 eachBinary('convolution by Winograd', (test) => {
   const fours = (min: number, max: number) => count(min, max).map((n) => 4 * n);
   const anyWinograd: fc.Arbitrary<Case> = fc
     .record({
       ...anyEpilogue,
-      tile: fc.constantFrom(2 as const, 4 as const),
+      algorithm: fc.constantFrom('winograd2' as const, 'winograd4' as const),
       from: fc.record({ batch: count(1, 3), h: count(1, 13), w: count(1, 13), c: fours(2, 5) }),
       c: fours(1, 7),
       padding: fc.record({ top: fc.nat(2), left: fc.nat(2), bottom: fc.nat(2), right: fc.nat(2) }),
     })
-    .map(({ padding, ...rest }) => ({ ...rest, convolution: { ...square(3), padding } }))
+    .map(({ padding, ...rest }) => ({ ...rest, preActivation: false, convolution: { ...square(3), padding } }))
     .filter(({ from, c, convolution }) => {
       const { h, w } = windowMaps(from, c, convolution);
       return h > 0 && w > 0;
@@ -312,18 +209,18 @@ eachBinary('convolution by Winograd', (test) => {
   });
 
   test('several blocks of tiles, and of columns', ({ core }) => {
-    for (const tile of [2, 4] as const) {
+    for (const algorithm of ['winograd2', 'winograd4'] as const) {
       const convolution = square(3, 1, 1);
       check(
         core,
-        { ...PLAIN, tile, from: { batch: 1, h: 20, w: 21, c: 256 }, c: 4, convolution, relu: true },
+        { ...PLAIN, algorithm, from: { batch: 1, h: 20, w: 21, c: 256 }, c: 4, convolution, relu: true },
         2,
         3,
         4,
       );
       check(
         core,
-        { ...PLAIN, tile, from: { batch: 1, h: 6, w: 7, c: 8 }, c: 76, convolution, residual: 'in place' },
+        { ...PLAIN, algorithm, from: { batch: 1, h: 6, w: 7, c: 8 }, c: 76, convolution, residual: 'in place' },
         2,
         3,
         4,
