@@ -5,8 +5,9 @@
 
 export type { Network, NetworkOptions, Preset, Summary, SummaryRow } from '../models/index.js';
 export { buildNetwork, networkNames, networks, presets, summary, summaryTable } from '../models/index.js';
+export type { Algorithm } from './algorithm.js';
 export type { Pixels } from './image.js';
 export { type LoadOptions, load, type Progress } from './load.js';
-export { type Classification, Model, type ModelInfo, type Output, type Tensor } from './model.js';
+export { type Classification, Model, type ModelInfo, type Output, type StepProfile, type Tensor } from './model.js';
 export { type Binary, supportsRelaxed } from './wasm.js';
 export type { WeightSource } from './weights/index.js';

@@ -14,6 +14,7 @@ import { Model } from './model.js';
 import { makePlan } from './plan.js';
 import { Session } from './session.js';
 import { Threads, threadCount } from './threads.js';
+import { tune } from './tune.js';
 import { type Binary, createCore } from './wasm.js';
 import { checkTensors, openWeights, type WeightSource } from './weights/index.js';
 import { WeightStore } from './weights/store.js';
@@ -40,6 +41,11 @@ export interface LoadOptions extends NetworkOptions {
    * float32's least error, and less memory for weights (ResNet-50: 102 MB for 193).
    */
   readonly winograd?: boolean;
+  /**
+   * Times the algorithms for each layer on this machine (a second or three), and keeps the choice for the next time.
+   * Without it a rule of shape chooses. Not with `winograd: false`.
+   */
+  readonly tune?: boolean;
   /** By default `relaxed` where the engine has relaxed SIMD. */
   readonly binary?: Binary;
   /** Aborts the loading: what was loaded is freed, and `load` rejects with the signal's reason. */
@@ -61,6 +67,7 @@ export async function load(name: string, options: LoadOptions): Promise<Model> {
     weights,
     threads: wanted = 'auto',
     winograd = true,
+    tune: isTuned = false,
     binary,
     signal,
     onProgress,
@@ -83,7 +90,8 @@ export async function load(name: string, options: LoadOptions): Promise<Model> {
     checkTensors(file, parameters(graph));
     const core = await createCore({ binary, shared: count > 1 });
     threads = await Threads.start(core, count);
-    const plan = makePlan(graph, winograd ? chooseAlgorithm : chooseWithoutWinograd);
+    const byRule = winograd ? chooseAlgorithm : chooseWithoutWinograd;
+    const plan = makePlan(graph, isTuned && winograd ? await tune(graph, core, threads, signal) : byRule);
     const store = new WeightStore(core, plan);
     const { total } = file;
     await store.load(file, (tensor, loaded) => onProgress?.({ loaded, total, tensor: tensor.name }), signal);

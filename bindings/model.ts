@@ -1,8 +1,10 @@
 /** A network with its weights in memory: what `load` gives. */
 
 import type { Preset, Summary } from '../models/index.js';
-import { summary } from '../models/index.js';
+import { macs, summary } from '../models/index.js';
+import type { Algorithm } from './algorithm.js';
 import { type Pixels, preprocess } from './image.js';
+import type { Plan } from './plan.js';
 import { platform } from './platform.js';
 import type { Session } from './session.js';
 import type { Binary } from './wasm.js';
@@ -19,6 +21,19 @@ export interface Tensor {
 export interface Output {
   readonly data: Float32Array;
   readonly shape: readonly number[];
+  /** The steps of the run in order, if asked for. */
+  readonly profile?: readonly StepProfile[];
+}
+
+/** What one step of a run took: a convolution with the batch norm, add and ReLU that are fused with it, or another layer. */
+export interface StepProfile {
+  readonly name: string;
+  readonly kind: string;
+  /** How a convolution was computed. */
+  readonly algorithm: Algorithm | undefined;
+  readonly ms: number;
+  /** Multiply–adds of the layer's definition, for the whole batch. */
+  readonly macs: number;
 }
 
 export interface Classification {
@@ -97,10 +112,11 @@ export class Model implements Disposable {
   }
 
   /**
-   * Logits for a batch of inputs that are already normalised, as their weights want them. Throws a TypeError where the
+   * Logits for a batch of inputs that are already normalised, as their weights want them; with `profile`, the time of
+   * each step. Throws a TypeError where the
    * shape is not the network's.
    */
-  async run({ data, shape, layout }: Tensor): Promise<Output> {
+  async run({ data, shape, layout }: Tensor, { profile = false }: { profile?: boolean } = {}): Promise<Output> {
     const session = this.#live();
     const { h, w, c } = session.plan.input.shape;
     const isNchw = layout === 'NCHW';
@@ -116,14 +132,15 @@ export class Model implements Disposable {
       const got = data instanceof Float32Array ? `${data.length}` : Object.prototype.toString.call(data);
       throw new TypeError(`input: expected a Float32Array of ${count} values, got ${got}.`);
     }
-    const out = await this.#next(() => {
+    const { output, stepMs } = await this.#next(async () => {
       const input = session.input(batch);
       if (isNchw) toNhwc(data, input, batch, c, h * w);
       else input.set(data);
-      return session.run(batch);
+      return profile ? session.profile(batch) : { output: await session.run(batch), stepMs: undefined };
     });
     const to = session.plan.output.shape;
-    return { data: out, shape: to.h === 1 && to.w === 1 ? [batch, to.c] : [batch, to.h, to.w, to.c] };
+    const out = { data: output, shape: to.h === 1 && to.w === 1 ? [batch, to.c] : [batch, to.h, to.w, to.c] };
+    return stepMs ? { ...out, profile: stepProfiles(session.plan, batch, stepMs) } : out;
   }
 
   /** Layers with their output shapes, parameters and multiply–adds, and the totals. */
@@ -168,6 +185,16 @@ export class Model implements Disposable {
     if (!this.#session) throw new Error(`${this.name}: expected a model in use, got one that has been disposed of.`);
     return this.#session;
   }
+}
+
+function stepProfiles({ graph, steps }: Plan, batch: number, stepMs: readonly number[]): StepProfile[] {
+  return steps.map(({ kind, node, algorithm }, i) => ({
+    name: node.name,
+    kind,
+    algorithm: kind === 'conv' ? algorithm : undefined,
+    ms: stepMs[i] as number,
+    macs: kind === 'conv' || kind === 'linear' ? macs(graph, node) * batch : 0,
+  }));
 }
 
 function toNhwc(from: Float32Array, to: Float32Array, batch: number, channels: number, pixels: number): void {

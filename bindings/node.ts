@@ -1,11 +1,13 @@
 /** resnet-wasm in Node: the same API with files, picture decoding and pulled weights. */
 
-import { open, readFile, stat } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
+import { createHash } from 'node:crypto';
+import { mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { availableParallelism, cpus } from 'node:os';
+import { dirname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { type LoadOptions as CoreLoadOptions, load as coreLoad, type Model } from './index.js';
 import { type FileBytes, usePlatform } from './platform.js';
-import { pull } from './pull.js';
+import { defaultCacheDir, pull } from './pull.js';
 import { decodeImage } from './sharp.js';
 
 export * from './index.js';
@@ -32,7 +34,22 @@ async function openFile(path: string | URL): Promise<FileBytes> {
   return { total: size, chunks: chunks() };
 }
 
+// One small file a key, in the folder of pulled weights.
+const tuned = (key: string): string =>
+  join(defaultCacheDir(), 'tuned', `${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`);
+
 usePlatform({
+  machine: `${cpus()[0]?.model} ${availableParallelism()} V8 ${process.versions.v8}`,
+  recall: (key) => readFile(tuned(key), 'utf8').catch(() => undefined),
+  // A cache that cannot be written is no failure.
+  remember: async (key, value) => {
+    const path = tuned(key);
+    try {
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(`${path}.${process.pid}`, value);
+      await rename(`${path}.${process.pid}`, path);
+    } catch {}
+  },
   cores: availableParallelism(),
   notShared: undefined,
   mayBlock: true,

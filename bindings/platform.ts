@@ -20,6 +20,11 @@ export interface Thread {
 export interface Platform {
   /** Cores that threads may use. */
   readonly cores: number;
+  /** What tells this CPU and engine from others, for what is measured on it. */
+  readonly machine: string;
+  /** What `remember` kept under a key; undefined where there is nothing, or nothing can be kept. */
+  recall(key: string): Promise<string | undefined>;
+  remember(key: string, value: string): Promise<void>;
   /** Why memory cannot be shared with threads; undefined where it can. */
   readonly notShared: string | undefined;
   /** Whether this thread may sleep in Atomics.wait, and so be one of the threads itself. */
@@ -39,7 +44,23 @@ export interface Platform {
   decodeImage(image: unknown): Promise<Pixels>;
 }
 
+// Storage may be missing, full or forbidden: then nothing is kept.
+const storage = (): Storage | undefined => {
+  try {
+    return globalThis.localStorage;
+  } catch {
+    return undefined;
+  }
+};
+
 const web: Platform = {
+  machine: `${globalThis.navigator?.userAgent} ${globalThis.navigator?.hardwareConcurrency}`,
+  recall: async (key) => storage()?.getItem(`resnet-wasm ${key}`) ?? undefined,
+  remember: async (key, value) => {
+    try {
+      storage()?.setItem(`resnet-wasm ${key}`, value);
+    } catch {}
+  },
   cores: globalThis.navigator?.hardwareConcurrency ?? 1,
   notShared: globalThis.crossOriginIsolated
     ? undefined

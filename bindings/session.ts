@@ -10,6 +10,17 @@ import type { WeightStore } from './weights/store.js';
 
 const BYTES = 4;
 
+/** Bytes of scratch that a plan's most demanding step wants of each thread. */
+export function scratchBytes({ constants, kernels }: Core, plan: Plan): number {
+  const wanted = plan.steps.map(({ algorithm, input, node }) => {
+    const tile = winogradTile(algorithm);
+    if (tile) return kernels.winogradScratchBytes(tile, input.shape.c);
+    if (algorithm !== 'grouped' || node.kind !== 'conv') return constants.SCRATCH_BYTES as number;
+    return kernels.groupedScratchBytes(node.kernel[0] * node.kernel[1], input.shape.c);
+  });
+  return align(Math.max(...wanted));
+}
+
 export class Session {
   readonly core: Core;
   readonly plan: Plan;
@@ -17,6 +28,7 @@ export class Session {
   readonly #store: WeightStore;
   /** Where the weights end and all that depends on the batch begins. */
   readonly #base: number;
+  readonly #scratchBytes: number;
   #batch = 0;
   #records = 0;
   #scratch = 0;
@@ -28,6 +40,7 @@ export class Session {
     this.plan = plan;
     this.threads = threads;
     this.#store = store;
+    this.#scratchBytes = scratchBytes(core, plan);
     this.#base = core.arena.mark();
   }
 
@@ -73,8 +86,7 @@ export class Session {
   }
 
   #job(first: number, last: number): Job {
-    const scratchBytes = this.#scratchBytes;
-    return { recordsPtr: this.#records, first, last, scratchPtr: this.#scratch, scratchBytes };
+    return { recordsPtr: this.#records, first, last, scratchPtr: this.#scratch, scratchBytes: this.#scratchBytes };
   }
 
   /** Lays out and writes the records for `batch` images, unless they stand. Throws a RangeError beyond 4 GiB. */
@@ -95,18 +107,6 @@ export class Session {
       (view) => this.#place(view),
       (node) => this.#store.at(node),
     );
-  }
-
-  /** Bytes of scratch that the most demanding step wants. */
-  get #scratchBytes(): number {
-    const { constants, kernels } = this.core;
-    const wanted = this.plan.steps.map(({ algorithm, input, node }) => {
-      const tile = winogradTile(algorithm);
-      if (tile) return kernels.winogradScratchBytes(tile, input.shape.c);
-      if (algorithm !== 'grouped' || node.kind !== 'conv') return constants.SCRATCH_BYTES as number;
-      return kernels.groupedScratchBytes(node.kernel[0] * node.kernel[1], input.shape.c);
-    });
-    return align(Math.max(...wanted));
   }
 
   #place({ buffer, offset }: View): number {

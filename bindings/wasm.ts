@@ -21,6 +21,7 @@ export interface Kernels {
     scratchPtr: number,
     barrierPtr: number,
   ): void;
+  peak(rounds: number): number;
   packedBytes(k: number, n: number): number;
   packOI(
     srcPtr: number,
