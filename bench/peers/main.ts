@@ -1,0 +1,134 @@
+/**
+ * Compares with other engines in Node and in Chromium, interleaved run by run in one process, and writes RESULTS.md:
+ *
+ *   main.ts [NETWORK…] [--rounds 15] [--warm-ups 5] [--threads 1,2] [--in chromium,node] [--engines …]
+ *
+ * Installs the peers' packages into bench/peers/node_modules when they are missing. CHROMIUM names the browser's
+ * program; by default it is looked for on PATH.
+ */
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { supportsRelaxed } from '../../bindings/wasm.js';
+import { networks as registry } from '../../models/index.js';
+import { cpuText, machineText } from '../machine.js';
+import { type Chromium, openChromium } from './chromium.js';
+import { ENGINES, type EngineName } from './engines.js';
+import type { Task, Timing } from './measure.js';
+import { largestDifference, resultsText, type Section, sectionText } from './report.js';
+
+const here = new URL('./', import.meta.url);
+const root = fileURLToPath(new URL('../../', here));
+const packages = new URL('node_modules/', here);
+const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'];
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: 'string', default: '15' },
+    'warm-ups': { type: 'string', default: '5' },
+    threads: { type: 'string', default: '1,2' },
+    in: { type: 'string', default: 'chromium,node' },
+    engines: { type: 'string', default: ENGINES.join(',') },
+  },
+});
+const wanted = ['resnet18', 'resnet34', 'resnet50', 'resnet101', 'resnet152', 'vgg19'];
+const names = positionals.length > 0 ? positionals : wanted.filter((name) => Object.hasOwn(registry, name));
+const engines = values.engines.split(',') as EngineName[];
+
+const install = (): void => {
+  const [lock, installed] = ['package-lock.json', 'node_modules/.package-lock.json'].map((file) => new URL(file, here));
+  if (existsSync(installed as URL) && statSync(installed as URL).mtimeMs >= statSync(lock as URL).mtimeMs) return;
+  const args = ['ci', '--prefix', fileURLToPath(here), '--ignore-scripts', '--no-audit', '--no-fund'];
+  const { status } = spawnSync('npm', args, { stdio: 'inherit', shell: process.platform === 'win32' });
+  if (status !== 0) throw new Error(`bench/peers: expected npm ci to install the peers, got exit code ${status}.`);
+};
+
+const versionOf = (name: string): string =>
+  `${name} ${JSON.parse(readFileSync(new URL(`${name}/package.json`, packages), 'utf8')).version}`;
+
+function chromiumProgram(): string {
+  const found = (process.env.PATH ?? '')
+    .split(delimiter)
+    .flatMap((folder) => PROGRAMS.map((program) => join(folder, program)))
+    .find((path) => existsSync(path));
+  const program = process.env.CHROMIUM ?? found;
+  if (!program) throw new Error(`Chromium: expected ${PROGRAMS.join(' or ')} on PATH, or CHROMIUM, got neither.`);
+  return program;
+}
+
+function runInNode(task: Task): Timing[] {
+  const flags = supportsRelaxed() ? [] : ['--experimental-wasm-relaxed-simd'];
+  const script = fileURLToPath(new URL('node.ts', here));
+  const args = [...flags, '--import', 'tsx', script, JSON.stringify(task)];
+  const { status, stdout } = spawnSync(process.execPath, args, {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`Node: expected timings of ${task.network}, got exit code ${status}.`);
+  return JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
+}
+
+/** Measures all networks, printing the table as it grows. */
+async function section(
+  place: string,
+  threads: number,
+  possible: readonly EngineName[],
+  run: (task: Task) => Timing[] | Promise<Timing[]>,
+): Promise<Section> {
+  const networks = new Map<string, readonly Timing[]>();
+  const title = `${place}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+  const made: Section = { title, engines: possible, networks };
+  for (const network of names) {
+    const rounds = Number(values.rounds);
+    networks.set(
+      network,
+      await run({ network, threads, engines: possible, rounds, warmUps: Number(values['warm-ups']) }),
+    );
+    console.log(sectionText({ ...made, networks: new Map([[network, networks.get(network) ?? []]]) }));
+  }
+  return made;
+}
+
+install();
+const sections: Section[] = [];
+const threadCounts = values.threads.split(',').map(Number);
+const places = values.in.split(',');
+if (places.includes('chromium')) {
+  const chromium: Chromium = await openChromium(root, packages.href, chromiumProgram());
+  try {
+    const title = `Chromium ${chromium.version.split('.')[0]}`;
+    for (const threads of threadCounts) sections.push(await section(title, threads, engines, chromium.run));
+  } finally {
+    chromium.close();
+  }
+}
+if (places.includes('node')) {
+  for (const threads of threadCounts) {
+    // LiteRT.js wants a browser, and so do the threads of TensorFlow.js.
+    const possible = engines.filter((name) => name !== 'LiteRT.js' && (threads === 1 || name !== 'tfjs-wasm'));
+    sections.push(await section(`Node ${process.versions.node.split('.')[0]}`, threads, possible, runInNode));
+  }
+}
+
+const version = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version;
+const peers = ['@tensorflow/tfjs-backend-wasm', 'onnxruntime-web', '@litertjs/core'].map(versionOf).join(', ');
+const results = fileURLToPath(new URL('RESULTS.md', here));
+writeFileSync(
+  results,
+  resultsText(
+    [
+      `Milliseconds for one image, medians of ${values.rounds} rounds in which the engines take turns;`,
+      `float32, batch 1, all with the same weights (their logits differ by at most`,
+      `${largestDifference(sections).toExponential(0)} of the largest).`,
+      `${new Date().toISOString().slice(0, 10)}, ${places.includes('node') ? machineText() : cpuText()}:`,
+      `resnet-wasm ${version}, ${peers}.`,
+    ],
+    sections,
+  ),
+);
+console.log(results);

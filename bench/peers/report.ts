@@ -1,0 +1,50 @@
+/** Timings as Markdown. */
+
+import { median } from '../machine.js';
+import type { EngineName } from './engines.js';
+import type { Timing } from './measure.js';
+
+/** All networks in one place, on one number of threads. */
+export interface Section {
+  readonly title: string;
+  readonly engines: readonly EngineName[];
+  readonly networks: ReadonlyMap<string, readonly Timing[]>;
+}
+
+const OURS: readonly EngineName[] = ['relaxed', 'baseline'];
+const RIVAL: EngineName = 'tfjs-wasm';
+
+const HEADINGS: Readonly<Record<EngineName, string>> = {
+  relaxed: 'resnet-wasm, relaxed',
+  baseline: 'resnet-wasm, baseline',
+  'tfjs-wasm': 'tfjs-wasm',
+  'onnxruntime-web': 'onnxruntime-web',
+  'LiteRT.js': 'LiteRT.js',
+};
+
+const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+
+/** Medians in milliseconds, and how many times as fast as tfjs-wasm ours are, where both were measured. */
+export function sectionText({ title, engines, networks }: Section): string {
+  const compared = engines.includes(RIVAL) ? OURS.filter((name) => engines.includes(name)) : [];
+  const heads = [title, ...engines.map((name) => HEADINGS[name]), ...compared.map((name) => `${RIVAL} ÷ ${name}`)];
+  const rows = [...networks].map(([network, timings]) => {
+    const ms = (name: EngineName): number => median(timings.find(({ engine }) => engine === name)?.ms ?? []);
+    return [
+      network,
+      ...engines.map((name) => ms(name).toFixed(1)),
+      ...compared.map((name) => `${(ms(RIVAL) / ms(name)).toFixed(2)}×`),
+    ];
+  });
+  return [line(heads), line(heads.map((_, i) => (i === 0 ? '---' : '---:'))), ...rows.map(line)].join('\n');
+}
+
+/** The largest difference of any engine's logits, as a share of the largest logit. */
+export const largestDifference = (sections: readonly Section[]): number =>
+  Math.max(...sections.flatMap(({ networks }) => [...networks.values()].flat()).map(({ difference }) => difference));
+
+const [BEGIN, END] = ['<!-- bench:peers -->', '<!-- /bench:peers -->'];
+
+/** The file that the README takes its tables from: everything between the two markers. */
+export const resultsText = (about: readonly string[], sections: readonly Section[]): string =>
+  `${[`${BEGIN}\n${about.join(' ')}`, ...sections.map(sectionText)].join('\n\n')}\n${END}\n`;
