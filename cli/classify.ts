@@ -1,0 +1,85 @@
+/** `classify`: what is to be seen in pictures. */
+
+import { stat } from 'node:fs/promises';
+import { Command } from 'commander';
+import type { Classification } from '../bindings/node.js';
+import { reportFailure } from './failure.js';
+import { needWeights, openModel } from './open.js';
+import { type ModelFlags, modelOptions, networkName, positive } from './options.js';
+import { bar } from './text.js';
+
+interface ClassifyFlags extends ModelFlags {
+  readonly top: number;
+  readonly json?: boolean;
+}
+
+interface Answer {
+  readonly image: string;
+  readonly model: string;
+  readonly top: readonly Classification[];
+  /** From the file to the answer. */
+  readonly ms: number;
+}
+
+const EXAMPLES = `
+Examples:
+  resnet-wasm classify cat.jpg
+  resnet-wasm classify --top 3 --json photos/*.jpg > answers.json
+  resnet-wasm classify --model resnet18 --weights resnet18.safetensors cat.jpg
+
+Without --weights, the weights of the model are fetched once and then kept in a cache (see resnet-wasm pull --help).
+Pictures that cannot be read are reported, the others answered; the exit code is then 1.`;
+
+export function classifyCommand(signal: AbortSignal): Command {
+  const command = new Command('classify')
+    .description('Name what is to be seen in pictures')
+    .argument('<image...>', 'JPEG, PNG, WebP or GIF files')
+    .option('--model <name>', 'network to use (resnet-wasm models lists them)', networkName, 'resnet50')
+    .option('--top <n>', 'labels to show for each picture', positive, 5)
+    .option('--json', 'print a JSON array, and no progress');
+  for (const option of modelOptions()) command.addOption(option);
+  return command.addHelpText('after', EXAMPLES).action(async (images: string[], flags: ClassifyFlags) => {
+    needWeights(command, flags);
+    await classify(images, flags, signal);
+  });
+}
+
+async function classify(images: readonly string[], flags: ClassifyFlags, signal: AbortSignal): Promise<void> {
+  const readable: string[] = [];
+  for (const image of images) {
+    // Before weights are loaded, or even fetched, for nothing.
+    const file = await stat(image).catch(() => undefined);
+    if (file && !file.isDirectory()) readable.push(image);
+    else reportFailure(`expected a picture, got ${file ? 'a folder' : 'no such file'}.`, image);
+  }
+
+  const answers: Answer[] = [];
+  if (readable.length > 0) {
+    using model = await openModel(flags, { signal, quiet: flags.json });
+    for (const image of readable) {
+      signal.throwIfAborted();
+      const start = performance.now();
+      try {
+        const top = await model.classify(image, { top: flags.top });
+        const answer = { image, model: flags.model, top, ms: Math.round(10 * (performance.now() - start)) / 10 };
+        if (!flags.json) process.stdout.write(`${answers.length > 0 ? '\n' : ''}${answerText(answer)}`);
+        answers.push(answer);
+      } catch (error) {
+        reportFailure(error, image);
+      }
+    }
+  }
+  if (flags.json) process.stdout.write(`${JSON.stringify(answers, undefined, 2)}\n`);
+}
+
+const BAR_WIDTH = 24;
+
+function answerText({ image, top, ms }: Answer): string {
+  const labels = top.map(({ label, index }) => label ?? `class ${index}`);
+  const width = Math.max(...labels.map((label) => label.length));
+  const rows = top.map(({ probability }, i) => {
+    const percent = `${(100 * probability).toFixed(2)} %`;
+    return `  ${labels[i]?.padEnd(width)}  ${percent.padStart(8)}  ${bar(probability, BAR_WIDTH)}`.trimEnd();
+  });
+  return `${[`${image}  (${ms.toFixed(0)} ms)`, ...rows].join('\n')}\n`;
+}

@@ -1,0 +1,25 @@
+/** What went wrong, as one line on stderr. */
+
+/** The message of an error. Of one from the operating system: the path, what is the matter, and the code. */
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code, path } = error as NodeJS.ErrnoException;
+  // "ENOENT: no such file or directory, open 'x.npy'"
+  const system = code && /^[A-Z0-9]+: (.*?), \w+( '|$)/.exec(error.message);
+  return system ? `${path ? `${path}: ` : ''}${system[1]} (${code}).` : error.message || error.name;
+}
+
+/** In one line, with control characters (of file names, say) made visible. */
+const oneLine = (text: string): string =>
+  text
+    .replace(/\s+/g, ' ')
+    .trim()
+    .replace(/\p{Cc}/gu, (control) => JSON.stringify(control).slice(1, -1));
+
+/** Writes one line, and has the process exit with 1 when it is done. `subject` comes first unless it does already. */
+export function reportFailure(error: unknown, subject?: string): void {
+  const text = messageOf(error);
+  const line = oneLine(subject === undefined || text.startsWith(subject) ? text : `${subject}: ${text}`);
+  process.stderr.write(`${line}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,60 @@
+/** `infer`: logits of raw tensors, from file to file. */
+
+import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { Command } from 'commander';
+import { readNpy, writeNpy } from './npy.js';
+import { needWeights, openModel } from './open.js';
+import { type ModelFlags, modelOptions, networkName } from './options.js';
+
+interface InferFlags extends ModelFlags {
+  readonly input: string;
+  readonly output: string;
+}
+
+const EXAMPLES = `
+Examples:
+  resnet-wasm infer --model resnet18 --weights resnet18.safetensors --input x.npy --output y.npy
+
+The input is an array [N, C, H, W] of float32 (float64 is rounded), already normalised as the weights want it. The output
+is [N, classes] float32: the network's last layer, before any softmax. The network is built for the input's H and W.`;
+
+export function inferCommand(signal: AbortSignal): Command {
+  const command = new Command('infer')
+    .description('Run a network on a raw tensor: NCHW float32 in, logits out, both .npy')
+    .requiredOption('--model <name>', 'network to use (resnet-wasm models lists them)', networkName)
+    .requiredOption('--input <file>', '.npy file to read')
+    .requiredOption('--output <file>', '.npy file to write');
+  for (const option of modelOptions()) command.addOption(option);
+  return command.addHelpText('after', EXAMPLES).action(async (flags: InferFlags) => {
+    needWeights(command, flags);
+    await infer(flags, signal);
+  });
+}
+
+/** Images that run together. Between them the event loop has its turn, so that Ctrl-C is heard. */
+const BATCH = 8;
+
+async function infer(flags: InferFlags, signal: AbortSignal): Promise<void> {
+  const { input, output } = flags;
+  const { data, shape } = await readNpy(input);
+  const [n = 0, c = 0, h = 0, w = 0] = shape;
+  if (shape.length !== 4 || data.length === 0) {
+    throw new Error(`${input}: expected [N, C, H, W], none of them 0, got [${shape.join(', ')}].`);
+  }
+  // Before the work is done for nothing.
+  const folder = await stat(dirname(output)).catch(() => undefined);
+  if (!folder?.isDirectory()) throw new Error(`${output}: expected a folder to write into, got none.`);
+
+  using model = await openModel(flags, { signal, size: [h, w] });
+  const logits: number[] = [];
+  for (let first = 0; first < n; first += BATCH) {
+    await setImmediate(undefined, { signal });
+    const batch = Math.min(BATCH, n - first);
+    const values = data.subarray(first * c * h * w, (first + batch) * c * h * w);
+    const out = await model.run({ data: values, shape: [batch, c, h, w], layout: 'NCHW' });
+    logits.push(...out.data);
+  }
+  await writeNpy(output, { data: Float32Array.from(logits), shape: [n, logits.length / n] });
+}

@@ -1,0 +1,84 @@
+#!/usr/bin/env node
+/** The program resnet-wasm: its commands, exit codes and signals. */
+
+import { readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
+import { Command, CommanderError } from 'commander';
+import { supportsRelaxed } from '../bindings/node.js';
+import { classifyCommand } from './classify.js';
+import { reportFailure } from './failure.js';
+import { inferCommand } from './infer.js';
+import { modelsCommand } from './models.js';
+import { pullCommand } from './pull.js';
+import { summaryCommand } from './summary.js';
+
+const NOTES = `
+Examples:
+  resnet-wasm classify cat.jpg
+  resnet-wasm summary resnet50
+
+Exit codes: 0, or 1 for a failure (one line on stderr), 2 for a usage error, 130 for Ctrl-C.`;
+
+const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+
+// npm start passes Ctrl-C on to a process that the terminal has told already.
+const ECHO_MS = 500;
+
+/** Aborts at the first signal, so that files under way are removed; a later one ends the process at once. */
+function untilSignal(): AbortSignal {
+  const controller = new AbortController();
+  let first: number | undefined;
+  for (const [name, code] of Object.entries(SIGNALS)) {
+    process.on(name, () => {
+      first ??= performance.now();
+      process.exitCode = code;
+      if (performance.now() - first > ECHO_MS) process.exit();
+      controller.abort(new Error(`Stopped by ${name}.`));
+    });
+  }
+  return controller.signal;
+}
+
+function program(signal: AbortSignal): Command {
+  // As deep below package.json as dist/cli.js is.
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  const commands = [
+    classifyCommand(signal),
+    modelsCommand(),
+    summaryCommand(),
+    pullCommand(signal),
+    inferCommand(signal),
+  ];
+  const root = new Command('resnet-wasm')
+    .description('Residual networks on the CPU: WebAssembly SIMD, no native code')
+    .version(version, '--version')
+    .addHelpText('after', NOTES)
+    .exitOverride();
+  for (const command of commands) root.addCommand(command.copyInheritedSettings(root));
+  return root;
+}
+
+async function main(): Promise<void> {
+  // A reader that has seen enough (| head) is no failure.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') reportFailure(error);
+    process.exit();
+  });
+  // Nobody is left to be told.
+  process.stderr.on('error', () => process.exit(1));
+  // Node 20 has relaxed SIMD behind this flag; it must be set before anything is compiled.
+  if (!supportsRelaxed()) setFlagsFromString('--experimental-wasm-relaxed-simd');
+
+  const signal = untilSignal();
+  try {
+    await program(signal).parseAsync();
+  } catch (error) {
+    // Help and version end in errors too, of exit code 0.
+    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+    else if (!signal.aborted) reportFailure(error);
+  }
+  // Whatever else might still hold the process.
+  if (signal.aborted) process.exit();
+}
+
+await main();

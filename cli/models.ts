@@ -1,0 +1,44 @@
+/** `models`: the networks there are. */
+
+import { Command } from 'commander';
+import { networks, shapeText, summary, weightSets } from '../models/index.js';
+import { columns, digits } from './text.js';
+
+const EXAMPLES = `
+Examples:
+  resnet-wasm models
+  resnet-wasm models --json`;
+
+export function modelsCommand(): Command {
+  return new Command('models')
+    .description('List the networks, their sizes, and which have ready-made weights')
+    .option('--json', 'print a JSON array')
+    .addHelpText('after', EXAMPLES)
+    .action(({ json }: { json?: boolean }) => {
+      const rows = Object.entries(networks).map(([name, { family, description, build }]) => {
+        const { input, parameters, macs } = summary(build());
+        const weights = Object.hasOwn(weightSets, name);
+        return { name, family, description, input, parameters, macs, weights };
+      });
+      process.stdout.write(json ? `${JSON.stringify(rows, undefined, 2)}\n` : table(rows));
+    });
+}
+
+type Row = Pick<ReturnType<typeof summary>, 'name' | 'input' | 'parameters' | 'macs'> & {
+  readonly description: string;
+  readonly weights: boolean;
+};
+
+function table(rows: readonly Row[]): string {
+  const cells = rows.map(({ name, input, parameters, macs, weights, description }) => [
+    name,
+    digits(parameters),
+    (macs / 1e9).toFixed(2),
+    shapeText(input),
+    weights ? 'yes' : 'no',
+    description,
+  ]);
+  const head = ['network', 'parameters', 'GMACs', 'input', 'weights', 'layers'];
+  const sets = Object.entries(weightSets).map(([name, { description }]) => `  ${name}: ${description}`);
+  return `${columns([head, ...cells], [1, 2])}\n\nReady-made weights:\n${sets.join('\n')}\n`;
+}
