@@ -27,7 +27,7 @@ await build({
   format: 'esm',
   target: 'es2022',
   platform: 'node',
-  external: ['sharp', 'commander', 'cli-progress', 'tar'],
+  external: ['sharp', 'commander', 'cli-progress', 'tar', 'uplot'],
   sourcemap: false,
   logLevel: 'warning',
 });

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { Command, CommanderError } from 'commander';
 import { supportsRelaxed } from '../bindings/node.js';
+import { benchCommand } from './bench.js';
 import { classifyCommand } from './classify.js';
 import { reportFailure } from './failure.js';
 import { inferCommand } from './infer.js';
@@ -48,6 +49,7 @@ function program(signal: AbortSignal): Command {
     summaryCommand(),
     pullCommand(signal),
     inferCommand(signal),
+    benchCommand(signal),
   ];
   const root = new Command('resnet-wasm')
     .description('Residual networks on the CPU: WebAssembly SIMD, no native code')
