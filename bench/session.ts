@@ -1,0 +1,24 @@
+/** A session for any graph, with reference weights: below the public API, so that one kernel can be timed alone. */
+
+import '../bindings/node.js';
+import { makePlan } from '../bindings/plan.js';
+import { Session } from '../bindings/session.js';
+import { Threads } from '../bindings/threads.js';
+import { type Binary, createCore } from '../bindings/wasm.js';
+import { openWeights } from '../bindings/weights/index.js';
+import { WeightStore } from '../bindings/weights/store.js';
+import type { Graph } from '../models/index.js';
+import { referenceSafetensors } from '../tests/reference-weights.js';
+import { seeded } from './shapes.js';
+
+/** One thread, one image, the input filled with seeded values. */
+export async function openSession(graph: Graph, binary: Binary): Promise<Session> {
+  const file = await openWeights(referenceSafetensors(graph));
+  const core = await createCore({ binary });
+  const plan = makePlan(graph);
+  const store = new WeightStore(core, plan);
+  await store.load(file, () => {}, undefined);
+  const session = new Session(core, plan, store, await Threads.start(core, 1));
+  seeded(session.input(1), 1);
+  return session;
+}
