@@ -13,21 +13,26 @@ import { decodeImage } from './sharp.js';
 export * from './index.js';
 export * from './pull.js';
 
-const READ_BYTES = 2 ** 20;
+const READ_BYTES = 2 ** 18;
 
-/** Reads through one buffer, so that a file of any size leaves no garbage. */
+/** The buffer of the file read last, for the next one: weights may be in many files. */
+let spare: Uint8Array | undefined;
+
+/** Reads through one buffer, so that files of any size and number leave no garbage. */
 async function openFile(path: string | URL): Promise<FileBytes> {
   const { size } = await stat(path);
   async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
     const file = await open(path);
+    const buffer = spare ?? new Uint8Array(READ_BYTES);
+    spare = undefined;
     try {
-      const buffer = new Uint8Array(Math.min(READ_BYTES, Math.max(size, 1)));
       for (;;) {
         const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
         if (bytesRead === 0) return;
         yield buffer.subarray(0, bytesRead);
       }
     } finally {
+      spare = buffer;
       await file.close();
     }
   }

@@ -21,7 +21,7 @@ export interface Kernels {
     scratchPtr: number,
     barrierPtr: number,
   ): void;
-  peak(rounds: number): number;
+  peak(rounds: number, factor: number): number;
   packedBytes(k: number, n: number): number;
   packOI(
     srcPtr: number,

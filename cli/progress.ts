@@ -55,6 +55,8 @@ function lineView(title: string): ProgressView {
   let next = 0;
   return {
     update({ loaded, total }) {
+      // Not before something came: a failure to begin with has a line of its own.
+      if (total && loaded < total / 100) return;
       const quarter = total ? Math.floor((4 * loaded) / total) : 0;
       if (quarter < next) return;
       next = quarter + 1;
