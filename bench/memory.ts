@@ -1,0 +1,76 @@
+/**
+ * Peak growth of resident memory while ResNet-50's published weights load, over the idle process: memory.ts. Each load
+ * is a process of its own. Exits 1 beyond the limit. Linux only, since only there the peak of a moment can be told.
+ */
+
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { load, pull } from '../bindings/node.js';
+import { createCore } from '../bindings/wasm.js';
+import { machineText } from './machine.js';
+
+const NETWORK = 'resnet50';
+const MB = 1e6;
+/** Of the packed weights, and bytes beside. */
+const [FACTOR, SLACK] = [1.15, 16 * MB];
+
+interface Figures {
+  readonly idle: number;
+  readonly peak: number;
+  readonly after: number;
+  readonly weights: number;
+}
+
+/** Bytes of a line of /proc/self/status: VmRSS is what is resident now, VmHWM its peak. */
+function status(line: string): number {
+  const found = new RegExp(`^${line}:\\s+(\\d+) kB$`, 'm').exec(readFileSync('/proc/self/status', 'utf8'));
+  if (!found) throw new Error(`/proc/self/status: expected a line ${line}, got none.`);
+  return Number(found[1]) * 1024;
+}
+
+async function measure(threads: number, winograd: boolean): Promise<Figures> {
+  await pull(NETWORK);
+  // Compiles the binary that load uses.
+  await createCore({ shared: threads > 1 });
+  globalThis.gc?.();
+  // 5 sets the peak back to what is resident now.
+  writeFileSync('/proc/self/clear_refs', '5');
+  const idle = status('VmRSS');
+  using model = await load(NETWORK, { threads, winograd });
+  const { weightBytes } = model.info();
+  return { idle, peak: status('VmHWM'), after: status('VmRSS'), weights: weightBytes };
+}
+
+function inProcess(threads: number, winograd: boolean): Figures {
+  const args = ['--expose-gc', fileURLToPath(import.meta.url), String(threads), String(winograd)];
+  const { status: code, stdout } = spawnSync(process.execPath, [...process.execArgv, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    encoding: 'utf8',
+  });
+  if (code !== 0) throw new Error(`memory: expected figures, got exit code ${code}.`);
+  return JSON.parse(stdout);
+}
+
+const [threads, winograd] = process.argv.slice(2);
+if (threads !== undefined) {
+  console.log(JSON.stringify(await measure(Number(threads), winograd === 'true')));
+} else {
+  console.log(`${machineText()}; ${NETWORK}, MB`);
+  const row = (name: string, cells: readonly string[]): void =>
+    console.log(name.padEnd(24) + cells.map((cell) => cell.padStart(14)).join(''));
+  row('', ['weights', 'idle', 'peak', 'after', 'peak growth', 'limit']);
+  for (const [count, isWinograd] of [
+    [1, false],
+    [1, true],
+    [2, true],
+  ] as const) {
+    const { idle, peak, after, weights } = inProcess(count, isWinograd);
+    const limit = FACTOR * weights + SLACK;
+    if (peak - idle > limit) process.exitCode = 1;
+    row(
+      `${count} ${count === 1 ? 'thread' : 'threads'}${isWinograd ? '' : ', no Winograd'}`,
+      [weights, idle, peak, after, peak - idle, limit].map((bytes) => (bytes / MB).toFixed(1)),
+    );
+  }
+}
