@@ -21,9 +21,14 @@ import { NR } from '../tile';
 const V_BYTES: i32 = 384 * 1024;
 const N_BLOCK: i32 = 64;
 
-/** Scratch of a thread: pixel addresses | a tile between its two transforms | V | M | zeros [C]. */
+/**
+ * Scratch of a thread: pixel addresses | −4 in four lanes | a tile between its two transforms | V | M | zeros [C]. The
+ * one constant of the transforms lies in memory, since V8 makes a constant vector anew, in three instructions, at each
+ * use.
+ */
 const ADDRESSES: usize = 0;
-const BETWEEN: usize = 36 * 4 + 48;
+const MINUS4: usize = 36 * 4;
+const BETWEEN: usize = 192;
 const BLOCK: usize = BETWEEN + 36 * 16;
 
 // @ts-ignore: decorator
@@ -58,16 +63,17 @@ export function winogradBytes(m: i32, c: i32, n: i32): usize {
 
 // @ts-ignore: decorator
 @inline
-function inputTransform4(d0: v128, d1: v128, d2: v128, d3: v128, d4: v128, d5: v128, dst: usize, to: usize): void {
-  const four = f32x4.splat(4), minus4 = f32x4.splat(-4), minus5 = f32x4.splat(-5), two = f32x4.splat(2);
-  v128.store(dst, madd(d0, four, madd(d2, minus5, d4)));
-  const even = madd(d2, minus4, d4), odd = madd(d1, minus4, d3);
+function inputTransform4(
+  d0: v128, d1: v128, d2: v128, d3: v128, d4: v128, d5: v128, minus4: v128, dst: usize, to: usize,
+): void {
+  const e = f32x4.sub(d4, d2), o = f32x4.sub(d3, d1);
+  const even = madd(d2, minus4, d4), odd = madd(d1, minus4, d3), twice = f32x4.add(o, o);
+  v128.store(dst, madd(f32x4.sub(d2, d0), minus4, e));
   v128.store(dst + to, f32x4.add(even, odd));
   v128.store(dst + to * 2, f32x4.sub(even, odd));
-  const e = f32x4.sub(d4, d2), o = f32x4.mul(f32x4.sub(d3, d1), two);
-  v128.store(dst + to * 3, f32x4.add(e, o));
-  v128.store(dst + to * 4, f32x4.sub(e, o));
-  v128.store(dst + to * 5, madd(d1, four, madd(d3, minus5, d5)));
+  v128.store(dst + to * 3, f32x4.add(e, twice));
+  v128.store(dst + to * 4, f32x4.sub(e, twice));
+  v128.store(dst + to * 5, madd(o, minus4, f32x4.sub(d5, d3)));
 }
 
 // @ts-ignore: decorator
@@ -91,20 +97,21 @@ function pixel(addresses: usize, i: i32, offset: usize): v128 {
 function transformInput(m: i32, c: i32, scratchPtr: usize, v: usize, xi: usize): void {
   const addresses = scratchPtr + ADDRESSES;
   const between = scratchPtr + BETWEEN;
+  const minus4 = v128.load(scratchPtr + MINUS4);
   for (let offset: usize = 0, end = <usize>c << 2; offset < end; offset += 16) {
     if (m == 4) {
       for (let j = 0; j < 6; j++) {
         const a = addresses + (<usize>j << 2);
         inputTransform4(
           pixel(a, 0, offset), pixel(a, 6, offset), pixel(a, 12, offset), pixel(a, 18, offset), pixel(a, 24, offset),
-          pixel(a, 30, offset), between + (<usize>j << 4), 96,
+          pixel(a, 30, offset), minus4, between + (<usize>j << 4), 96,
         );
       }
       let dst = v + offset;
       for (let row = between; row < between + 576; row += 96) {
         inputTransform4(
           v128.load(row), v128.load(row, 16), v128.load(row, 32), v128.load(row, 48), v128.load(row, 64),
-          v128.load(row, 80), dst, xi,
+          v128.load(row, 80), minus4, dst, xi,
         );
         dst += xi * 6;
       }
@@ -137,31 +144,33 @@ function epilogue(y: v128, out: usize, residual: usize, flags: i32): void {
 // @ts-ignore: decorator
 @inline
 function outputRow4(
-  row: usize, bias: v128, out: usize, outStep: usize, residual: usize, residualStep: usize, cols: i32, flags: i32,
+  row: usize, bias: v128, minus4: v128, out: usize, outStep: usize, residual: usize, residualStep: usize, cols: i32, flags: i32,
 ): void {
   const m1 = v128.load(row, 16), m2 = v128.load(row, 32), m3 = v128.load(row, 48), m4 = v128.load(row, 64);
   const s = f32x4.add(m1, m2), d = f32x4.sub(m1, m2), u = f32x4.add(m3, m4), w = f32x4.sub(m3, m4);
+  const twice = f32x4.add(w, w);
   epilogue(f32x4.add(bias, f32x4.add(f32x4.add(v128.load(row), s), u)), out, residual, flags);
-  if (cols > 1) epilogue(f32x4.add(bias, madd(w, f32x4.splat(2), d)), out + outStep, residual + residualStep, flags);
+  if (cols > 1) epilogue(f32x4.add(bias, f32x4.add(twice, d)), out + outStep, residual + residualStep, flags);
   if (cols > 2) {
-    epilogue(f32x4.add(bias, madd(u, f32x4.splat(4), s)), out + outStep * 2, residual + residualStep * 2, flags);
+    epilogue(f32x4.add(bias, f32x4.sub(s, f32x4.mul(u, minus4))), out + outStep * 2, residual + residualStep * 2, flags);
   }
   if (cols > 3) {
-    const y = f32x4.add(madd(w, f32x4.splat(8), d), v128.load(row, 80));
+    const y = f32x4.sub(f32x4.add(d, v128.load(row, 80)), f32x4.mul(twice, minus4));
     epilogue(f32x4.add(bias, y), out + outStep * 3, residual + residualStep * 3, flags);
   }
 }
 
 // @ts-ignore: decorator
 @inline
-function outputColumn4(src: usize, xi: usize, dst: usize): void {
+function outputColumn4(src: usize, xi: usize, minus4: v128, dst: usize): void {
   const m1 = v128.load(src + xi * 6), m2 = v128.load(src + xi * 12);
   const m3 = v128.load(src + xi * 18), m4 = v128.load(src + xi * 24);
   const s = f32x4.add(m1, m2), d = f32x4.sub(m1, m2), u = f32x4.add(m3, m4), w = f32x4.sub(m3, m4);
+  const twice = f32x4.add(w, w);
   v128.store(dst, f32x4.add(f32x4.add(v128.load(src), s), u));
-  v128.store(dst, madd(w, f32x4.splat(2), d), 96);
-  v128.store(dst, madd(u, f32x4.splat(4), s), 192);
-  v128.store(dst, f32x4.add(madd(w, f32x4.splat(8), d), v128.load(src + xi * 30)), 288);
+  v128.store(dst, f32x4.add(twice, d), 96);
+  v128.store(dst, f32x4.sub(s, f32x4.mul(u, minus4)), 192);
+  v128.store(dst, f32x4.sub(f32x4.add(d, v128.load(src + xi * 30)), f32x4.mul(twice, minus4)), 288);
 }
 
 /**
@@ -175,14 +184,15 @@ function transformOutput(
   residual: usize, residualLine: usize, residualStep: usize, rows: i32, cols: i32, flags: i32,
 ): void {
   const between = scratchPtr + BETWEEN;
+  const minus4 = v128.load(scratchPtr + MINUS4);
   for (let offset: usize = 0, end = <usize>n << 2; offset < end; offset += 16) {
     const bias = v128.load(biasPtr + offset);
     let o = out + offset;
     let r = residual + offset;
     if (m == 4) {
-      for (let j: usize = 0; j < 6; j++) outputColumn4(src + offset + xi * j, xi, between + (j << 4));
+      for (let j: usize = 0; j < 6; j++) outputColumn4(src + offset + xi * j, xi, minus4, between + (j << 4));
       for (let i = 0; i < rows; i++) {
-        outputRow4(between + <usize>i * 96, bias, o, outStep, r, residualStep, cols, flags);
+        outputRow4(between + <usize>i * 96, bias, minus4, o, outStep, r, residualStep, cols, flags);
         o += outLine;
         r += residualLine;
       }
@@ -249,6 +259,7 @@ function convolve(s: Step, m: i32, thread: i32, threads: i32, scratchPtr: usize)
   const mPtr = vPtr + vXi * count;
   const zeros = mPtr + mXi * count;
   memory.fill(zeros, 0, <usize>c << 2);
+  v128.store(scratchPtr + MINUS4, f32x4.splat(-4));
   const bXi = packedBytes(c, n);
   const bStride = <usize>c * (NR * 4);
   const imageBytes = (<usize>s.ldIn << 2) * (s.ih * s.iw);
