@@ -229,6 +229,7 @@ test('a failure is one line on stderr and exit code 1', async ({ folder, weights
   const [x, y] = [join(folder, 'failure-x.npy'), join(folder, 'failure-y.npy')];
   writeFileSync(x, encodeNpy({ data: new Float32Array(6), shape: [1, 6] }));
   const cases: [string[], RegExp][] = [
+    [['classify', join(folder, 'two\nlines')], /two lines: expected a picture, got no such file\.$/],
     [
       ['classify', good, '--model', 'resnet20_cifar', '--weights', bad],
       /^.*bad\.jpg: expected .*, got something else\.$/,
