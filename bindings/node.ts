@@ -20,7 +20,11 @@ let spare: Uint8Array | undefined;
 
 /** Reads through one buffer, so that files of any size and number leave no garbage. */
 async function openFile(path: string | URL): Promise<FileBytes> {
-  const { size } = await stat(path);
+  const { size } = await stat(path).catch((cause: NodeJS.ErrnoException) => {
+    throw new Error(`${path}: expected a file, got ${cause.code === 'ENOENT' ? 'no such file' : cause.code}.`, {
+      cause,
+    });
+  });
   async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
     const file = await open(path);
     const buffer = spare ?? new Uint8Array(READ_BYTES);
