@@ -12,11 +12,9 @@ export interface Pixels {
   readonly channels?: 3 | 4;
 }
 
-/** Source rows are resized in bands of about so many bytes: a picture of any size needs little linear memory. */
-const BAND_BYTES = 2 ** 20;
-
-/** Where one side of the crop lies: `count` pixels of the resized side from `first` on, `before` pixels of padding. */
-interface Side {
+/** What one side of the crop shows: `count` pixels of the resized side from `first` on, after `before` of padding. */
+export interface CropSide {
+  /** Pixels of the whole side after resizing. */
   readonly size: number;
   readonly first: number;
   readonly count: number;
@@ -30,16 +28,18 @@ function roundHalfEven(value: number): number {
   return rest < 0.5 || (rest === 0.5 && floor % 2 === 0) ? floor : floor + 1;
 }
 
-/** CenterCrop of one side: round((size − crop) / 2) is cut off before it; a side that is too small is padded. */
-function cropSide(size: number, crop: number): Side {
+function cropSide(size: number, crop: number): CropSide {
   if (size < crop) return { size, first: 0, count: size, before: Math.floor((crop - size) / 2) };
   return { size, first: roundHalfEven((size - crop) / 2), count: crop, before: 0 };
 }
 
-/** Both sides of the crop. Resize makes the shorter side `resize` long and rounds the other down. */
-export function cropOf(width: number, height: number, { resize, crop }: Preset): { x: Side; y: Side } {
-  const long = (a: number, b: number): number => Math.max(1, Math.floor((resize * a) / b));
-  const [w, h] = width <= height ? [resize, long(height, width)] : [long(width, height), resize];
+/**
+ * torchvision's Resize and CenterCrop: the shorter side becomes `resize` pixels, the other keeps the ratio, rounded down;
+ * round((size − crop) / 2) pixels are cut off before the crop, halves to even; a side that is too small is padded.
+ */
+export function cropOf(width: number, height: number, { resize, crop }: Preset): { x: CropSide; y: CropSide } {
+  const other = Math.floor((resize * Math.max(width, height)) / Math.min(width, height));
+  const [w, h] = width <= height ? [resize, other] : [other, resize];
   return { x: cropSide(w, crop), y: cropSide(h, crop) };
 }
 
@@ -53,11 +53,25 @@ function checkPixels({ data, width, height, channels }: Pixels): 3 | 4 {
     throw new TypeError(`image: expected 8-bit pixels, got ${Object.prototype.toString.call(data)}.`);
   }
   const count = channels ?? data.length / (width * height);
+  if (channels !== undefined && channels !== 3 && channels !== 4) {
+    throw new TypeError(`image: expected 3 or 4 channels, got ${channels}.`);
+  }
   if ((count !== 3 && count !== 4) || data.length !== width * height * count) {
     const wanted = channels ? `${width * height * channels}` : `3 or 4 for each of ${width}x${height} pixels`;
     throw new TypeError(`image: expected ${wanted} bytes, got ${data.length}.`);
   }
   return count;
+}
+
+function checkPreset({ resize, crop, channelOrder }: Preset): void {
+  for (const [name, side] of Object.entries({ resize, crop })) {
+    if (!Number.isInteger(side) || side < 1) {
+      throw new TypeError(`preset: expected its ${name} to be a whole number from 1, got ${side}.`);
+    }
+  }
+  if (channelOrder !== 'RGB' && channelOrder !== 'BGR') {
+    throw new TypeError(`preset: expected its channelOrder to be RGB or BGR, got ${channelOrder}.`);
+  }
 }
 
 /** For each channel of the input, 256 float32: (byte · scale − mean) / std. */
@@ -68,55 +82,78 @@ function normalisationTable({ scale, mean, std }: Preset): Float32Array {
   });
 }
 
+/** Filters of one side in linear memory, each a row of `stride` i32: the first source pixel, how many, their weights. */
+interface Filters {
+  readonly ptr: number;
+  readonly taps: number;
+  readonly stride: number;
+  /** The source pixels of each row: from, to. */
+  readonly spans: readonly (readonly [number, number])[];
+}
+
+function makeFilters({ kernels, arena }: Core, length: number, { size, first, count }: CropSide): Filters {
+  const taps = kernels.resizeTaps(length, size);
+  const stride = taps + 2;
+  const ptr = arena.alloc(count * stride * 4);
+  kernels.resizeFilters(length, size, first, count, ptr);
+  const rows = arena.i32(ptr, count * stride);
+  const spans = Array.from({ length: count }, (_, i) => {
+    const from = rows[i * stride] as number;
+    return [from, from + (rows[i * stride + 1] as number)] as const;
+  });
+  return { ptr, taps, stride, spans };
+}
+
 /**
  * Writes the network's input, [1, crop, crop, 3] float32 NHWC, at `dstPtr`. Transparent pixels are composed on white
- * before they are resized; what a picture is too small for is black. Throws a TypeError where `pixels` is none.
+ * before they are resized; what a picture is too small for is black. Of the picture only one row at a time is copied
+ * into linear memory, and of it only the columns that the crop shows. Throws a TypeError where `pixels` or `preset` is
+ * none.
  */
-export function preprocess({ kernels, arena }: Core, pixels: Pixels, preset: Preset, dstPtr: number): void {
+export function preprocess(core: Core, pixels: Pixels, preset: Preset, dstPtr: number): void {
   const channels = checkPixels(pixels);
+  checkPreset(preset);
+  const { kernels, arena } = core;
   const { data, width, height } = pixels;
   const { crop } = preset;
   const { x, y } = cropOf(width, height, preset);
   const mark = arena.mark();
   try {
-    const taps = { x: kernels.resizeTaps(width, x.size), y: kernels.resizeTaps(height, y.size) };
-    const filtersX = arena.alloc(x.count * (taps.x + 2) * 4);
-    const filtersY = arena.alloc(y.count * (taps.y + 2) * 4);
-    kernels.resizeFilters(width, x.size, x.first, x.count, filtersX);
-    kernels.resizeFilters(height, y.size, y.first, y.count, filtersY);
-
-    // The source rows that the crop's first and last row weigh.
-    const filter = (row: number) => arena.i32(filtersY + row * (taps.y + 2) * 4, 2) as Iterable<number>;
-    const [top = 0] = filter(0);
-    const [last = 0, lastCount = 0] = filter(y.count - 1);
-    const sourceRows = last + lastCount - top;
-    const stride = Math.ceil((x.count * 3) / 16) * 16;
-    const narrow = arena.alloc(sourceRows * stride);
-    const rowBytes = width * channels;
-    const bandRows = Math.min(sourceRows, Math.max(1, Math.floor(BAND_BYTES / rowBytes)));
-    const band = arena.alloc(bandRows * rowBytes + 1);
-    for (let row = 0; row < sourceRows; row += bandRows) {
-      const rows = Math.min(bandRows, sourceRows - row);
-      const from = (top + row) * rowBytes;
-      arena.u8(band, rows * rowBytes).set(data.subarray(from, from + rows * rowBytes));
-      if (channels === 4) kernels.composeOnWhite(band, rows * width);
-      kernels.resizeRows(band, rows, width, channels, filtersX, taps.x, x.count, narrow + row * stride, stride);
-    }
-    const small = arena.alloc(y.count * stride);
-    kernels.resizeColumns(narrow, top, stride, filtersY, taps.y, y.count, small);
-
+    const columns = makeFilters(core, width, x);
+    const rows = makeFilters(core, height, y);
+    const [left = 0] = columns.spans[0] ?? [];
+    const [, right = 0] = columns.spans.at(-1) ?? [];
+    const rowBytes = (right - left) * channels;
+    // Whole vectors, and the byte that resizeRow writes after the last pixel.
+    const stride = Math.ceil((x.count * 3 + 1) / 16) * 16;
+    // composeOnWhite works on whole vectors too.
+    const source = arena.alloc(rowBytes + 16);
+    const ring = arena.alloc(rows.taps * stride);
+    const resized = arena.alloc(stride);
     const table = normalisationTable(preset);
     const tablePtr = arena.alloc(table.byteLength);
     arena.f32(tablePtr, table.length).set(table);
-    if (x.count < crop || y.count < crop) {
-      const black = [0, 256, 512].map((byte) => table[byte] as number);
-      const input = arena.f32(dstPtr, crop * crop * 3);
-      for (let i = 0; i < input.length; i++) input[i] = black[i % 3] as number;
-    }
-    const to = dstPtr + (y.before * crop + x.before) * 3 * 4;
-    const isReversed = preset.channelOrder === 'BGR';
-    kernels.normalise(small, stride, y.count, x.count, isReversed, tablePtr, to, crop * 3);
+    if (x.count < crop || y.count < crop) fillBlack(arena.f32(dstPtr, crop * crop * 3), table);
+
+    const row = arena.u8(source, rowBytes);
+    let next = 0;
+    rows.spans.forEach(([from, to], i) => {
+      for (next = Math.max(next, from); next < to; next++) {
+        const at = (next * width + left) * channels;
+        row.set(data.subarray(at, at + rowBytes));
+        if (channels === 4) kernels.composeOnWhite(source, right - left);
+        const place = ring + (next % rows.taps) * stride;
+        kernels.resizeRow(source, left, channels, columns.ptr, columns.taps, x.count, place);
+      }
+      kernels.resizeColumn(ring, stride, rows.ptr + i * rows.stride * 4, rows.taps, resized);
+      const dst = dstPtr + ((y.before + i) * crop + x.before) * 3 * 4;
+      kernels.normalise(resized, x.count, preset.channelOrder === 'BGR', tablePtr, dst);
+    });
   } finally {
     arena.release(mark);
   }
+}
+
+function fillBlack(input: Float32Array, table: Float32Array): void {
+  for (let i = 0; i < input.length; i++) input[i] = table[(i % 3) * 256] as number;
 }

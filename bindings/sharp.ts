@@ -1,74 +1,96 @@
 /** Decodes pictures in Node with sharp, an optional dependency. */
 
 import { readFile } from 'node:fs/promises';
-import type { Sharp } from 'sharp';
 import type { Pixels } from './image.js';
+import { fetchBytes } from './weights/fetch.js';
 
 async function loadSharp(): Promise<typeof import('sharp').default> {
   try {
     return (await import('sharp')).default;
   } catch (cause) {
-    throw new Error('image: expected the package sharp to decode it, got none; run npm install sharp.', { cause });
+    const isMissing = (cause as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND';
+    const got = isMissing ? 'none' : 'one that does not load here';
+    throw new Error(`sharp: expected this package to decode pictures with, got ${got}; run npm install sharp.`, {
+      cause,
+    });
   }
 }
 
 const isPixels = (image: object): image is Pixels => 'data' in image && 'width' in image && 'height' in image;
 
+async function download(url: URL): Promise<Uint8Array> {
+  const { chunks } = await fetchBytes(url, undefined);
+  const parts: Uint8Array[] = [];
+  for (let part = await chunks.next(); !part.done; part = await chunks.next()) parts.push(part.value);
+  return Buffer.concat(parts);
+}
+
 /** The encoded bytes of a picture, and what to call it. */
 async function encoded(image: unknown): Promise<{ name: string; bytes: Uint8Array }> {
-  if (image instanceof Blob) return { name: 'image', bytes: new Uint8Array(await image.arrayBuffer()) };
-  if (image instanceof ArrayBuffer) return { name: 'image', bytes: new Uint8Array(image) };
   if (image instanceof Uint8Array) return { name: 'image', bytes: image };
+  if (image instanceof ArrayBuffer) return { name: 'image', bytes: new Uint8Array(image) };
+  if (image instanceof Blob) {
+    const name = image instanceof File ? image.name : 'image';
+    return { name, bytes: new Uint8Array(await image.arrayBuffer()) };
+  }
   if (typeof image !== 'string' && !(image instanceof URL)) {
     const got = Object.prototype.toString.call(image);
     throw new TypeError(`image: expected a path, URL, encoded bytes or {data, width, height}, got ${got}.`);
   }
-  const name = `${image}`;
-  if (/^https?:/i.test(name)) {
-    const response = await fetch(name);
-    if (!response.ok) throw new Error(`${name}: expected status 200, got ${response.status}.`);
-    return { name, bytes: new Uint8Array(await response.arrayBuffer()) };
+  const name = String(image);
+  if (/^(https?|data|blob):/i.test(name)) {
+    if (!URL.canParse(name)) throw new TypeError(`${name}: expected a URL, got one that is malformed.`);
+    return { name: /^http/i.test(name) ? name : 'image', bytes: await download(new URL(name)) };
   }
   try {
     return { name, bytes: await readFile(/^file:/i.test(name) ? new URL(name) : name) };
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    const got = code === 'ENOENT' ? 'no such file' : code === 'EISDIR' ? 'a folder' : code;
-    throw new Error(`${name}: expected a picture, got ${got}.`, { cause });
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const known: Record<string, string> = { ENOENT: 'no such file', EISDIR: 'a folder' };
+    throw new Error(`${name}: expected a picture, got ${known[code ?? ''] ?? code ?? message}.`, { cause });
   }
 }
 
 /**
- * Decodes a path, URL or encoded bytes (JPEG, PNG, WebP, GIF …) to upright 8-bit pixels: rotated as EXIF says, the first
- * frame of several, CMYK and 16 bits made 8-bit sRGB. Colour profiles of RGB pictures are not applied, as in Pillow.
- * Throws one sentence where there is no picture.
+ * Decodes a path, URL, Blob or encoded bytes (JPEG, PNG, WebP, GIF …) to upright 8-bit pixels; decoded `Pixels` are
+ * handed on. EXIF's orientation is applied; of several frames the first is taken; of 16 bits the high 8. Values are
+ * Pillow's, which pretrained networks saw: colour profiles are not applied. Throws one sentence where there is no
+ * picture, or not all of it.
  */
 export async function decodeImage(image: unknown): Promise<Pixels> {
   if (typeof image === 'object' && image !== null && isPixels(image)) return image;
   const { name, bytes } = await encoded(image);
+  if (bytes.length === 0) throw new Error(`${name}: expected a picture, got an empty file.`);
   const sharp = await loadSharp();
   try {
-    const picture: Sharp = sharp(bytes, { failOn: 'error' }).autoOrient();
-    const { data, info } = await picture
-      .toColourspace('srgb')
-      .raw({ depth: 'uchar' })
-      .toBuffer({ resolveWithObject: true });
-    return toRgb(data, info.width, info.height, info.channels);
+    // 'error' stands truncation, but not a warning such as a stray byte, which real photographs have.
+    const picture = sharp(bytes, { failOn: 'error', ignoreIcc: true }).autoOrient();
+    const isCmyk = (await picture.metadata()).space === 'cmyk';
+    if (isCmyk) picture.pipelineColourspace('cmyk').toColourspace('cmyk');
+    const { data, info } = await picture.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+    const { width, height, channels } = info;
+    if (isCmyk) return { data: cmykToRgb(data, channels), width, height, channels: 3 };
+    return { data, width, height, channels: channels === 4 ? 4 : 3 };
   } catch (cause) {
-    const reason = (cause as Error).message.split('\n')[0];
-    throw new Error(`${name}: expected a picture, got one that cannot be decoded (${reason}).`, { cause });
+    throw new Error(`${name}: expected a picture, got ${reason(cause as Error)}.`, { cause });
   }
 }
 
-/** Grey and grey with alpha become RGB and RGBA. */
-function toRgb(data: Uint8Array, width: number, height: number, channels: number): Pixels {
-  if (channels === 3 || channels === 4) return { data, width, height, channels };
-  const hasAlpha = channels === 2;
-  const to = hasAlpha ? 4 : 3;
-  const rgb = new Uint8Array(width * height * to);
-  for (let i = 0; i < width * height; i++) {
-    rgb.fill(data[i * channels] as number, i * to, i * to + 3);
-    if (hasAlpha) rgb[i * to + 3] = data[i * channels + 1] as number;
+/** sharp's message, several lines with names of its parts, within a sentence. */
+function reason({ message }: Error): string {
+  if (/unsupported image format/i.test(message)) return 'a file that is not JPEG, PNG, WebP or GIF';
+  const [line = ''] = message.split('\n');
+  return `one that cannot be decoded (${line.slice(line.lastIndexOf(': ') + 1).trim()})`;
+}
+
+/** As Pillow has it, without a profile: each colour is (255 − ink) · (255 − black) / 255, rounded. */
+function cmykToRgb(data: Uint8Array, channels: number): Uint8Array {
+  const rgb = new Uint8Array((data.length / channels) * 3);
+  for (let from = 0, to = 0; to < rgb.length; from += channels) {
+    const light = 255 - (data[from + 3] as number);
+    for (let ink = 0; ink < 3; ink++, to++) {
+      rgb[to] = light - Math.round(((data[from + ink] as number) * light) / 255);
+    }
   }
-  return { data: rgb, width, height, channels: to };
+  return rgb;
 }

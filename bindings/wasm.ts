@@ -41,36 +41,17 @@ export interface Kernels {
   resizeTaps(inSize: number, outSize: number): number;
   resizeFilters(inSize: number, outSize: number, first: number, count: number, dstPtr: number): void;
   composeOnWhite(ptr: number, pixels: number): void;
-  resizeRows(
+  resizeRow(
     srcPtr: number,
-    rows: number,
-    width: number,
+    first: number,
     channels: number,
     filtersPtr: number,
     taps: number,
     count: number,
     dstPtr: number,
-    dstStride: number,
   ): void;
-  resizeColumns(
-    srcPtr: number,
-    firstRow: number,
-    stride: number,
-    filtersPtr: number,
-    taps: number,
-    count: number,
-    dstPtr: number,
-  ): void;
-  normalise(
-    srcPtr: number,
-    srcStride: number,
-    rows: number,
-    columns: number,
-    reversed: boolean,
-    tablePtr: number,
-    dstPtr: number,
-    dstStride: number,
-  ): void;
+  resizeColumn(ringPtr: number, stride: number, filterPtr: number, taps: number, dstPtr: number): void;
+  normalise(srcPtr: number, count: number, isReversed: boolean, tablePtr: number, dstPtr: number): void;
   bf16ToF32(srcPtr: number, dstPtr: number, count: number): void;
   f16ToF32(srcPtr: number, dstPtr: number, count: number): void;
 }
