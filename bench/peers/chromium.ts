@@ -92,11 +92,11 @@ export interface Chromium {
 /** `executablePath`: Chromium's program. */
 export async function openChromium(root: string, packages: string, executablePath: string): Promise<Chromium> {
   const { chromium }: Playwright = (await import(`${packages}playwright-core/index.mjs`)) as Playwright;
-  const server = await serve(root);
   const launch = () => chromium.launch({ executablePath, args: FLAGS });
   const browser = await launch();
   const version = browser.version();
   await browser.close();
+  const server = await serve(root);
   return {
     version,
     async run(task) {

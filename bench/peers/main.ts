@@ -1,7 +1,7 @@
 /**
  * Compares with other engines in Node and in Chromium, interleaved run by run in one process, and writes RESULTS.md:
  *
- *   main.ts [NETWORK…] [--rounds 15] [--warm-ups 5] [--threads 1,2] [--in chromium,node] [--engines …]
+ *   main.ts [NETWORK…] [--rounds 15] [--warm-ups 8] [--threads 1,2] [--in chromium,node] [--engines …]
  *
  * Installs the peers' packages into bench/peers/node_modules when they are missing. CHROMIUM names the browser's
  * program; by default it is looked for on PATH.
@@ -13,7 +13,7 @@ import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { supportsRelaxed } from '../../bindings/wasm.js';
-import { networks as registry } from '../../models/index.js';
+import { lookup, networks as registry } from '../../models/index.js';
 import { cpuText, machineText } from '../machine.js';
 import { type Chromium, openChromium } from './chromium.js';
 import { ENGINES, type EngineName } from './engines.js';
@@ -29,7 +29,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     rounds: { type: 'string', default: '15' },
-    'warm-ups': { type: 'string', default: '5' },
+    'warm-ups': { type: 'string', default: '8' },
     threads: { type: 'string', default: '1,2' },
     in: { type: 'string', default: 'chromium,node' },
     engines: { type: 'string', default: ENGINES.join(',') },
@@ -37,7 +37,28 @@ const { values, positionals } = parseArgs({
 });
 const wanted = ['resnet18', 'resnet34', 'resnet50', 'resnet101', 'resnet152', 'vgg19'];
 const names = positionals.length > 0 ? positionals : wanted.filter((name) => Object.hasOwn(registry, name));
-const engines = values.engines.split(',') as EngineName[];
+const engines = chosen('engines', values.engines, ENGINES);
+const places = chosen('in', values.in, ['chromium', 'node']);
+const threadCounts = values.threads.split(',').map((count) => whole('threads', count, 1));
+const rounds = whole('rounds', values.rounds, 1);
+const warmUps = whole('warm-ups', values['warm-ups'], 0);
+for (const name of names) lookup('network', registry, name);
+
+function chosen<Name extends string>(option: string, list: string, known: readonly Name[]): Name[] {
+  return list.split(',').map((name) => {
+    const found = known.find((each) => each === name);
+    if (!found) throw new RangeError(`--${option}: expected a list of ${known.join(', ')}, got ${name}.`);
+    return found;
+  });
+}
+
+function whole(option: string, text: string, least: number): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < least) {
+    throw new RangeError(`--${option}: expected a whole number from ${least}, got ${text}.`);
+  }
+  return value;
+}
 
 const install = (): void => {
   const [lock, installed] = ['package-lock.json', 'node_modules/.package-lock.json'].map((file) => new URL(file, here));
@@ -84,20 +105,15 @@ async function section(
   const title = `${place}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
   const made: Section = { title, engines: possible, networks };
   for (const network of names) {
-    const rounds = Number(values.rounds);
-    networks.set(
-      network,
-      await run({ network, threads, engines: possible, rounds, warmUps: Number(values['warm-ups']) }),
-    );
-    console.log(sectionText({ ...made, networks: new Map([[network, networks.get(network) ?? []]]) }));
+    const timings = await run({ network, threads, engines: possible, rounds, warmUps });
+    networks.set(network, timings);
+    console.log(sectionText({ ...made, networks: new Map([[network, timings]]) }));
   }
   return made;
 }
 
 install();
 const sections: Section[] = [];
-const threadCounts = values.threads.split(',').map(Number);
-const places = values.in.split(',');
 if (places.includes('chromium')) {
   const chromium: Chromium = await openChromium(root, packages.href, chromiumProgram());
   try {
@@ -122,7 +138,7 @@ writeFileSync(
   results,
   resultsText(
     [
-      `Milliseconds for one image, medians of ${values.rounds} rounds in which the engines take turns;`,
+      `Milliseconds for one image, medians of ${rounds} rounds in which the engines take turns;`,
       `float32, batch 1, all with the same weights (their logits differ by at most`,
       `${largestDifference(sections).toExponential(0)} of the largest).`,
       `${new Date().toISOString().slice(0, 10)}, ${places.includes('node') ? machineText() : cpuText()}:`,
