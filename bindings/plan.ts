@@ -61,6 +61,8 @@ interface Draft {
   input: NodeId;
   residual: NodeId | undefined;
   output: NodeId;
+  /** Steps run in the order of these: the node's id, or of a copy that of the concatenation which wants it. */
+  order: NodeId;
 }
 
 /** Buffers begin at multiples of 16 elements: a cache line. */
@@ -94,6 +96,7 @@ function fuse(graph: Graph): Draft[] {
       input: first,
       residual: node.kind === 'add' ? second : undefined,
       output: node.id,
+      order: node.id,
     };
     const next = (): Node | undefined => {
       const users = consumers[draft.output] ?? [];
@@ -106,7 +109,8 @@ function fuse(graph: Graph): Draft[] {
     const isGemm = node.kind === 'conv' || node.kind === 'linear';
     const before = drafts.findIndex(({ output }) => output === first);
     const producer = drafts[before];
-    if (isPointwise(node) && producer?.kind === 'batchNorm' && producer.relu && consumers[first]?.length === 1) {
+    const isOnly = consumers[first]?.length === 1 && first !== graph.output;
+    if (isOnly && isPointwise(node) && producer?.kind === 'batchNorm' && producer.relu) {
       draft.preActivation = producer.node as Node<BatchNormOp>;
       draft.input = producer.input;
       drafts.splice(before, 1);
@@ -160,7 +164,8 @@ class Places {
 
 /**
  * Lets the inputs of a concatenation be written where it wants them. Concatenations are placed from the last back, so
- * that a growing list of features (DenseNet) shares the buffer of its longest; what cannot lie there is copied.
+ * that a growing list of features (DenseNet) shares the buffer of its longest; what cannot lie there is copied. The
+ * graph's output lies by itself.
  */
 function placeConcats(graph: Graph, drafts: Draft[], places: Places): void {
   const written = new Set(drafts.map(({ output }) => output));
@@ -177,19 +182,20 @@ function placeConcats(graph: Graph, drafts: Draft[], places: Places): void {
       const at = places.of(id);
       return at.root === base.root && at.offset - base.offset === (offsets[i] as number) - home.offset;
     });
-    if (alreadyThere && places.has(concat.inputs[0] as NodeId) && !places.has(concat.id)) {
+    const mayShare = (id: NodeId): boolean => !places.has(id) && id !== graph.output;
+    if (alreadyThere && places.has(concat.inputs[0] as NodeId) && mayShare(concat.id)) {
       places.put(concat.id, base.root, base.offset);
       continue;
     }
     concat.inputs.forEach((id, i) => {
       const repeated = concat.inputs.indexOf(id) !== i;
-      const isFree = !places.has(id) && !repeated && (written.has(id) || graph.nodes[id]?.kind === 'concat');
+      const isFree = mayShare(id) && !repeated && (written.has(id) || graph.nodes[id]?.kind === 'concat');
       if (isFree) {
         places.put(id, home.root, offsets[i] as number);
         return;
       }
       // It lies elsewhere: a copy, made when all that stands before the concatenation is done.
-      const later = drafts.findIndex((draft) => draft.node.id > concat.id);
+      const later = drafts.findIndex(({ order }) => order > concat.id);
       const copy = graph.nodes.length + drafts.length;
       places.put(copy, home.root, offsets[i] as number);
       const node = graph.nodes[id] as Node;
@@ -202,6 +208,7 @@ function placeConcats(graph: Graph, drafts: Draft[], places: Places): void {
         input: id,
         residual: undefined,
         output: copy,
+        order: concat.id,
       };
       drafts.splice(later < 0 ? drafts.length : later, 0, draft);
     });

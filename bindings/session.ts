@@ -18,7 +18,7 @@ export function scratchBytes({ constants, kernels }: Core, plan: Plan): number {
     if (algorithm !== 'grouped' || node.kind !== 'conv') return constants.SCRATCH_BYTES as number;
     return kernels.groupedScratchBytes(node.kernel[0] * node.kernel[1], input.shape.c);
   });
-  return align(Math.max(...wanted));
+  return align(Math.max(0, ...wanted));
 }
 
 export class Session {

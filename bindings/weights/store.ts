@@ -83,6 +83,8 @@ export class WeightStore {
     this.#core = core;
     const before = core.arena.mark();
     for (const step of plan.steps) {
+      // A copy makes the value of a node that has its weights elsewhere.
+      if (step.kind === 'copy') continue;
       const { preActivation } = step;
       this.#reserve(plan.graph, step.node, matrixOf(plan.graph, step), step.folded);
       if (preActivation) this.#reserve(plan.graph, preActivation, undefined, undefined);
