@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import * as assert from 'uvu/assert';
 import { eachBinary } from './each-binary.js';
+import { brain, half } from './memory-weights.js';
 import { assertSameBits, Desk, NR, packedGroups, type Region } from './records.js';
 import { uniform } from './reference-weights.js';
 
@@ -72,19 +73,6 @@ eachBinary('packing', (test) => {
     );
   });
 });
-
-/** An IEEE 754 half float's value. */
-function half(bits: number): number {
-  const [sign, exponent, fraction] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, bits & 1023];
-  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
-
-function brain(bits: number): number {
-  const view = new DataView(new ArrayBuffer(4));
-  view.setUint16(0, bits);
-  return view.getFloat32(0);
-}
 
 const COUNT = 65536;
 
