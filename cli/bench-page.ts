@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import type { BenchResult } from './bench.js';
+import type { BenchResult } from './measure.js';
 
 const asset = (name: string): string =>
   readFileSync(createRequire(import.meta.url).resolve(`uplot/dist/${name}`), 'utf8');

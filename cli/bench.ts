@@ -1,20 +1,10 @@
 /** `bench`: how fast this machine runs a network, layer by layer, against its roof. */
 
 import { writeFile } from 'node:fs/promises';
-import { cpus } from 'node:os';
 import { Command, Option } from 'commander';
-import {
-  buildNetwork,
-  load,
-  type ModelInfo,
-  measurePeak,
-  type StepProfile,
-  seededInput,
-  seededWeights,
-} from '../bindings/node.js';
-import { graphInput } from '../models/index.js';
 import { benchPage } from './bench-page.js';
-import { type ModelFlags, modelOptions, networkName, positive } from './options.js';
+import { type BenchResult, type MeasureOptions, measure } from './measure.js';
+import { modelOptions, networkName, positive } from './options.js';
 import { columns } from './text.js';
 
 const EXAMPLES = `
@@ -27,95 +17,10 @@ The weights are random numbers, and the peak is that of multiply-adds of 128-bit
 layer that Winograd's algorithm computes can exceed it: it takes up to 4 times fewer multiplications than the definition,
 by which GFLOP/s count.`;
 
-// The engine compiles the kernels with optimisation meanwhile.
-const WARM_UP = 6;
-
-export interface BenchLayer {
-  readonly name: string;
-  readonly kind: string;
-  readonly algorithm: string | undefined;
-  readonly output: string;
-  /** Median. */
-  readonly ms: number;
-  readonly gflops: number;
-}
-
-export interface BenchResult {
-  readonly model: string;
-  readonly date: string;
-  readonly machine: string;
-  readonly info: ModelInfo;
-  readonly batch: number;
-  readonly rounds: number;
-  /** Of whole runs. */
-  readonly ms: { readonly median: number; readonly min: number; readonly max: number };
-  readonly gflops: number;
-  /** GFLOP/s of all threads in registers. */
-  readonly peak: number;
-  readonly layers: readonly BenchLayer[];
-}
-
-interface BenchFlags extends ModelFlags {
-  readonly rounds: number;
-  readonly batch: number;
-  readonly tune?: boolean;
-  readonly winograd: boolean;
+interface BenchFlags extends MeasureOptions {
+  readonly model: readonly string[];
   readonly json?: boolean;
   readonly html?: string;
-}
-
-const median = (values: readonly number[]): number => {
-  const sorted = [...values].sort((a, b) => a - b);
-  return ((sorted[(sorted.length - 1) >> 1] ?? 0) + (sorted[sorted.length >> 1] ?? 0)) / 2;
-};
-
-async function measure(name: string, flags: BenchFlags, signal: AbortSignal): Promise<BenchResult> {
-  const { rounds, batch, threads, binary, tune, winograd } = flags;
-  const graph = buildNetwork(name);
-  const { h, w, c } = graphInput(graph);
-  const shape = [batch, c, h, w];
-  const input = { data: seededInput(shape), shape, layout: 'NCHW' as const };
-  const model = await load(name, { weights: seededWeights(graph), threads, binary, tune, winograd, signal });
-  try {
-    const times: number[] = [];
-    for (let round = -WARM_UP; round < rounds; round++) {
-      signal.throwIfAborted();
-      const start = performance.now();
-      await model.run(input);
-      if (round >= 0) times.push(performance.now() - start);
-    }
-    const profiles: (readonly StepProfile[])[] = [];
-    for (let round = 0; round < rounds; round++) {
-      signal.throwIfAborted();
-      profiles.push((await model.run(input, { profile: true })).profile ?? []);
-    }
-    const info = model.info();
-    const gflops = (macs: number, ms: number): number => (2 * macs) / ms / 1e6;
-    const layers = (profiles[0] ?? []).map(({ name: layer, kind, algorithm, macs }, i): BenchLayer => {
-      const {
-        h: height,
-        w: width,
-        c: channels,
-      } = graph.nodes.find((node) => node.name === layer)?.shape ?? { h: 0, w: 0, c: 0 };
-      const ms = median(profiles.map((profile) => profile[i]?.ms ?? 0));
-      return { name: layer, kind, algorithm, output: `${height}x${width}x${channels}`, ms, gflops: gflops(macs, ms) };
-    });
-    const macs = (profiles[0] ?? []).reduce((sum, step) => sum + step.macs, 0);
-    return {
-      model: name,
-      date: new Date().toISOString(),
-      machine: `${cpus()[0]?.model.trim()}, Node ${process.versions.node}, V8 ${process.versions.v8}`,
-      info,
-      batch,
-      rounds,
-      ms: { median: median(times), min: Math.min(...times), max: Math.max(...times) },
-      gflops: gflops(macs, median(times)),
-      peak: (await measurePeak(info.binary)) * info.threads,
-      layers,
-    };
-  } finally {
-    model.dispose();
-  }
 }
 
 const percent = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(1)} %`;
@@ -164,16 +69,14 @@ export function benchCommand(signal: AbortSignal): Command {
   for (const option of modelOptions()) {
     if (option.long === '--binary' || option.long === '--threads') command.addOption(option);
   }
-  return command
-    .addHelpText('after', EXAMPLES)
-    .action(async (flags: Omit<BenchFlags, 'model'> & { model: string[] }) => {
-      const results: BenchResult[] = [];
-      for (const name of flags.model) {
-        const result = await measure(name, { ...flags, model: name }, signal);
-        results.push(result);
-        if (!flags.json) process.stdout.write(`${results.length > 1 ? '\n' : ''}${report(result)}\n`);
-      }
-      if (flags.json) process.stdout.write(`${JSON.stringify(results, undefined, 2)}\n`);
-      if (flags.html) await writeFile(flags.html, benchPage(results));
-    });
+  return command.addHelpText('after', EXAMPLES).action(async (flags: BenchFlags) => {
+    const results: BenchResult[] = [];
+    for (const name of flags.model) {
+      const result = await measure(name, flags, signal);
+      results.push(result);
+      if (!flags.json) process.stdout.write(`${results.length > 1 ? '\n' : ''}${report(result)}\n`);
+    }
+    if (flags.json) process.stdout.write(`${JSON.stringify(results, undefined, 2)}\n`);
+    if (flags.html) await writeFile(flags.html, benchPage(results));
+  });
 }

@@ -7,6 +7,7 @@ import { Command, CommanderError } from 'commander';
 import { supportsRelaxed } from '../bindings/node.js';
 import { benchCommand } from './bench.js';
 import { classifyCommand } from './classify.js';
+import { compareCommand } from './compare.js';
 import { reportFailure } from './failure.js';
 import { inferCommand } from './infer.js';
 import { modelsCommand } from './models.js';
@@ -50,6 +51,7 @@ function program(signal: AbortSignal): Command {
     pullCommand(signal),
     inferCommand(signal),
     benchCommand(signal),
+    compareCommand(signal),
   ];
   const root = new Command('resnet-wasm')
     .description('Residual networks on the CPU: WebAssembly SIMD, no native code')

@@ -361,3 +361,13 @@ export function macs(graph: Graph, node: Node): number {
   }
   return 0;
 }
+
+/** Layers with weights on the longest way from input to output: the number in a network's name. */
+export function depth({ nodes, output }: Graph): number {
+  const depths: number[] = [];
+  for (const { kind, inputs } of nodes) {
+    const before = Math.max(0, ...inputs.map((id) => depths[id] ?? 0));
+    depths.push(before + (kind === 'conv' || kind === 'linear' ? 1 : 0));
+  }
+  return depths[output] ?? 0;
+}

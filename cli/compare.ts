@@ -1,0 +1,73 @@
+/** `compare`: networks side by side, as He et al. 2015 compare them: depth, parameters, multiply-adds, memory, time. */
+
+import { Command } from 'commander';
+import { buildNetwork } from '../bindings/node.js';
+import { depth, summary } from '../models/index.js';
+import { type MeasureOptions, measure } from './measure.js';
+import { modelOptions, networkName, positive } from './options.js';
+import { columns, digits } from './text.js';
+
+const EXAMPLES = `
+Examples:
+  resnet-wasm compare plain34 resnet34 vgg19
+  resnet-wasm compare resnet18 resnet50 --threads 1 --json
+
+Depth counts the layers with weights on the longest way through, as the paper does. Memory is that of the packed weights
+and of one image's activations. Times are medians with random weights.`;
+
+interface CompareFlags extends MeasureOptions {
+  readonly json?: boolean;
+}
+
+export function compareCommand(signal: AbortSignal): Command {
+  const command = new Command('compare')
+    .description('Compare networks: depth, parameters, multiply-adds, memory, measured time')
+    .argument('<names...>', 'networks (resnet-wasm models lists them)', (name, before: string[] = []) => [
+      ...before,
+      networkName(name),
+    ])
+    .option('--rounds <n>', 'runs to take the median of', positive, 9)
+    .option('--json', 'print a JSON array');
+  for (const option of modelOptions()) {
+    if (option.long === '--binary' || option.long === '--threads') command.addOption(option);
+  }
+  return command.addHelpText('after', EXAMPLES).action(async (names: string[], flags: CompareFlags) => {
+    const rows = [];
+    for (const name of names) {
+      const graph = buildNetwork(name);
+      const { parameters, macs } = summary(graph);
+      const { ms, gflops, info } = await measure(name, { ...flags, batch: 1 }, signal);
+      const { weightBytes, activationBytes, binary, threads } = info;
+      rows.push({
+        name,
+        depth: depth(graph),
+        parameters,
+        macs,
+        weightBytes,
+        activationBytes,
+        ms: ms.median,
+        gflops,
+        binary,
+        threads,
+      });
+    }
+    if (flags.json) {
+      process.stdout.write(`${JSON.stringify(rows, undefined, 2)}\n`);
+      return;
+    }
+    const cells = rows.map((row) => [
+      row.name,
+      `${row.depth}`,
+      digits(row.parameters),
+      (row.macs / 1e9).toFixed(2),
+      `${(row.weightBytes / 2 ** 20).toFixed(0)} MiB`,
+      `${(row.activationBytes / 2 ** 20).toFixed(1)} MiB`,
+      row.ms.toFixed(1),
+      row.gflops.toFixed(1),
+    ]);
+    const head = ['network', 'depth', 'parameters', 'GMACs', 'weights', 'activations', 'ms', 'GFLOP/s'];
+    const { binary, threads } = rows[0] as (typeof rows)[number];
+    const how = `${binary} binary, ${threads === 1 ? '1 thread' : `${threads} threads`}`;
+    process.stdout.write(`${columns([head, ...cells], [1, 2, 3, 4, 5, 6, 7])}\n\n${how}\n`);
+  });
+}
