@@ -6,6 +6,7 @@ import '../bindings/node.js';
 import { BINARIES, type Binary, type Core, createCore, supportsRelaxed } from '../bindings/wasm.js';
 
 export interface BinaryContext {
+  readonly binary: Binary;
   /** One for all tests of the suite: give back what you allocate. */
   readonly core: Core;
 }
@@ -27,7 +28,7 @@ export function eachBinary(name: string, define: (test: uvu.Test<BinaryContext>,
     const test = suite<BinaryContext>(`${name}, ${binary}`);
     // Not `before`, whose errors uvu keeps to itself.
     test.before.each(async (context) => {
-      if (!context.core) Object.assign(context, { core: await createCore({ binary }) });
+      if (!context.core) Object.assign(context, { binary, core: await createCore({ binary }) });
     });
     define(test, binary);
     test.run();
