@@ -35,7 +35,7 @@ for (const [i, { layers, peak }] of results.entries()) {
     if (roof) { series.push({ label: 'peak', stroke: css('--roof'), width: 2, points: { show: false }, value: (_, v) => v == null ? '' : v.toFixed(1) }); data.push(x.map(() => roof)); }
     const box = document.getElementById(id + i);
     const size = () => ({ width: box.clientWidth, height: 280 });
-    const plot = new uPlot({ ...size(), scales: { x: { time: false }, y: { range: (_, lo, hi) => [0, hi * 1.08] } }, axes: [{ ...axis, label: 'layer' }, { ...axis, label: unit }], series }, data, box);
+    const plot = new uPlot({ ...size(), scales: { x: { time: false, range: () => [0.4, layers.length + 0.6] }, y: { range: (_, lo, hi) => [0, hi * 1.08] } }, axes: [{ ...axis, label: 'layer' }, { ...axis, label: unit }], series }, data, box);
     addEventListener('resize', () => plot.setSize(size()));
   };
   draw('ms', 'ms', layers.map(({ ms }) => ms));
