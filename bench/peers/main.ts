@@ -1,7 +1,7 @@
 /**
  * Compares with other engines in Node and in Chromium, interleaved run by run in one process, and writes RESULTS.md:
  *
- *   main.ts [NETWORK…] [--rounds 15] [--warm-ups 8] [--threads 1,2] [--in chromium,node] [--engines …]
+ *   main.ts [NETWORK…] [--processes 3] [--rounds 7] [--warm-ups 6] [--threads 1,2] [--in chromium,node] [--engines …]
  *
  * Installs the peers' packages into bench/peers/node_modules when they are missing. CHROMIUM names the browser's
  * program; by default it is looked for on PATH.
@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { supportsRelaxed } from '../../bindings/wasm.js';
 import { lookup, networks as registry } from '../../models/index.js';
-import { cpuText, machineText } from '../machine.js';
+import { cpuText, machineText, median } from '../machine.js';
 import { type Chromium, openChromium } from './chromium.js';
 import { ENGINES, type EngineName } from './engines.js';
 import type { Task, Timing } from './measure.js';
@@ -28,8 +28,9 @@ const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome-stable', 'googl
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    rounds: { type: 'string', default: '15' },
-    'warm-ups': { type: 'string', default: '8' },
+    processes: { type: 'string', default: '3' },
+    rounds: { type: 'string', default: '7' },
+    'warm-ups': { type: 'string', default: '6' },
     threads: { type: 'string', default: '1,2' },
     in: { type: 'string', default: 'chromium,node' },
     engines: { type: 'string', default: ENGINES.join(',') },
@@ -40,6 +41,8 @@ const names = positionals.length > 0 ? positionals : wanted.filter((name) => Obj
 const engines = chosen('engines', values.engines, ENGINES);
 const places = chosen('in', values.in, ['chromium', 'node']);
 const threadCounts = values.threads.split(',').map((count) => whole('threads', count, 1));
+// Several, since now and then one of an engine's functions stays slow for all of a process.
+const processes = whole('processes', values.processes, 1);
 const rounds = whole('rounds', values.rounds, 1);
 const warmUps = whole('warm-ups', values['warm-ups'], 0);
 for (const name of names) lookup('network', registry, name);
@@ -94,7 +97,7 @@ function runInNode(task: Task): Timing[] {
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
 }
 
-/** Measures all networks, printing the table as it grows. */
+/** Measures all networks, each in `processes` processes, printing the table as it grows. */
 async function section(
   place: string,
   threads: number,
@@ -105,7 +108,16 @@ async function section(
   const title = `${place}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
   const made: Section = { title, engines: possible, networks };
   for (const network of names) {
-    const timings = await run({ network, threads, engines: possible, rounds, warmUps });
+    const runs: Timing[][] = [];
+    for (let i = 0; i < processes; i++) runs.push(await run({ network, threads, engines: possible, rounds, warmUps }));
+    const timings = possible.map((engine): Timing => {
+      const own = runs.flat().filter((timing) => timing.engine === engine);
+      return {
+        engine,
+        ms: own.map(({ ms }) => median(ms)),
+        difference: Math.max(...own.map(({ difference }) => difference)),
+      };
+    });
     networks.set(network, timings);
     console.log(sectionText({ ...made, networks: new Map([[network, timings]]) }));
   }
@@ -138,7 +150,8 @@ writeFileSync(
   results,
   resultsText(
     [
-      `Milliseconds for one image, medians of ${rounds} rounds in which the engines take turns;`,
+      `Milliseconds for one image: medians of ${processes} processes, in each the median of ${rounds} rounds in which the`,
+      `engines take turns;`,
       `float32, batch 1, all with the same weights (their logits differ by at most`,
       `${largestDifference(sections).toExponential(0)} of the largest).`,
       `${new Date().toISOString().slice(0, 10)}, ${places.includes('node') ? machineText() : cpuText()}:`,

@@ -16,7 +16,7 @@ export interface Task {
 
 export interface Timing {
   readonly engine: EngineName;
-  /** Milliseconds of each round, in order. */
+  /** Milliseconds of each round, in order; of several processes together, the median of each. */
   readonly ms: readonly number[];
   /** Largest difference from the first engine's logits, as a share of the largest logit. */
   readonly difference: number;
