@@ -14,7 +14,7 @@ function tensor(tensors: Tensors, name: string): Values {
   return values;
 }
 
-function valueOf(graph: Graph, node: Node, batch: number, inputs: readonly Values[], tensors: Tensors): Values {
+function valueOfNode(graph: Graph, node: Node, batch: number, inputs: readonly Values[], tensors: Tensors): Values {
   const [x, y] = inputs as [Values, Values];
   const from: Maps = { batch, ...inputShape(graph, node) };
   const parameter = (role: string) => tensor(tensors, `${node.name}.${role}`);
@@ -63,7 +63,7 @@ export function evaluateAll(graph: Graph, tensors: Tensors, input: Values, batch
   const values: Values[] = [];
   for (const node of graph.nodes) {
     const inputs = node.inputs.map((id) => values[id] as Values);
-    values.push(node.kind === 'input' ? input : valueOf(graph, node, batch, inputs, tensors));
+    values.push(node.kind === 'input' ? input : valueOfNode(graph, node, batch, inputs, tensors));
   }
   return values;
 }

@@ -91,6 +91,8 @@ function runGemm(core: Core, { m, n, k, a, b, bias, residual }: Product, variant
           flags,
           mr,
           scratch,
+          0,
+          0,
         );
       }
     }

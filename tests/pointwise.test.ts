@@ -33,8 +33,6 @@ import {
 } from './reference.js';
 import { uniform } from './reference-weights.js';
 
-const NO_PADDING = { top: 0, left: 0, bottom: 0, right: 0 };
-
 /** What is exact, or rounded once for each of `terms` operations on values of about `magnitude`. */
 const exactly = (values: Float64Array, terms = 0, magnitude: Values = values.map(Math.abs)): Reference => ({
   values,

@@ -25,6 +25,8 @@ export interface TestKernels extends Kernels {
     flags: number,
     mr: number,
     scratchPtr: number,
+    preScalePtr: number,
+    preShiftPtr: number,
   ): void;
   gemv(
     j0: number,
