@@ -57,8 +57,10 @@ function checkPixels({ data, width, height, channels }: Pixels): 3 | 4 {
     throw new TypeError(`image: expected 3 or 4 channels, got ${channels}.`);
   }
   if ((count !== 3 && count !== 4) || data.length !== width * height * count) {
-    const wanted = channels ? `${width * height * channels}` : `3 or 4 for each of ${width}x${height} pixels`;
-    throw new TypeError(`image: expected ${wanted} bytes, got ${data.length}.`);
+    const wanted = channels
+      ? `${width * height * channels} bytes`
+      : `3 or 4 bytes for each of ${width}x${height} pixels`;
+    throw new TypeError(`image: expected ${wanted}, got ${data.length}.`);
   }
   return count;
 }
