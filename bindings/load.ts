@@ -95,7 +95,12 @@ export async function load(name: string, options: LoadOptions): Promise<Model> {
     const store = new WeightStore(core, plan);
     const { total } = file;
     await store.load(file, (tensor, loaded) => onProgress?.({ loaded, total, tensor: tensor.name }), signal);
-    return new Model(new Session(core, plan, store, threads), preset ?? defaultPreset(graph), labels, note);
+    return new Model(
+      new Session(core, plan, store, threads),
+      preset ?? defaultPreset(graph),
+      labels,
+      note ?? threads.note,
+    );
   } catch (reason) {
     threads?.stop();
     throw reason;

@@ -45,20 +45,26 @@ export type ThreadMessage = 'ready' | 'done';
  */
 export class Threads {
   readonly count: number;
+  /** Why there is but one, where more were to start. */
+  readonly note: string | undefined;
   readonly #core: Core;
   readonly #controlPtr: number;
   readonly #barrierPtr: number;
   readonly #workers: Thread[] = [];
   #done: { resolve: () => void; reject: (reason: unknown) => void } | undefined;
 
-  private constructor(core: Core, count: number) {
+  private constructor(core: Core, count: number, note?: string) {
     this.#core = core;
     this.count = count;
+    this.note = note;
     this.#controlPtr = count > 1 ? core.arena.alloc(CONTROL_BYTES) : 0;
     this.#barrierPtr = count > 1 ? core.arena.alloc(core.constants.BARRIER_BYTES as number) : 0;
   }
 
-  /** Starts `count` threads on the core's memory, which must be shared if there are more than one, and new. */
+  /**
+   * Starts `count` threads on the core's memory, which must be shared if there are more than one, and new; or one alone,
+   * with a note, where a worker does not start.
+   */
   static async start(core: Core, count: number): Promise<Threads> {
     const threads = new Threads(core, count);
     try {
@@ -69,7 +75,7 @@ export class Threads {
       return threads;
     } catch (reason) {
       threads.stop();
-      throw reason;
+      return new Threads(core, 1, `One thread, since no worker started (${(reason as Error).message}).`);
     }
   }
 
