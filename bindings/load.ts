@@ -12,6 +12,7 @@ import {
 import { chooseAlgorithm, chooseWithoutWinograd } from './algorithm.js';
 import { Model } from './model.js';
 import { makePlan } from './plan.js';
+import { platform } from './platform.js';
 import { Session } from './session.js';
 import { Threads, threadCount } from './threads.js';
 import { tune } from './tune.js';
@@ -79,6 +80,8 @@ export async function load(name: string, options: LoadOptions): Promise<Model> {
   if (weights === undefined)
     throw new TypeError(`${name}: expected weights (a URL, Response, Blob, stream or bytes), got none.`);
   const { count, note } = threadCount(wanted);
+  // Where this thread may not block, one thread is a worker too, if it can be.
+  const needsWorker = !platform.mayBlock && platform.notShared === undefined;
   signal?.throwIfAborted();
   const file = await openWeights(weights, { signal });
   let threads: Threads | undefined;
@@ -88,7 +91,7 @@ export async function load(name: string, options: LoadOptions): Promise<Model> {
       throw new TypeError(`labels: expected ${graph.nodes[graph.output]?.shape.c}, one a class, got ${labels.length}.`);
     }
     checkTensors(file, parameters(graph));
-    const core = await createCore({ binary, shared: count > 1 });
+    const core = await createCore({ binary, shared: count > 1 || needsWorker });
     threads = await Threads.start(core, count);
     const byRule = winograd ? chooseAlgorithm : chooseWithoutWinograd;
     const plan = makePlan(graph, isTuned && winograd ? await tune(graph, core, threads, signal) : byRule);

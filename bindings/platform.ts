@@ -69,7 +69,8 @@ const web: Platform = {
   startThread: (start, onMessage, onError) => {
     const worker = new Worker(new URL('../dist/thread.web.js', import.meta.url), { type: 'module' });
     worker.onmessage = ({ data }) => onMessage(data);
-    worker.onerror = ({ message }) => onError(new Error(`threads: expected a worker to start, got ${message}.`));
+    worker.onerror = ({ message }) =>
+      onError(new Error(`threads: expected a worker to start, got ${message ?? 'no script'}.`));
     worker.postMessage(start);
     return worker;
   },

@@ -41,7 +41,7 @@ export type ThreadMessage = 'ready' | 'done';
 
 /**
  * The threads of one model. Where this thread may sleep (Node, a Web Worker) it is thread 0 itself; on a browser's main
- * thread all are workers, and `run` resolves when thread 0's worker says so.
+ * thread all are workers, even one alone, and `run` resolves when thread 0's worker says so: the page goes on.
  */
 export class Threads {
   readonly count: number;
@@ -57,21 +57,19 @@ export class Threads {
     this.#core = core;
     this.count = count;
     this.note = note;
-    this.#controlPtr = count > 1 ? core.arena.alloc(CONTROL_BYTES) : 0;
-    this.#barrierPtr = count > 1 ? core.arena.alloc(core.constants.BARRIER_BYTES as number) : 0;
+    this.#controlPtr = core.arena.alloc(CONTROL_BYTES);
+    this.#barrierPtr = core.arena.alloc(core.constants.BARRIER_BYTES as number);
   }
 
   /**
-   * Starts `count` threads on the core's memory, which must be shared if there are more than one, and new; or one alone,
-   * with a note, where a worker does not start.
+   * Starts `count` threads on the core's new memory. Where it is not shared, `count` must be 1, and this thread is it.
+   * Where a worker does not start, this thread runs alone, and `note` says why.
    */
   static async start(core: Core, count: number): Promise<Threads> {
     const threads = new Threads(core, count);
     try {
-      const first = platform.mayBlock ? 1 : 0;
-      if (count > 1) {
-        await Promise.all(Array.from({ length: count - first }, (_, i) => threads.#startWorker(i + first)));
-      }
+      const first = platform.mayBlock || !core.shared ? 1 : 0;
+      await Promise.all(Array.from({ length: count - first }, (_, i) => threads.#startWorker(i + first)));
       return threads;
     } catch (reason) {
       threads.stop();
@@ -107,7 +105,7 @@ export class Threads {
   /** Runs a job on all threads. Resolves when it is done; one at a time. */
   async run({ recordsPtr, first, last, scratchPtr, scratchBytes }: Job): Promise<void> {
     const { kernels, arena } = this.#core;
-    if (this.count === 1) {
+    if (this.#workers.length === 0) {
       kernels.run(recordsPtr, first, last, 0, 1, scratchPtr, 0);
       return;
     }
@@ -130,7 +128,7 @@ export class Threads {
 
   /** Ends the workers. */
   stop(): void {
-    if (this.count > 1) {
+    if (this.#workers.length > 0) {
       const control = this.#core.arena.i32(this.#controlPtr, CONTROL_BYTES / 4);
       Atomics.store(control, CONTROL.stop, 1);
       Atomics.add(control, CONTROL.job, 1);

@@ -73,6 +73,8 @@ export const supportsRelaxed = (): boolean => WebAssembly.validate(RELAXED_PROBE
 export interface Core {
   readonly binary: Binary;
   readonly module: WebAssembly.Module;
+  /** Whether threads can share the memory. */
+  readonly shared: boolean;
   readonly kernels: Kernels;
   readonly constants: Constants;
   readonly arena: Arena;
@@ -152,5 +154,5 @@ export async function createCore({ binary, shared = false }: CoreOptions = {}): 
   }
   const module = await compiled;
   const memory = new WebAssembly.Memory({ initial: 2, maximum: MAX_PAGES, shared });
-  return { binary: which, module, tileRows: tileRows(which), ...(await attach(module, memory)) };
+  return { binary: which, module, shared, tileRows: tileRows(which), ...(await attach(module, memory)) };
 }

@@ -63,10 +63,18 @@ test('all are workers where this thread may not block, and the result is the sam
   // Workers that wait keep no process alive.
   const alive = setInterval(() => {}, 1000);
   await elsewhere({ mayBlock: false }, async () => {
-    const model = await open({ threads: 2 });
-    const runs = await Promise.all([logits(model, 2, 32), logits(model, 2, 32), logits(model, 2, 32)]);
-    for (const run of runs) assert.ok(sameBits(run, expected));
-    model.dispose();
+    for (const threads of [1, 2]) {
+      const model = await open({ threads });
+      assert.is(model.info().threads, threads);
+      // A run in this thread would not let the timer go off before it is done.
+      const order: string[] = [];
+      setImmediate(() => order.push('timer'));
+      const runs = await Promise.all([logits(model, 2, 32), logits(model, 2, 32), logits(model, 2, 32)]);
+      order.push('run');
+      assert.equal(order, ['timer', 'run']);
+      for (const run of runs) assert.ok(sameBits(run, expected));
+      model.dispose();
+    }
   });
   clearInterval(alive);
   alone.dispose();
