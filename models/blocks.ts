@@ -46,6 +46,24 @@ export const stem: Stem = (g, x, width, options) => {
 export const cifarStem: Stem = (g, x, width, options) =>
   g.relu('relu', convNorm(g, ['conv1', 'bn1'], x, width, { kernel: 3, padding: 1 }, options));
 
+/** The stem with TensorFlow's 'same' padding, which is larger at the bottom and right. */
+export const sameStem: Stem = (g, x, width, options) => {
+  const padding = { top: 2, left: 2, bottom: 3, right: 3 };
+  const y = convNorm(g, ['conv1', 'bn1'], x, width, { kernel: 7, stride: 2, padding }, options);
+  const below = { top: 0, left: 0, bottom: 1, right: 1 };
+  return g.maxPool('maxpool', g.relu('relu', y), { kernel: 3, stride: 2, padding: below });
+};
+
+/** Closes a network: feature map -> `classes` values. */
+export type Head = (g: GraphBuilder, x: NodeId, classes: number) => NodeId;
+
+/** Global average pool and classifier. */
+export const averageHead: Head = (g, x, classes) => g.linear('fc', g.globalAvgPool('avgpool', x), classes);
+
+/** 7x7 max pool, classifier and softmax. */
+export const maxHead: Head = (g, x, classes) =>
+  g.softmax('softmax', g.linear('fc', g.maxPool('avgpool', x, { kernel: 7, stride: 1 }), classes));
+
 /** Two 3x3 convolutions. He et al. 2015, figure 5 left. */
 export const basic: Block = {
   name: 'basic',
@@ -66,7 +84,10 @@ const EXPANSION = 4;
  * `widthPerGroup` above 64, Wide ResNet (Zagoruyko and Komodakis 2016).
  */
 export const bottleneck = (groups = 1, widthPerGroup = 64): Block => ({
-  name: 'bottleneck',
+  name:
+    groups > 1
+      ? `bottleneck ${groups}x${widthPerGroup}d`
+      : `bottleneck${widthPerGroup > 64 ? ` ${widthPerGroup / 64}x as wide` : ''}`,
   convolutions: 3,
   strides: ['conv2', 'conv1'],
   branch(g, name, x, width, stride, options) {
@@ -99,13 +120,13 @@ const unlessSame =
     stride === 1 && g.shape(x).c === c ? x : make(g, name, x, c, stride, options);
 
 /** A block's input, made to fit its branch's output. */
-export const shortcuts: Readonly<Record<Shortcut, MakeShortcut>> = {
+export const shortcuts: Readonly<Record<Exclude<Shortcut, 'none'>, MakeShortcut>> = {
   A: unlessSame((g, name, x, c, stride) => g.zeroPadShortcut(`${name}.shortcut`, x, c, stride)),
   B: unlessSame(projection),
   C: projection,
 };
 
-/** y = relu(branch(x) + shortcut(x)). */
+/** y = relu(branch(x) + shortcut(x)), or relu(branch(x)) in a plain net. */
 export function residual(
   g: GraphBuilder,
   block: Block,
@@ -116,6 +137,7 @@ export function residual(
   options: BlockOptions,
 ): NodeId {
   const y = block.branch(g, name, x, width, stride, options);
+  if (options.shortcut === 'none') return g.relu(`${name}.relu`, y);
   const short = shortcuts[options.shortcut](g, name, x, g.shape(y).c, stride, options);
   return g.relu(`${name}.relu`, g.add(`${name}.add`, y, short));
 }

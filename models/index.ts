@@ -1,13 +1,19 @@
 /** Every network by name, and all that the rest of the house needs of models/. */
 
+import { alexnets } from './alexnet.js';
+import { densenets } from './densenet.js';
 import type { Graph } from './graph.js';
 import { lookup } from './lookup.js';
 import type { Network, NetworkOptions } from './network.js';
 import { resnets } from './resnet.js';
+import { vggs } from './vgg.js';
 
 /** One line a family. */
 export const networks: Readonly<Record<string, Network>> = {
   ...resnets,
+  ...densenets,
+  ...vggs,
+  ...alexnets,
 };
 
 export const networkNames = (): string[] => Object.keys(networks);

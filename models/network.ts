@@ -2,7 +2,7 @@
 
 import type { Graph, Pair, Shape } from './graph.js';
 
-export type Shortcut = 'A' | 'B' | 'C';
+export type Shortcut = 'A' | 'B' | 'C' | 'none';
 
 export type StridePlace = 'conv1' | 'conv2';
 
@@ -16,7 +16,7 @@ export interface NetworkOptions {
   readonly inChannels?: number;
   /**
    * The shortcut of a residual block, as He et al. 2015, section 4.1 names them. A: zero channels where they grow, no
-   * parameters; B: a projection where shapes differ; C: a projection in every block.
+   * parameters; B: a projection where shapes differ; C: a projection in every block. `none`: a plain net (section 3.3).
    */
   readonly shortcut?: Shortcut;
   /**

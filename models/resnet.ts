@@ -1,6 +1,21 @@
-/** Residual networks (He et al. 2015, "Deep Residual Learning for Image Recognition"). A variant is one row. */
+/**
+ * Residual networks and the plain nets beside them (He et al. 2015, "Deep Residual Learning for Image Recognition"),
+ * ResNeXt (Xie et al. 2017), Wide ResNet (Zagoruyko and Komodakis 2016). A variant is one row.
+ */
 
-import { type Block, basic, bottleneck, cifarStem, residual, type Stem, stem } from './blocks.js';
+import {
+  averageHead,
+  type Block,
+  basic,
+  bottleneck,
+  cifarStem,
+  type Head,
+  maxHead,
+  residual,
+  type Stem,
+  sameStem,
+  stem,
+} from './blocks.js';
 import { type Graph, GraphBuilder, type Pair } from './graph.js';
 import {
   inputOf,
@@ -25,6 +40,10 @@ export interface Variant {
   readonly shortcut: Shortcut;
   /** Where it is not the block's usual place. */
   readonly stride?: StridePlace;
+  /** By default global average pool and classifier. */
+  readonly head?: Head;
+  readonly convBias?: boolean;
+  readonly batchNormEps?: number;
 }
 
 /** Section 4.1, table 1. */
@@ -41,6 +60,10 @@ const cifar = {
   shortcut: 'A',
 } as const;
 
+/** Section 3.3: the same layers without shortcuts. */
+const plain = { ...imagenet, family: 'Plain', shortcut: 'none' } as const;
+const plainCifar = { ...cifar, family: 'Plain for CIFAR', shortcut: 'none' } as const;
+
 export const variants = {
   resnet18: { ...imagenet, block: basic, counts: [2, 2, 2, 2] },
   resnet34: { ...imagenet, block: basic, counts: [3, 4, 6, 3] },
@@ -50,29 +73,50 @@ export const variants = {
   resnet50_v1: { ...imagenet, block: bottleneck(), counts: [3, 4, 6, 3], stride: 'conv1' },
   resnet101_v1: { ...imagenet, block: bottleneck(), counts: [3, 4, 23, 3], stride: 'conv1' },
   resnet152_v1: { ...imagenet, block: bottleneck(), counts: [3, 8, 36, 3], stride: 'conv1' },
+  // The layer-by-layer listing that Keras users know: biased convolutions, 'same' padding, max pool, softmax.
+  resnet50_keras_listing: {
+    ...imagenet,
+    stem: sameStem,
+    block: bottleneck(),
+    counts: [3, 4, 6, 3],
+    stride: 'conv1',
+    head: maxHead,
+    convBias: true,
+    batchNormEps: 1e-3,
+  },
+  plain18: { ...plain, block: basic, counts: [2, 2, 2, 2] },
+  plain34: { ...plain, block: basic, counts: [3, 4, 6, 3] },
+  resnext50_32x4d: { ...imagenet, family: 'ResNeXt', block: bottleneck(32, 4), counts: [3, 4, 6, 3] },
+  resnext101_32x8d: { ...imagenet, family: 'ResNeXt', block: bottleneck(32, 8), counts: [3, 4, 23, 3] },
+  wide_resnet50_2: { ...imagenet, family: 'Wide ResNet', block: bottleneck(1, 128), counts: [3, 4, 6, 3] },
+  wide_resnet101_2: { ...imagenet, family: 'Wide ResNet', block: bottleneck(1, 128), counts: [3, 4, 23, 3] },
   resnet20_cifar: { ...cifar, counts: [3, 3, 3] },
   resnet32_cifar: { ...cifar, counts: [5, 5, 5] },
   resnet44_cifar: { ...cifar, counts: [7, 7, 7] },
   resnet56_cifar: { ...cifar, counts: [9, 9, 9] },
   resnet110_cifar: { ...cifar, counts: [18, 18, 18] },
+  plain20_cifar: { ...plainCifar, counts: [3, 3, 3] },
+  plain32_cifar: { ...plainCifar, counts: [5, 5, 5] },
+  plain44_cifar: { ...plainCifar, counts: [7, 7, 7] },
+  plain56_cifar: { ...plainCifar, counts: [9, 9, 9] },
 } as const satisfies Record<string, Variant>;
 
 /** The registry's row of a variant: its options checked, then stem, stages, global average pool, classifier. */
 export function resnet(name: string, variant: Variant): Network {
-  const { block, counts } = variant;
+  const { block, counts, head = averageHead } = variant;
   const defaults = {
     classes: variant.classes,
     size: variant.size as number | Pair,
     inChannels: 3,
     shortcut: variant.shortcut,
     stride: variant.stride ?? block.strides[0],
-    convBias: false,
-    batchNormEps: 1e-5,
+    convBias: variant.convBias ?? false,
+    batchNormEps: variant.batchNormEps ?? 1e-5,
   };
 
   function build(given: NetworkOptions = {}): Graph {
     const options = resolveOptions(name, defaults, given);
-    oneOf(name, 'shortcut', options.shortcut, ['A', 'B', 'C']);
+    oneOf(name, 'shortcut', options.shortcut, ['A', 'B', 'C', 'none']);
     oneOf(name, 'stride', options.stride, block.strides);
     oneOf(name, 'convBias', options.convBias, [true, false]);
     const g = new GraphBuilder(name);
@@ -83,7 +127,7 @@ export function resnet(name: string, variant: Variant): Network {
         x = residual(g, block, `layer${stage + 1}.${i}`, x, variant.width * 2 ** stage, stride, options);
       }
     });
-    return g.finish(g.linear('fc', g.globalAvgPool('avgpool', x), options.classes));
+    return g.finish(head(g, x, options.classes));
   }
 
   const depth = counts.reduce((sum, count) => sum + count * block.convolutions, 2);
@@ -92,7 +136,7 @@ export function resnet(name: string, variant: Variant): Network {
   return { family: variant.family, description, defaults, build };
 }
 
-/** Every residual network by name. */
+/** Every network of this file by name. */
 export const resnets: Readonly<Record<string, Network>> = Object.fromEntries(
   Object.entries(variants).map(([name, variant]) => [name, resnet(name, variant)]),
 );

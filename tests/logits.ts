@@ -1,0 +1,41 @@
+/** Whole networks against the logits that PyTorch computed in float64, through the public API. */
+
+import './flags.mjs';
+import { existsSync, readFileSync } from 'node:fs';
+import * as assert from 'uvu/assert';
+import { type Binary, buildNetwork, load, networkNames } from '../bindings/node.js';
+import { referenceInput, referenceSafetensors } from './reference-weights.js';
+
+interface Logits {
+  readonly input: readonly number[];
+  readonly output: readonly number[];
+}
+
+const logitsOf = (name: string): Logits =>
+  JSON.parse(readFileSync(new URL(`data/logits/${name}.json`, import.meta.url), 'utf8'));
+
+/** Networks of hundreds of megabytes: `npm run test:large` checks them. */
+export const isLarge = (name: string): boolean => /^vgg|101|densenet161/.test(name) && !name.startsWith('resnet101');
+
+/** The largest difference to the reference, as a share of its largest logit. */
+export async function error(name: string, options: { binary: Binary; winograd?: boolean }): Promise<number> {
+  const { input: shape, output: expected } = logitsOf(name);
+  using model = await load(name, { weights: referenceSafetensors(buildNetwork(name)), threads: 1, ...options });
+  const { data } = await model.run({ data: referenceInput(shape), shape, layout: 'NCHW' });
+  assert.is(data.length, expected.length);
+  let [difference, largest] = [0, 0];
+  for (const [i, wanted] of expected.entries()) {
+    const distance = Math.abs((data[i] as number) - wanted);
+    // NaN is far from everything.
+    difference = Number.isNaN(distance) ? Number.POSITIVE_INFINITY : Math.max(difference, distance);
+    largest = Math.max(largest, Math.abs(wanted));
+  }
+  return difference / largest;
+}
+
+/** The networks that there are logits of. */
+export const referenced = (): string[] =>
+  networkNames().filter((name) => existsSync(new URL(`data/logits/${name}.json`, import.meta.url)));
+
+/** Shares of the largest logit that networks may be off: computed by the definition, and with Winograd. */
+export const MOST = { definition: 2e-5, winograd: 2e-4 } as const;
