@@ -2,7 +2,7 @@ import { madd } from '../isa';
 import { FLAG_ADD, FLAG_RELU } from '../step';
 import { share } from '../threads';
 import { KC, MC, MR_MAX, NR } from '../tile';
-import { micro } from './micro';
+import { micro, microTouching } from './micro';
 import { packPanel } from './pack';
 
 /**
@@ -19,6 +19,9 @@ const ACTIVATED: usize = ROW_TABLE + 4 * MR_MAX * 4;
 
 /** Bytes of scratch that each thread needs. */
 export const SCRATCH_BYTES: i32 = <i32>ACTIVATED + MR_MAX * KC * 4;
+
+/** At most so many A panels are few: in a ResNet those of 7×7 maps. */
+const FEW_PANELS: i32 = 12;
 
 /** Depth of a block of K: as few blocks as KC allows, of nearly equal depth, whole vectors. */
 // @ts-ignore: decorator
@@ -51,17 +54,26 @@ export function macroKernel(
   cPtr: usize, cStride: usize, rPtr: usize, rStride: usize, flags: i32, first: bool,
 ): void {
   const panels = (m + mr - 1) / mr;
+  // Few tiles use each B panel, so that its way from memory shows: they share the reading of the next.
+  const touching = panels <= FEW_PANELS;
+  const touchStep = <usize>((NR * 4 + panels - 1) / panels);
   for (let j = j0; j < j1; j++) {
     const column = <usize>j * (NR * 4);
     const b = bPtr + bStride * j;
     const cols = n - j * NR;
+    let next = j + 1 < j1 ? b + bStride : b;
     for (let i = 0; i < panels; i++) {
       const row0 = share(m, i, panels);
       const rows = share(m, i + 1, panels) - row0;
       const a = scratchPtr + (<usize>(row0 * kc) << 2);
       const c = cPtr + column + cStride * row0;
       const r = rPtr + column + rStride * row0;
-      if (cols >= NR) {
+      if (cols >= NR && touching) {
+        microTouching(
+          rows, kc, a, b, first ? biasPtr + column : c, first ? 0 : cStride, c, cStride, r, rStride, flags, next, touchStep,
+        );
+        next += touchStep * kc;
+      } else if (cols >= NR) {
         micro(rows, kc, a, b, first ? biasPtr + column : c, first ? 0 : cStride, c, cStride, r, rStride, flags);
       } else {
         const width = <usize>cols << 2;

@@ -25,6 +25,7 @@ import { FLAG_ADD, FLAG_RELU } from '../step';
 function body(
   rows: i32,
   packed: bool,
+  touching: bool,
   kc: i32,
   aPtr: usize,
   aStride: usize,
@@ -36,6 +37,8 @@ function body(
   rPtr: usize,
   rStride: usize,
   flags: i32,
+  touchPtr: usize,
+  touchStep: usize,
 ): void {
   let s = startPtr;
   let c00 = v128.load(s);
@@ -91,6 +94,10 @@ function body(
       if (rows > 5) p5 += 4;
     }
     bPtr += 32;
+    if (touching) {
+      load<u8>(touchPtr);
+      touchPtr += touchStep;
+    }
   } while (bPtr < end);
 
   if (flags & FLAG_ADD) {
@@ -121,52 +128,52 @@ function body(
 }
 
 function micro1(kc: i32, a: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32): void {
-  body(1, true, kc, a, 0, b, s, ss, c, cs, r, rs, flags);
+  body(1, true, false, kc, a, 0, b, s, ss, c, cs, r, rs, flags, 0, 0);
 }
 function micro2(kc: i32, a: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32): void {
-  body(2, true, kc, a, 0, b, s, ss, c, cs, r, rs, flags);
+  body(2, true, false, kc, a, 0, b, s, ss, c, cs, r, rs, flags, 0, 0);
 }
 function micro3(kc: i32, a: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32): void {
-  body(3, true, kc, a, 0, b, s, ss, c, cs, r, rs, flags);
+  body(3, true, false, kc, a, 0, b, s, ss, c, cs, r, rs, flags, 0, 0);
 }
 function micro4(kc: i32, a: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32): void {
-  body(4, true, kc, a, 0, b, s, ss, c, cs, r, rs, flags);
+  body(4, true, false, kc, a, 0, b, s, ss, c, cs, r, rs, flags, 0, 0);
 }
 function micro5(kc: i32, a: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32): void {
-  body(5, true, kc, a, 0, b, s, ss, c, cs, r, rs, flags);
+  body(5, true, false, kc, a, 0, b, s, ss, c, cs, r, rs, flags, 0, 0);
 }
 function micro6(kc: i32, a: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32): void {
-  body(6, true, kc, a, 0, b, s, ss, c, cs, r, rs, flags);
+  body(6, true, false, kc, a, 0, b, s, ss, c, cs, r, rs, flags, 0, 0);
 }
 function rows1(
   kc: i32, a: usize, lda: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32,
 ): void {
-  body(1, false, kc, a, lda, b, s, ss, c, cs, r, rs, flags);
+  body(1, false, false, kc, a, lda, b, s, ss, c, cs, r, rs, flags, 0, 0);
 }
 function rows2(
   kc: i32, a: usize, lda: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32,
 ): void {
-  body(2, false, kc, a, lda, b, s, ss, c, cs, r, rs, flags);
+  body(2, false, false, kc, a, lda, b, s, ss, c, cs, r, rs, flags, 0, 0);
 }
 function rows3(
   kc: i32, a: usize, lda: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32,
 ): void {
-  body(3, false, kc, a, lda, b, s, ss, c, cs, r, rs, flags);
+  body(3, false, false, kc, a, lda, b, s, ss, c, cs, r, rs, flags, 0, 0);
 }
 function rows4(
   kc: i32, a: usize, lda: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32,
 ): void {
-  body(4, false, kc, a, lda, b, s, ss, c, cs, r, rs, flags);
+  body(4, false, false, kc, a, lda, b, s, ss, c, cs, r, rs, flags, 0, 0);
 }
 function rows5(
   kc: i32, a: usize, lda: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32,
 ): void {
-  body(5, false, kc, a, lda, b, s, ss, c, cs, r, rs, flags);
+  body(5, false, false, kc, a, lda, b, s, ss, c, cs, r, rs, flags, 0, 0);
 }
 function rows6(
   kc: i32, a: usize, lda: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32,
 ): void {
-  body(6, false, kc, a, lda, b, s, ss, c, cs, r, rs, flags);
+  body(6, false, false, kc, a, lda, b, s, ss, c, cs, r, rs, flags, 0, 0);
 }
 
 /** The tile of `rows` (1 … 6) rows over a packed A panel; arguments as above. */
@@ -182,6 +189,36 @@ export function micro(
     case 3: micro3(kc, a, b, s, ss, c, cs, r, rs, flags); break;
     case 2: micro2(kc, a, b, s, ss, c, cs, r, rs, flags); break;
     default: micro1(kc, a, b, s, ss, c, cs, r, rs, flags);
+  }
+}
+function touch4(
+  kc: i32, a: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32, t: usize, ts: usize,
+): void {
+  body(4, true, true, kc, a, 0, b, s, ss, c, cs, r, rs, flags, t, ts);
+}
+function touch5(
+  kc: i32, a: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32, t: usize, ts: usize,
+): void {
+  body(5, true, true, kc, a, 0, b, s, ss, c, cs, r, rs, flags, t, ts);
+}
+function touch6(
+  kc: i32, a: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32, t: usize, ts: usize,
+): void {
+  body(6, true, true, kc, a, 0, b, s, ss, c, cs, r, rs, flags, t, ts);
+}
+
+/** As `micro`; meanwhile reads `ts` bytes apart from `t` on, one byte for each k, which brings the next panel nearer. */
+// @ts-ignore: decorator
+@inline
+export function microTouching(
+  rows: i32, kc: i32, a: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32,
+  t: usize, ts: usize,
+): void {
+  switch (rows) {
+    case 6: touch6(kc, a, b, s, ss, c, cs, r, rs, flags, t, ts); break;
+    case 5: touch5(kc, a, b, s, ss, c, cs, r, rs, flags, t, ts); break;
+    case 4: touch4(kc, a, b, s, ss, c, cs, r, rs, flags, t, ts); break;
+    default: micro(rows, kc, a, b, s, ss, c, cs, r, rs, flags);
   }
 }
 
