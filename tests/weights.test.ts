@@ -257,13 +257,12 @@ test('safetensors: a header that is no UTF-8', async () => {
   assert.match(message, /^weights: header: expected JSON, got 7 bytes that are not/);
 });
 
-const either = 'weights: expected safetensors or TensorFlow.js layers model, got';
+const either = 'weights: expected safetensors, PyTorch checkpoint or TensorFlow.js layers model, got';
 
 for (const [what, content, got] of [
   ['nothing', '', 'an empty file'],
   ['HTML', '\n <!DOCTYPE html><html>{', 'an HTML or XML page'],
   ['a Git LFS pointer', 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n', 'a Git LFS pointer'],
-  ['a ZIP archive', 'PK\x03\x04archive/data.pkl', 'a ZIP archive'],
   ['text', 'Not Found', 'something else'],
 ] as const) {
   test(`not a weight file: ${what}`, async () => {

@@ -14,6 +14,8 @@ export interface TensorInfo {
   readonly dtype: Dtype;
   /** The file's order of values: `OI` is row-major in `shape`; `IO` is Keras's HWIO, or [in, out]. */
   readonly order: 'OI' | 'IO';
+  /** The file's own type, where it is rounded to `dtype` as it is read. */
+  readonly stored?: 'F64';
 }
 
 /** Consecutive little-endian bytes of one tensor, whole elements or not; valid until the next piece is asked for. */
@@ -36,7 +38,7 @@ export interface WeightFile {
   readonly tensors: readonly TensorInfo[];
   readonly metadata: Readonly<Record<string, string>>;
   readonly hints: NetworkHints;
-  /** Bytes of all tensors in the file, which are the bytes of all pieces. */
+  /** Bytes of all tensors, which are the bytes of all pieces. */
   readonly total: number;
   /**
    * Bytes of every tensor in file order. May be read once. Throws one sentence where the file ends early or goes on

@@ -1,9 +1,10 @@
 /** Opens weights of any format that the project reads. */
 
 import type { Format, WeightFile } from './format.js';
+import { pytorch } from './pytorch.js';
 import { safetensors } from './safetensors.js';
 import { openSource, type WeightSource } from './source.js';
-import { textStart } from './text.js';
+import { either, textStart } from './text.js';
 import { tfjs } from './tfjs.js';
 
 export { checkTensors } from './check.js';
@@ -11,7 +12,7 @@ export type { Dtype, NetworkHints, Piece, TensorInfo, WeightFile } from './forma
 export type { WeightSource } from './source.js';
 
 /** In the order of trial; told apart by content, since a stream has no name and names deceive. */
-const FORMATS: readonly Format[] = [safetensors, tfjs];
+const FORMATS: readonly Format[] = [safetensors, pytorch, tfjs];
 
 const HEAD_BYTES = 512;
 
@@ -22,7 +23,6 @@ const IMPOSTORS: readonly { readonly is: (text: string) => boolean; readonly wha
     what: 'a Git LFS pointer ("git lfs pull" fetches the file itself)',
   },
   { is: (text) => text.startsWith('<'), what: 'an HTML or XML page' },
-  { is: (text) => text.startsWith('PK\x03\x04'), what: 'a ZIP archive, as PyTorch writes, which is not read yet' },
   { is: (text) => /^.HDF\r\n/.test(text), what: 'an HDF5 file, as Keras writes, which is not read yet' },
   { is: (text) => text === '', what: 'an empty file' },
 ];
@@ -39,7 +39,7 @@ export async function openWeights(source: WeightSource, options: { signal?: Abor
     if (format) return await format.open(stream, options.signal);
     const text = textStart(head);
     const what = IMPOSTORS.find(({ is }) => is(text))?.what ?? 'something else';
-    throw new Error(`${stream.name}: expected ${FORMATS.map(({ name }) => name).join(' or ')}, got ${what}.`);
+    throw new Error(`${stream.name}: expected ${either(FORMATS.map(({ name }) => name))}, got ${what}.`);
   } catch (error) {
     await stream.close();
     throw error;

@@ -1,13 +1,17 @@
 /** Tensors that lie one after the other in a stream: what the readers share. */
 
-import { DTYPE_BYTES, type Dtype, type NetworkHints, type Piece, type TensorInfo, type WeightFile } from './format.js';
+import { DTYPE_BYTES, type NetworkHints, type Piece, type TensorInfo, type WeightFile } from './format.js';
 import type { ByteStream } from './source.js';
 import { shown } from './text.js';
+import { Decoder, heldDtype, STORED_BYTES, type StoredDtype } from './values.js';
 
 /** A stretch of the stream: a tensor, or bytes to pass over. */
 export interface Span {
   readonly tensor: TensorInfo | undefined;
+  /** In the stream. */
   readonly bytes: number;
+  /** What the stream holds, where that is not the tensor's type in little-endian order. */
+  readonly stored?: { readonly dtype: StoredDtype; readonly isBigEndian: boolean };
 }
 
 /** A shape as a file states it. Throws one sentence, `subject` first, where it is none. */
@@ -18,8 +22,8 @@ export function checkedShape(subject: string, shape: unknown): number[] {
 }
 
 /** Bytes of a tensor. Throws one sentence, `subject` first, where they are too many to count exactly. */
-export function tensorBytes(subject: string, shape: readonly number[], dtype: Dtype): number {
-  const bytes = shape.reduce((product, size) => product * size, DTYPE_BYTES[dtype]);
+export function tensorBytes(subject: string, shape: readonly number[], dtype: StoredDtype): number {
+  const bytes = shape.reduce((product, size) => product * size, STORED_BYTES[dtype]);
   if (!Number.isSafeInteger(bytes)) {
     throw new Error(`${subject}: expected a shape of at most 2^53 bytes, got ${shown(shape)}.`);
   }
@@ -32,36 +36,70 @@ export interface Description {
   readonly hints: NetworkHints;
 }
 
-/** The weight file that `spans` describe: they begin where the stream now is, and end with it. */
-export function spannedFile(description: Description, stream: ByteStream, spans: readonly Span[]): WeightFile {
-  const held = spans.filter(({ tensor }) => tensor);
-  let read = false;
+/** The weight file of these tensors, whose bytes `read` gives, once. */
+export function weightFile(
+  description: Description,
+  tensors: readonly TensorInfo[],
+  source: { readonly name: string; close(): Promise<void> },
+  read: () => AsyncGenerator<Piece, void, undefined>,
+): WeightFile {
+  let isRead = false;
   return {
     ...description,
-    tensors: held.flatMap(({ tensor }) => tensor ?? []),
-    total: held.reduce((sum, { bytes }) => sum + bytes, 0),
+    tensors,
+    total: tensors.reduce((sum, { shape, dtype }) => sum + size(shape) * DTYPE_BYTES[dtype], 0),
     async *pieces() {
-      if (read) throw new Error(`${stream.name}: expected its tensors to be read once, got a second reading.`);
-      read = true;
+      if (isRead) throw new Error(`${source.name}: expected its tensors to be read once, got a second reading.`);
+      isRead = true;
       try {
-        yield* piecesOf(stream, spans);
+        yield* read();
       } finally {
-        await stream.close();
+        await source.close();
       }
     },
-    close: () => stream.close(),
+    close: () => source.close(),
   };
+}
+
+const size = (shape: readonly number[]): number => shape.reduce((product, n) => product * n, 1);
+
+/** The weight file that `spans` describe: they begin where the stream now is, and end with it. */
+export function spannedFile(description: Description, stream: ByteStream, spans: readonly Span[]): WeightFile {
+  const tensors = spans.flatMap(({ tensor }) => tensor ?? []);
+  return weightFile(description, tensors, stream, () => piecesOf(stream, spans));
 }
 
 async function* piecesOf(stream: ByteStream, spans: readonly Span[]): AsyncGenerator<Piece, void, undefined> {
   const expected = spans.reduce((sum, { bytes }) => sum + bytes, stream.position);
-  for (const { tensor, bytes } of spans) {
-    for (let left = bytes; left > 0; ) {
-      const part = await stream.next(left);
-      if (!part) throw new Error(`${stream.name}: expected ${expected} bytes, got ${stream.position}.`);
-      left -= part.length;
-      if (tensor) yield { tensor, bytes: part };
-    }
+  for (const span of spans) {
+    yield* spanPieces(stream, span, () => `${stream.name}: expected ${expected} bytes, got ${stream.position}.`);
   }
   if (await stream.next(1)) throw new Error(`${stream.name}: expected ${expected} bytes, got more.`);
+}
+
+/** The next bytes of the stream as a tensor's. Throws `ended()` where the stream ends first. */
+export async function* spanPieces(
+  stream: ByteStream,
+  { tensor, bytes, stored }: Span,
+  ended: () => string,
+): AsyncGenerator<Piece, void, undefined> {
+  const decoder = stored && new Decoder(stored.dtype, stored.isBigEndian);
+  for (let left = bytes; left > 0; ) {
+    const part = await stream.next(left);
+    if (!part) throw new Error(ended());
+    left -= part.length;
+    const values = decoder ? decoder.push(part) : part;
+    if (tensor && values.length > 0) yield { tensor, bytes: values };
+  }
+}
+
+/** What a tensor that a file holds in some type becomes. */
+export function heldTensor(
+  name: string,
+  shape: readonly number[],
+  stored: StoredDtype,
+  order: TensorInfo['order'] = 'OI',
+): TensorInfo {
+  const tensor = { name, shape, dtype: heldDtype(stored), order };
+  return stored === 'F64' ? { ...tensor, stored } : tensor;
 }

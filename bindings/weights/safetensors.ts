@@ -3,21 +3,24 @@
  * values, row-major and little-endian. After https://github.com/huggingface/safetensors#format.
  */
 
-import { DTYPE_BYTES, type Dtype, type Format } from './format.js';
-import { checkedShape, type Span, spannedFile, tensorBytes } from './layout.js';
+import type { Format } from './format.js';
+import { checkedShape, heldTensor, type Span, spannedFile, tensorBytes } from './layout.js';
+import { COUNTER, torchvisionNames } from './names.js';
 import type { ByteStream } from './source.js';
-import { isRecord, label, parseJson, shown } from './text.js';
+import { either, isRecord, label, parseJson, shown } from './text.js';
+import { STORED_BYTES, type StoredDtype } from './values.js';
 
 const LENGTH_BYTES = 8;
 /** The format's own limit. */
 const MAX_HEADER_BYTES = 100_000_000;
-/** Counters of PyTorch's batch norms, which no inference needs; the only tensors that may be of any type. */
-const SKIPPED = /\.num_batches_tracked$/;
 
-interface Entry extends Span {
+interface Entry {
   readonly name: string;
   readonly begin: number;
   readonly end: number;
+  readonly shape: readonly number[];
+  /** Undefined for a tensor to pass over. */
+  readonly dtype: StoredDtype | undefined;
 }
 
 export const safetensors: Format = {
@@ -32,11 +35,11 @@ export const safetensors: Format = {
     const header = await readHeader(stream);
     const { metadata, entries } = checkedHeader(stream.name, header);
     checkOffsets(stream.name, entries);
-    const expected = entries.reduce((sum, { bytes }) => sum + bytes, stream.position);
+    const expected = stream.position + (entries.at(-1)?.end ?? 0);
     if (stream.total !== undefined && stream.total !== expected) {
       throw new Error(`${stream.name}: expected ${expected} bytes as its header says, got ${stream.total}.`);
     }
-    return spannedFile({ format: 'safetensors', metadata, hints: {} }, stream, entries);
+    return spannedFile({ format: 'safetensors', metadata, hints: {} }, stream, spansOf(entries));
   },
 };
 
@@ -78,11 +81,10 @@ function checkedEntry(name: string, entry: unknown): Entry {
     throw new Error(`${subject}: expected {dtype, shape, data_offsets} in the header, got ${shown(entry)}.`);
   }
   const { dtype, data_offsets: offsets } = entry;
-  const known = typeof dtype === 'string' && Object.hasOwn(DTYPE_BYTES, dtype);
-  const skipped = SKIPPED.test(name) && typeof dtype === 'string';
+  const known = typeof dtype === 'string' && Object.hasOwn(STORED_BYTES, dtype);
+  const skipped = COUNTER.test(name) && typeof dtype === 'string';
   if (!known && !skipped) {
-    const kinds = Object.keys(DTYPE_BYTES);
-    throw new Error(`${subject}: expected ${kinds.slice(0, -1).join(', ')} or ${kinds.at(-1)}, got ${shown(dtype)}.`);
+    throw new Error(`${subject}: expected ${either(Object.keys(STORED_BYTES))}, got ${shown(dtype)}.`);
   }
   const shape = checkedShape(subject, entry.shape);
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isOffset) || offsets[0] > offsets[1]) {
@@ -90,12 +92,20 @@ function checkedEntry(name: string, entry: unknown): Entry {
   }
   const [begin, end] = offsets as [number, number];
   const bytes = end - begin;
-  if (known && tensorBytes(subject, shape, dtype as Dtype) !== bytes) {
-    const expected = tensorBytes(subject, shape, dtype as Dtype);
+  if (known && tensorBytes(subject, shape, dtype as StoredDtype) !== bytes) {
+    const expected = tensorBytes(subject, shape, dtype as StoredDtype);
     throw new Error(`${subject}: expected ${expected} bytes of ${dtype} ${shown(shape)}, got ${bytes}.`);
   }
-  const tensor = skipped ? undefined : { name, shape, dtype: dtype as Dtype, order: 'OI' as const };
-  return { name, begin, end, bytes, tensor };
+  return { name, begin, end, shape, dtype: skipped ? undefined : (dtype as StoredDtype) };
+}
+
+function spansOf(entries: readonly Entry[]): Span[] {
+  const names = torchvisionNames(entries);
+  return entries.map(({ begin, end, dtype, ...entry }, i) => {
+    const { name, shape } = names[i] ?? entry;
+    const span = { tensor: dtype && heldTensor(name, shape, dtype), bytes: end - begin };
+    return dtype === 'F64' ? { ...span, stored: { dtype, isBigEndian: false } } : span;
+  });
 }
 
 const isOffset = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;

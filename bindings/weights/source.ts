@@ -165,15 +165,11 @@ export class ByteStream {
   /** The next `count` bytes, fewer at the end, without moving on. Valid until the next call. For small counts. */
   async peek(count: number): Promise<Uint8Array> {
     this.#check();
-    while (this.#ahead.length + this.#chunk.length < count) {
-      this.#ahead = joined(this.#ahead, this.#chunk);
-      this.#chunk = EMPTY;
-      if (!(await this.#pull())) break;
+    if (this.#ahead.length === 0) {
+      if (this.#chunk.length === 0) await this.#pull();
+      if (this.#chunk.length >= count) return this.#chunk.subarray(0, count);
     }
-    if (this.#ahead.length === 0) return this.#chunk.subarray(0, count);
-    const missing = Math.max(0, count - this.#ahead.length);
-    this.#ahead = joined(this.#ahead, this.#chunk.subarray(0, missing));
-    this.#chunk = this.#chunk.subarray(missing);
+    if (this.#ahead.length < count) this.#ahead = await this.take(count);
     return this.#ahead.subarray(0, count);
   }
 
@@ -258,11 +254,4 @@ export class ByteStream {
       // Whatever it is, it concerns bytes that nobody wants any more.
     }
   }
-}
-
-function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const both = new Uint8Array(a.length + b.length);
-  both.set(a);
-  both.set(b, a.length);
-  return both;
 }
