@@ -6,30 +6,41 @@ import { Step } from './step';
  * share the output rows.
  */
 export function maxPool(s: Step, thread: i32, threads: i32): void {
-  pool(s, thread, threads, true);
+  pool(s, thread, threads, true, false);
 }
 
 /** Average pool over KH×KW windows; what lies outside the map counts as zero and in the divisor (torch's default). */
 export function avgPool(s: Step, thread: i32, threads: i32): void {
-  pool(s, thread, threads, false);
+  pool(s, thread, threads, false, false);
+}
+
+/**
+ * Average pool to OH×OW, whatever the map (torch's adaptive pool): output y is the mean of rows ⌊y·IH/OH⌋ … ⌈(y+1)·IH/OH⌉,
+ * and of columns likewise. Threads share the output rows.
+ */
+export function adaptiveAvgPool(s: Step, thread: i32, threads: i32): void {
+  pool(s, thread, threads, false, true);
 }
 
 // @ts-ignore: decorator
 @inline
-function pool(s: Step, thread: i32, threads: i32, isMax: bool): void {
+function pool(s: Step, thread: i32, threads: i32, isMax: bool, isAdaptive: bool): void {
   const ih = s.ih, iw = s.iw, oh = s.oh, ow = s.ow, c = s.oc;
   const pixelBytes = <usize>s.ldIn << 2;
   const outBytes = <usize>s.ldOut << 2;
-  const scale: f32 = <f32>1 / <f32>(s.kh * s.kw);
   const end = share(s.batch * oh, thread + 1, threads);
   for (let row = share(s.batch * oh, thread, threads); row < end; row++) {
     const image = row / oh;
-    const top = (row - image * oh) * s.strideH - s.padTop;
-    const y0 = max(top, 0), y1 = min(top + s.kh, ih);
+    const oy = row - image * oh;
+    const top = oy * s.strideH - s.padTop;
+    const y0 = isAdaptive ? oy * ih / oh : max(top, 0);
+    const y1 = isAdaptive ? ((oy + 1) * ih + oh - 1) / oh : min(top + s.kh, ih);
     const inPtr = s.inPtr + pixelBytes * image * (ih * iw);
     for (let ox = 0; ox < ow; ox++) {
       const left = ox * s.strideW - s.padLeft;
-      const x0 = max(left, 0), x1 = min(left + s.kw, iw);
+      const x0 = isAdaptive ? ox * iw / ow : max(left, 0);
+      const x1 = isAdaptive ? ((ox + 1) * iw + ow - 1) / ow : min(left + s.kw, iw);
+      const scale: f32 = <f32>1 / <f32>(isAdaptive ? (y1 - y0) * (x1 - x0) : s.kh * s.kw);
       const out = s.outPtr + outBytes * (row * ow + ox);
       let i = 0;
       for (; i + 4 <= c; i += 4) {

@@ -3,11 +3,11 @@ import { grouped } from './conv/grouped';
 import { winograd } from './conv/winograd';
 import { batchNorm, copy, zeroPadShortcut } from './elementwise';
 import { linear } from './linear';
-import { avgPool, globalAvgPool, maxPool } from './pool';
+import { adaptiveAvgPool, avgPool, globalAvgPool, maxPool } from './pool';
 import { softmax } from './softmax';
 import {
-  KIND_AVG_POOL, KIND_BATCH_NORM, KIND_CONV, KIND_COPY, KIND_GLOBAL_AVG_POOL, KIND_GROUPED, KIND_LINEAR, KIND_MAX_POOL, KIND_SOFTMAX,
-  KIND_WINOGRAD, KIND_ZERO_PAD_SHORTCUT, Step, STEP_BYTES,
+  KIND_ADAPTIVE_AVG_POOL, KIND_AVG_POOL, KIND_BATCH_NORM, KIND_CONV, KIND_COPY, KIND_GLOBAL_AVG_POOL, KIND_GROUPED,
+  KIND_LINEAR, KIND_MAX_POOL, KIND_SOFTMAX, KIND_WINOGRAD, KIND_ZERO_PAD_SHORTCUT, Step, STEP_BYTES,
 } from './step';
 import { barrier } from './threads';
 
@@ -27,6 +27,7 @@ export function run(
       case KIND_LINEAR: linear(step, thread, threads, scratchPtr); break;
       case KIND_MAX_POOL: maxPool(step, thread, threads); break;
       case KIND_AVG_POOL: avgPool(step, thread, threads); break;
+      case KIND_ADAPTIVE_AVG_POOL: adaptiveAvgPool(step, thread, threads); break;
       case KIND_GLOBAL_AVG_POOL: globalAvgPool(step, thread, threads); break;
       case KIND_BATCH_NORM: batchNorm(step, thread, threads); break;
       case KIND_COPY: copy(step, thread, threads); break;

@@ -57,6 +57,7 @@ export const KIND_ZERO_PAD_SHORTCUT: i32 = 7;
 export const KIND_SOFTMAX: i32 = 8;
 export const KIND_WINOGRAD: i32 = 9;
 export const KIND_GROUPED: i32 = 10;
+export const KIND_ADAPTIVE_AVG_POOL: i32 = 11;
 
 /** Bits of `Step.flags`. */
 export const FLAG_RELU: i32 = 1;

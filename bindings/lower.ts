@@ -38,6 +38,7 @@ const lowerings: Readonly<Record<StepKind | 'winograd' | 'grouped', readonly [ki
   linear: ['KIND_LINEAR', () => ({})],
   maxPool: ['KIND_MAX_POOL', window],
   avgPool: ['KIND_AVG_POOL', window],
+  adaptiveAvgPool: ['KIND_ADAPTIVE_AVG_POOL', () => ({})],
   globalAvgPool: ['KIND_GLOBAL_AVG_POOL', () => ({})],
   batchNorm: ['KIND_BATCH_NORM', () => ({})],
   copy: ['KIND_COPY', () => ({})],

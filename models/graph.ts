@@ -58,7 +58,7 @@ export interface ShortcutOp {
 }
 
 export interface PlainOp {
-  readonly kind: 'input' | 'relu' | 'add' | 'concat' | 'globalAvgPool' | 'softmax';
+  readonly kind: 'input' | 'relu' | 'add' | 'concat' | 'adaptiveAvgPool' | 'globalAvgPool' | 'softmax';
 }
 
 export type Op = ConvOp | PoolOp | BatchNormOp | LinearOp | ShortcutOp | PlainOp;
@@ -210,6 +210,15 @@ export class GraphBuilder {
 
   avgPool(name: string, x: NodeId, options: PoolOptions): NodeId {
     return this.#pool('avgPool', name, x, options);
+  }
+
+  /**
+   * Average pool to h × w, of any map: output y is the mean of rows ⌊y · in / h⌋ … ⌈(y + 1) · in / h⌉, which may overlap
+   * (torch's `AdaptiveAvgPool2d`).
+   */
+  adaptiveAvgPool(name: string, x: NodeId, h: number, w: number): NodeId {
+    positive(name, 'height and width', h, w);
+    return this.#add(name, { kind: 'adaptiveAvgPool' }, [x], { h, w, c: this.shape(x).c });
   }
 
   globalAvgPool(name: string, x: NodeId): NodeId {

@@ -53,6 +53,8 @@ function operation(node: Node): string {
       return `${node.kind === 'maxPool' ? 'max' : 'average'} pool ${node.kernel.join('x')}, stride ${once(node.stride)}`;
     case 'zeroPadShortcut':
       return `zero padding, stride ${node.stride}`;
+    case 'adaptiveAvgPool':
+      return `average pool to ${node.shape.h}x${node.shape.w}`;
     case 'globalAvgPool':
       return 'global average pool';
     case 'batchNorm':

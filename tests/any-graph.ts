@@ -94,6 +94,8 @@ const OPERATIONS = {
     const size = 1 + (kernel % 3);
     return g.avgPool(`${name}.pool`, x, { kernel: size, stride: 1 + (stride % 2), padding: size >> 1 });
   },
+  adaptivePool: ({ g, name }: Context, x: NodeId, _: number, [h, w]: Instruction['numbers']) =>
+    g.adaptiveAvgPool(`${name}.pool`, x, 1 + (h % 9), 1 + (w % 9)),
   shortcut: ({ g, name }: Context, x: NodeId, _: number, [more, , stride]: Instruction['numbers']) =>
     g.zeroPadShortcut(`${name}.shortcut`, x, Math.min(MOST_CHANNELS, g.shape(x).c + 2 * (more % 5)), 1 + (stride % 2)),
 } as const;

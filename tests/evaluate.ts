@@ -47,6 +47,8 @@ function valueOfNode(graph: Graph, node: Node, batch: number, inputs: readonly V
       return reference.maxPool(x, from, node).values;
     case 'avgPool':
       return reference.avgPool(x, from, node).values;
+    case 'adaptiveAvgPool':
+      return reference.adaptiveAvgPool(x, from, node.shape.h, node.shape.w).values;
     case 'globalAvgPool':
       return reference.globalAvgPool(x, from).values;
     case 'softmax':

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { GraphBuilder, parameters } from '../models/graph.js';
+import { depth, GraphBuilder, parameters } from '../models/graph.js';
 
 /** Asserts that `run` throws exactly this sentence. */
 function refuses(run: () => unknown, sentence: string): void {
@@ -34,6 +34,7 @@ test('shape rules refuse what cannot be', () => {
       () => g.maxPool('p', x, { kernel: 3, padding: { top: 0, left: 0, bottom: 2, right: 0 } }),
       'p: expected padding of at most half the 3x3 window, got 0 above, 0 left, 2 below, 0 right.',
     ],
+    [() => g.adaptiveAvgPool('p', x, 0, 7), 'p: expected height and width to be a whole number from 1, got 0.'],
     [() => g.softmax('s', x), 's: expected a vector for softmax, got 5x6x6.'],
     [() => g.relu('r', 99), 'test: expected a node id below 1, got 99.'],
     [() => g.concat('cat', []), 'cat: expected at least one input to concatenate, got none.'],
@@ -111,6 +112,23 @@ test('pools have as many outputs as their window has places', () => {
       else assert.equal(g.shape(make()), { h: places(rows), w: places(columns), c: 5 });
     }),
   );
+});
+
+test('an adaptive pool has the size that is asked for, whatever the map', () => {
+  const g = new GraphBuilder('test');
+  const x = g.input({ h: 5, w: 9, c: 3 });
+  assert.equal(g.shape(g.adaptiveAvgPool('pool', x, 7, 2)), { h: 7, w: 2, c: 3 });
+});
+
+test('depth counts the layers with weights on the longest way to the output', () => {
+  const g = new GraphBuilder('test');
+  const x = g.conv('stem', g.input({ h: 4, w: 4, c: 4 }), 4, { kernel: 1 });
+  const branch = g.conv('b', g.relu('relu', g.batchNorm('norm', g.conv('a', x, 4, { kernel: 1 }))), 4, { kernel: 1 });
+  const sum = g.add('sum', g.conv('shortcut', x, 4, { kernel: 1 }), branch);
+  const end = g.linear('fc', g.globalAvgPool('pool', sum), 2);
+  g.linear('beside', end, 2);
+  assert.is(depth(g.finish(end)), 4);
+  assert.is(depth(g.finish(x)), 1);
 });
 
 test.run();

@@ -15,6 +15,7 @@ import {
   runRecord,
 } from './records.js';
 import {
+  adaptiveAvgPool,
   add,
   assertClose,
   avgPool,
@@ -155,6 +156,17 @@ eachBinary('pools', (test) => {
     const window: Window = { kernel: [3, 3], stride: [1, 1], padding: { top: 1, left: 1, bottom: 1, right: 1 } };
     const result = run(core, poolStep('KIND_AVG_POOL', ones, { batch: 1, h: 3, w: 3, c: 1 }, window, [0, 0]));
     assert.is(result[0], Math.fround(Math.fround(1 / 9) * 4));
+  });
+
+  test('adaptive average pool: from any map to any, smaller or larger', ({ core }) => {
+    fc.assert(
+      fc.property(anyMaps, count(1, 9), count(1, 9), anyGaps, (from, h, w, gaps) => {
+        const x = data(from);
+        const result = run(core, { kind: 'KIND_ADAPTIVE_AVG_POOL', from, to: { ...from, h, w }, x, gaps });
+        assertClose(result, adaptiveAvgPool(x, from, h, w), 'adaptive average pool');
+      }),
+      { numRuns: 100, seed: 14 },
+    );
   });
 
   test('global average pool', ({ core }) => {

@@ -161,6 +161,34 @@ export function avgPool(x: Values, from: Maps, window: Window): Reference {
   return { ...sums, values: sums.values.map((v) => v / area), magnitudes: sums.magnitudes.map((v) => v / area) };
 }
 
+/** Average pool to h × w: means of rows ⌊y · H / h⌋ … ⌈(y + 1) · H / h⌉, and of columns likewise. */
+export function adaptiveAvgPool(x: Values, from: Maps, h: number, w: number): Reference {
+  const to: Maps = { ...from, h, w };
+  const out = reference(size(to), Math.ceil(from.h / h + 1) * Math.ceil(from.w / w + 1));
+  const span = (y: number, length: number, parts: number): [number, number] => [
+    Math.floor((y * length) / parts),
+    Math.ceil(((y + 1) * length) / parts),
+  ];
+  for (let b = 0, at = 0; b < to.batch; b++)
+    for (let oy = 0; oy < h; oy++)
+      for (let ox = 0; ox < w; ox++)
+        for (let c = 0; c < to.c; c++, at++) {
+          const [top, bottom] = span(oy, from.h, h);
+          const [left, right] = span(ox, from.w, w);
+          let [sum, magnitude] = [0, 0];
+          for (let row = top; row < bottom; row++)
+            for (let column = left; column < right; column++) {
+              const v = get(x, ((b * from.h + row) * from.w + column) * from.c + c);
+              sum += v;
+              magnitude += Math.abs(v);
+            }
+          const area = (bottom - top) * (right - left);
+          out.values[at] = sum / area;
+          out.magnitudes[at] = magnitude / area;
+        }
+  return out;
+}
+
 /** Mean of each map. */
 export function globalAvgPool(x: Values, from: Maps): Reference {
   const padding = { top: 0, left: 0, bottom: 0, right: 0 };
