@@ -25,6 +25,7 @@ export function modelsCommand(): Command {
 }
 
 type Row = Pick<ReturnType<typeof summary>, 'name' | 'input' | 'parameters' | 'macs'> & {
+  readonly family: string;
   readonly description: string;
   readonly weights: boolean;
 };
@@ -39,6 +40,11 @@ function table(rows: readonly Row[]): string {
     description,
   ]);
   const head = ['network', 'parameters', 'GMACs', 'input', 'weights', 'layers'];
+  const [heading, ...lines] = columns([head, ...cells], [1, 2]).split('\n');
+  const list = lines.map((line, i) => {
+    const family = rows[i]?.family;
+    return family === rows[i - 1]?.family ? line : `\n${family}\n${line}`;
+  });
   const sets = Object.entries(weightSets).map(([name, { description }]) => `  ${name}: ${description}`);
-  return `${columns([head, ...cells], [1, 2])}\n\nReady-made weights:\n${sets.join('\n')}\n`;
+  return `${[heading, ...list].join('\n')}\n\nReady-made weights:\n${sets.join('\n')}\n`;
 }

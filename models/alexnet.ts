@@ -1,7 +1,7 @@
 /** AlexNet (Krizhevsky 2014, "One weird trick for parallelizing convolutional neural networks"), as torchvision has it. */
 
 import { type ConvOptions, type Graph, GraphBuilder, type Pair } from './graph.js';
-import { classifier, poolTo } from './head.js';
+import { classifier } from './head.js';
 import { inputOf, type Network, type NetworkOptions, resolveOptions } from './network.js';
 
 /** Channels and window of each convolution, and whether a 3x3 max pool of stride 2 follows its ReLU. */
@@ -25,9 +25,9 @@ function build(given: NetworkOptions = {}): Graph {
     x = g.relu(`features.${place++}`, x);
     if (isPooled) x = g.maxPool(`features.${place++}`, x, { kernel: 3, stride: 2 });
   }
-  return g.finish(classifier(g, poolTo(g, 'alexnet', x, 6), [1, 4, 6], options.classes));
+  return g.finish(classifier(g, x, 6, [1, 4, 6], options.classes));
 }
 
 export const alexnets: Readonly<Record<string, Network>> = {
-  alexnet: { family: 'AlexNet', description: '8 layers', defaults, build },
+  alexnet: { family: 'AlexNet', description: '8 layers, convolutions from 11x11 to 3x3', defaults, build },
 };

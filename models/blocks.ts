@@ -62,7 +62,7 @@ export const averageHead: Head = (g, x, classes) => g.linear('fc', g.globalAvgPo
 
 /** 7x7 max pool, classifier and softmax. */
 export const maxHead: Head = (g, x, classes) =>
-  g.softmax('softmax', g.linear('fc', g.maxPool('avgpool', x, { kernel: 7, stride: 1 }), classes));
+  g.softmax('softmax', g.linear('fc', g.maxPool('pool', x, { kernel: 7 }), classes));
 
 /** Two 3x3 convolutions. He et al. 2015, figure 5 left. */
 export const basic: Block = {
@@ -84,10 +84,7 @@ const EXPANSION = 4;
  * `widthPerGroup` above 64, Wide ResNet (Zagoruyko and Komodakis 2016).
  */
 export const bottleneck = (groups = 1, widthPerGroup = 64): Block => ({
-  name:
-    groups > 1
-      ? `bottleneck ${groups}x${widthPerGroup}d`
-      : `bottleneck${widthPerGroup > 64 ? ` ${widthPerGroup / 64}x as wide` : ''}`,
+  name: `${groups > 1 ? `${groups}x${widthPerGroup}d ` : widthPerGroup > 64 ? `${widthPerGroup / 64}x wide ` : ''}bottleneck`,
   convolutions: 3,
   strides: ['conv2', 'conv1'],
   branch(g, name, x, width, stride, options) {

@@ -56,7 +56,7 @@ function densenet(name: string, { counts, growth, stem }: Variant): Network {
   }
 
   const depth = counts.reduce((sum, count) => sum + 2 * count + 1, 1);
-  return { family: 'DenseNet', description: `${depth} layers, each adds ${growth} channels`, defaults, build };
+  return { family: 'DenseNet', description: `${depth} layers, growth ${growth}`, defaults, build };
 }
 
 /** Every DenseNet by name. */

@@ -44,6 +44,8 @@ export interface Variant {
   readonly head?: Head;
   readonly convBias?: boolean;
   readonly batchNormEps?: number;
+  /** What else its description should say. */
+  readonly note?: string;
 }
 
 /** Section 4.1, table 1. */
@@ -61,8 +63,8 @@ const cifar = {
 } as const;
 
 /** Section 3.3: the same layers without shortcuts. */
-const plain = { ...imagenet, family: 'Plain', shortcut: 'none' } as const;
-const plainCifar = { ...cifar, family: 'Plain for CIFAR', shortcut: 'none' } as const;
+const plain = { ...imagenet, family: 'Plain net', shortcut: 'none' } as const;
+const plainCifar = { ...cifar, family: 'Plain net for CIFAR', shortcut: 'none' } as const;
 
 export const variants = {
   resnet18: { ...imagenet, block: basic, counts: [2, 2, 2, 2] },
@@ -73,7 +75,7 @@ export const variants = {
   resnet50_v1: { ...imagenet, block: bottleneck(), counts: [3, 4, 6, 3], stride: 'conv1' },
   resnet101_v1: { ...imagenet, block: bottleneck(), counts: [3, 4, 23, 3], stride: 'conv1' },
   resnet152_v1: { ...imagenet, block: bottleneck(), counts: [3, 8, 36, 3], stride: 'conv1' },
-  // The layer-by-layer listing that Keras users know: biased convolutions, 'same' padding, max pool, softmax.
+  // As Keras users know it from a layer-by-layer listing. Its 'same' padding is that of even input sizes.
   resnet50_keras_listing: {
     ...imagenet,
     stem: sameStem,
@@ -83,6 +85,7 @@ export const variants = {
     head: maxHead,
     convBias: true,
     batchNormEps: 1e-3,
+    note: "biases, 'same' padding, max pool, softmax",
   },
   plain18: { ...plain, block: basic, counts: [2, 2, 2, 2] },
   plain34: { ...plain, block: basic, counts: [3, 4, 6, 3] },
@@ -131,8 +134,9 @@ export function resnet(name: string, variant: Variant): Network {
   }
 
   const depth = counts.reduce((sum, count) => sum + count * block.convolutions, 2);
-  const place = block.strides.length > 1 ? `, stride on ${defaults.stride}` : '';
-  const description = `${depth} layers, ${block.name} blocks${place}`;
+  const blocks = `${block.name} blocks${variant.shortcut === 'none' ? ' without shortcuts' : ''}`;
+  const place = block.strides.length > 1 ? [`stride on ${defaults.stride}`] : [];
+  const description = [`${depth} layers`, blocks, ...place, ...(variant.note ? [variant.note] : [])].join(', ');
   return { family: variant.family, description, defaults, build };
 }
 

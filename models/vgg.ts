@@ -1,7 +1,7 @@
 /** VGG (Simonyan and Zisserman 2015), as torchvision has it: what He et al. 2015 compare with. A depth is one row. */
 
-import { type Graph, GraphBuilder, type NodeId, type Pair } from './graph.js';
-import { classifier, poolTo } from './head.js';
+import { type Graph, GraphBuilder, type Pair } from './graph.js';
+import { classifier } from './head.js';
 import { inputOf, type Network, type NetworkOptions, resolveOptions } from './network.js';
 
 /** 3x3 convolutions before each of the five max pools: configurations A, B, D and E of table 1. */
@@ -32,8 +32,7 @@ function vgg(name: string, convolutions: readonly number[], hasNorm: boolean): N
       }
       x = g.maxPool(next(), x, { kernel: 2 });
     });
-    const features: NodeId = poolTo(g, name, x, 7);
-    return g.finish(classifier(g, features, [0, 3, 6], options.classes));
+    return g.finish(classifier(g, x, 7, [0, 3, 6], options.classes));
   }
 
   const depth = convolutions.reduce((sum, count) => sum + count, 3);

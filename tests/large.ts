@@ -1,7 +1,8 @@
 /** Every network against PyTorch's logits, the largest too, and a table of the differences: npm run test:large [NAME…]. */
 
+import { networkNames } from '../bindings/node.js';
 import { BINARIES } from '../bindings/wasm.js';
-import { error, MOST, referenced } from './logits.js';
+import { error, MOST } from './logits.js';
 
 const [, , ...given] = process.argv;
 const columns = BINARIES.flatMap((binary) => [true, false].map((winograd) => ({ binary, winograd })));
@@ -13,7 +14,7 @@ row(
   columns.map(({ binary, winograd }) => `${binary}, ${winograd ? 'Winograd' : 'definition'}`),
 );
 let failed = 0;
-for (const name of given.length > 0 ? given : referenced()) {
+for (const name of given.length > 0 ? given : networkNames()) {
   const cells: string[] = [];
   for (const { binary, winograd } of columns) {
     const distance = await error(name, { binary, winograd });

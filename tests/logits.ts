@@ -1,9 +1,9 @@
 /** Whole networks against the logits that PyTorch computed in float64, through the public API. */
 
 import './flags.mjs';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import * as assert from 'uvu/assert';
-import { type Binary, buildNetwork, load, networkNames } from '../bindings/node.js';
+import { type Binary, buildNetwork, load, summary } from '../bindings/node.js';
 import { referenceInput, referenceSafetensors } from './reference-weights.js';
 
 interface Logits {
@@ -11,16 +11,25 @@ interface Logits {
   readonly output: readonly number[];
 }
 
-const logitsOf = (name: string): Logits =>
-  JSON.parse(readFileSync(new URL(`data/logits/${name}.json`, import.meta.url), 'utf8'));
+/** `logits`: of every network, for one image of its own size; `sizes`: for two images of another. */
+type Folder = 'logits' | 'sizes';
+
+const logitsOf = (name: string, folder: Folder): Logits =>
+  JSON.parse(readFileSync(new URL(`data/${folder}/${name}.json`, import.meta.url), 'utf8'));
 
 /** Networks of hundreds of megabytes: `npm run test:large` checks them. */
-export const isLarge = (name: string): boolean => /^vgg|101|densenet161/.test(name) && !name.startsWith('resnet101');
+export const isLarge = (name: string): boolean => summary(buildNetwork(name)).parameters > 80e6;
 
 /** The largest difference to the reference, as a share of its largest logit. */
-export async function error(name: string, options: { binary: Binary; winograd?: boolean }): Promise<number> {
-  const { input: shape, output: expected } = logitsOf(name);
-  using model = await load(name, { weights: referenceSafetensors(buildNetwork(name)), threads: 1, ...options });
+export async function error(
+  name: string,
+  options: { binary: Binary; winograd?: boolean },
+  folder: Folder = 'logits',
+): Promise<number> {
+  const { input: shape, output: expected } = logitsOf(name, folder);
+  const [, , h, w] = shape as [number, number, number, number];
+  const weights = referenceSafetensors(buildNetwork(name));
+  using model = await load(name, { weights, size: [h, w], threads: 1, ...options });
   const { data } = await model.run({ data: referenceInput(shape), shape, layout: 'NCHW' });
   assert.is(data.length, expected.length);
   let [difference, largest] = [0, 0];
@@ -32,10 +41,6 @@ export async function error(name: string, options: { binary: Binary; winograd?: 
   }
   return difference / largest;
 }
-
-/** The networks that there are logits of. */
-export const referenced = (): string[] =>
-  networkNames().filter((name) => existsSync(new URL(`data/logits/${name}.json`, import.meta.url)));
 
 /** Shares of the largest logit that networks may be off: computed by the definition, and with Winograd. */
 export const MOST = { definition: 2e-5, winograd: 2e-4 } as const;

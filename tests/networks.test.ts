@@ -2,13 +2,14 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { networkNames } from '../bindings/node.js';
 import { BINARIES } from '../bindings/wasm.js';
-import { error, isLarge, MOST, referenced } from './logits.js';
+import { error, isLarge, MOST } from './logits.js';
 
 // With Winograd too: it comes nearer than it must.
 const { definition: most } = MOST;
 
-for (const name of referenced().filter((name) => !isLarge(name))) {
+for (const name of networkNames().filter((name) => !isLarge(name))) {
   for (const binary of BINARIES) {
     test(`${name}, ${binary}: logits within ${most} of the largest`, async () => {
       const distance = await error(name, { binary });
