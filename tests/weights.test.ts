@@ -257,7 +257,7 @@ test('safetensors: a header that is no UTF-8', async () => {
   assert.match(message, /^weights: header: expected JSON, got 7 bytes that are not/);
 });
 
-const either = 'weights: expected safetensors, PyTorch checkpoint or TensorFlow.js layers model, got';
+const either = 'weights: expected safetensors, PyTorch checkpoint, index of shards or TensorFlow.js layers model, got';
 
 for (const [what, content, got] of [
   ['nothing', '', 'an empty file'],

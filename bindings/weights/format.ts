@@ -49,11 +49,28 @@ export interface WeightFile {
   close(): Promise<void>;
 }
 
+export interface OpenContext {
+  readonly signal: AbortSignal | undefined;
+  /** Opens another file of the same set, in a format that stands alone; its tensors have the names of the file. */
+  openOther(source: string | URL): Promise<WeightFile>;
+}
+
+/** What reads files of a format. */
+export interface Reader {
+  /**
+   * Reads and checks all but the tensors' values. Names of PyTorch's world may be the file's own. Throws one sentence;
+   * the caller closes the stream then.
+   */
+  open(stream: ByteStream, context: OpenContext): Promise<WeightFile>;
+}
+
 /** One format: a row of the table in index.ts. */
 export interface Format {
   readonly name: string;
   /** Whether the first bytes (up to 512 of them) are those of such a file. */
   matches(head: Uint8Array): boolean;
-  /** Reads and checks all but the tensors' values. Throws one sentence; the caller closes the stream then. */
-  open(stream: ByteStream, signal: AbortSignal | undefined): Promise<WeightFile>;
+  /** Fetched where such a file comes, so that a page has no script for formats that it does not use. */
+  reader(): Promise<Reader>;
+  /** Whether such a file names others that hold the values. */
+  readonly isSet?: boolean;
 }

@@ -1,18 +1,38 @@
 /** Opens weights of any format that the project reads. */
 
 import type { Format, WeightFile } from './format.js';
-import { pytorch } from './pytorch.js';
+import { withTorchvisionNames } from './names.js';
 import { safetensors } from './safetensors.js';
-import { openSource, type WeightSource } from './source.js';
+import { isIndex, isJson, isLegacyPytorch, isSafetensors, isZip } from './sniff.js';
+import { type ByteStream, openSource, type WeightSource } from './source.js';
 import { either, textStart } from './text.js';
-import { tfjs } from './tfjs.js';
 
 export { checkTensors } from './check.js';
 export type { Dtype, NetworkHints, Piece, TensorInfo, WeightFile } from './format.js';
 export type { WeightSource } from './source.js';
 
 /** In the order of trial; told apart by content, since a stream has no name and names deceive. */
-const FORMATS: readonly Format[] = [safetensors, pytorch, tfjs];
+const FORMATS: readonly Format[] = [
+  { name: 'safetensors', matches: isSafetensors, reader: async () => safetensors },
+  {
+    name: 'PyTorch checkpoint',
+    matches: (head) => isZip(head) || isLegacyPytorch(head),
+    reader: async () => (await import('./pytorch.js')).pytorch,
+  },
+  {
+    name: 'index of shards',
+    matches: isIndex,
+    reader: async () => (await import('./shards.js')).shards,
+    isSet: true,
+  },
+  // All other JSON: its reader says what this one lacks.
+  {
+    name: 'TensorFlow.js layers model',
+    matches: isJson,
+    reader: async () => (await import('./tfjs.js')).tfjs,
+    isSet: true,
+  },
+];
 
 const HEAD_BYTES = 512;
 
@@ -32,16 +52,39 @@ const IMPOSTORS: readonly { readonly is: (text: string) => boolean; readonly wha
  * a damaged one, or the signal's reason when that aborts, now or while the pieces are read; the source is closed then.
  */
 export async function openWeights(source: WeightSource, options: { signal?: AbortSignal } = {}): Promise<WeightFile> {
-  const stream = await openSource(source, options.signal);
+  const file = await openFile(source, FORMATS, options.signal);
   try {
-    const head = await stream.peek(HEAD_BYTES);
-    const format = FORMATS.find(({ matches }) => matches(head));
-    if (format) return await format.open(stream, options.signal);
-    const text = textStart(head);
-    const what = IMPOSTORS.find(({ is }) => is(text))?.what ?? 'something else';
-    throw new Error(`${stream.name}: expected ${either(FORMATS.map(({ name }) => name))}, got ${what}.`);
+    return withTorchvisionNames(file);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+async function openFile(
+  source: WeightSource,
+  formats: readonly Format[],
+  signal: AbortSignal | undefined,
+): Promise<WeightFile> {
+  const stream = await openSource(source, signal);
+  const openOther = (other: string | URL) => openFile(other, SINGLE_FORMATS, signal);
+  try {
+    const { reader } = await formatOf(stream, formats);
+    return await (await reader()).open(stream, { signal, openOther });
   } catch (error) {
     await stream.close();
     throw error;
   }
+}
+
+/** Those that name no other files: a set of sets would have no end. */
+const SINGLE_FORMATS = FORMATS.filter(({ isSet }) => !isSet);
+
+async function formatOf(stream: ByteStream, formats: readonly Format[]): Promise<Format> {
+  const head = await stream.peek(HEAD_BYTES);
+  const format = formats.find(({ matches }) => matches(head));
+  if (format) return format;
+  const text = textStart(head);
+  const what = IMPOSTORS.find(({ is }) => is(text))?.what ?? 'something else';
+  throw new Error(`${stream.name}: expected ${either(formats.map(({ name }) => name))}, got ${what}.`);
 }

@@ -1,11 +1,9 @@
 /** Names of tensors in PyTorch's world, which become those of torchvision's `state_dict`s. */
 
+import type { Piece, TensorInfo, WeightFile } from './format.js';
 import { label, shown } from './text.js';
 
-interface Named {
-  readonly name: string;
-  readonly shape: readonly number[];
-}
+type Named = Pick<TensorInfo, 'name' | 'shape'>;
 
 /** Counters of PyTorch's batch norms, which no inference needs; the only tensors that may be of any type. */
 export const COUNTER = /\.num_batches_tracked$/;
@@ -51,6 +49,18 @@ export function torchvisionNames(tensors: readonly Named[]): Named[] {
     const isFlat = !(FLATTENED.test(name) && shape.length === 4);
     return { name, shape: isFlat ? shape : [shape[0] ?? 0, shape.slice(1).reduce((product, n) => product * n, 1)] };
   });
+}
+
+/** The file with torchvision's names and shapes; one that has them already is the same file. */
+export function withTorchvisionNames(file: WeightFile): WeightFile {
+  const named = torchvisionNames(file.tensors);
+  if (named.every(({ name }, i) => name === file.tensors[i]?.name)) return file;
+  const tensors = file.tensors.map((tensor, i) => ({ ...tensor, ...named[i] }));
+  const renamed = new Map(file.tensors.map((tensor, i) => [tensor, tensors[i]]));
+  async function* pieces(): AsyncGenerator<Piece, void, undefined> {
+    for await (const { tensor, bytes } of file.pieces()) yield { tensor: renamed.get(tensor) ?? tensor, bytes };
+  }
+  return { ...file, tensors, pieces, close: () => file.close() };
 }
 
 /** The prefix that all names have and something follows; empty where there is none. */

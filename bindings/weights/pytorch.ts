@@ -5,35 +5,25 @@
  */
 
 import { Checkpoint, findStateDict, type Storage } from './checkpoint.js';
-import type { Format, Piece, WeightFile } from './format.js';
+import type { Piece, Reader, WeightFile } from './format.js';
 import { weightFile } from './layout.js';
 import { unpickle } from './pickle.js';
+import { isZip } from './sniff.js';
 import type { ByteStream } from './source.js';
 import { type Read, readsOf, storagePieces } from './storages.js';
 import { label, shown } from './text.js';
 import { ZipReader } from './zip.js';
 
-/** A pickle of this number opens the form before PyTorch 1.6. */
+/** The number that opens the form before PyTorch 1.6. */
 const MAGIC = 0x1950a86a20f9469cfc6cn;
-const MAGIC_BYTES = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
-const PROTO = 0x80;
-const ZIP = [0x50, 0x4b, 3, 4];
 const LEGACY_PROTOCOL = 1001;
 
 const PICKLE = 'data.pkl';
 const STORAGES = 'data/';
 const BYTE_ORDER = 'byteorder';
 
-const startsWith = (head: Uint8Array, bytes: readonly number[]): boolean => bytes.every((byte, i) => head[i] === byte);
-
-/** PROTO and a version, perhaps the nine bytes of a FRAME, LONG1 and a length, the number. */
-const isLegacy = (head: Uint8Array): boolean =>
-  head[0] === PROTO && [4, 13].some((at) => startsWith(head.subarray(at), MAGIC_BYTES));
-
-export const pytorch: Format = {
-  name: 'PyTorch checkpoint',
-  matches: (head) => startsWith(head, ZIP) || isLegacy(head),
-  open: async (stream) => (startsWith(await stream.peek(ZIP.length), ZIP) ? openArchive(stream) : openLegacy(stream)),
+export const pytorch: Reader = {
+  open: async (stream) => (isZip(await stream.peek(4)) ? openArchive(stream) : openLegacy(stream)),
 };
 
 /** The file of these tensors, in the order of the storages' keys, which is the file's. */

@@ -3,11 +3,11 @@
  * values, row-major and little-endian. After https://github.com/huggingface/safetensors#format.
  */
 
-import type { Format } from './format.js';
+import type { Reader } from './format.js';
 import { checkedShape, heldTensor, type Span, spannedFile, tensorBytes } from './layout.js';
-import { COUNTER, torchvisionNames } from './names.js';
+import { COUNTER } from './names.js';
 import type { ByteStream } from './source.js';
-import { either, isRecord, label, parseJson, shown } from './text.js';
+import { duplicateKey, either, isRecord, label, parseJson, shown } from './text.js';
 import { STORED_BYTES, type StoredDtype } from './values.js';
 
 const LENGTH_BYTES = 8;
@@ -23,14 +23,7 @@ interface Entry {
   readonly dtype: StoredDtype | undefined;
 }
 
-export const safetensors: Format = {
-  name: 'safetensors',
-
-  /** Byte 8 opens the JSON; the eight before it are a number, so that one of them at least occurs in no text. */
-  matches(head) {
-    return head[LENGTH_BYTES] === 0x7b && head.subarray(0, LENGTH_BYTES).some((byte) => byte < 9 || byte > 0xf4);
-  },
-
+export const safetensors: Reader = {
   async open(stream) {
     const header = await readHeader(stream);
     const { metadata, entries } = checkedHeader(stream.name, header);
@@ -100,9 +93,7 @@ function checkedEntry(name: string, entry: unknown): Entry {
 }
 
 function spansOf(entries: readonly Entry[]): Span[] {
-  const names = torchvisionNames(entries);
-  return entries.map(({ begin, end, dtype, ...entry }, i) => {
-    const { name, shape } = names[i] ?? entry;
+  return entries.map(({ name, begin, end, shape, dtype }) => {
     const span = { tensor: dtype && heldTensor(name, shape, dtype), bytes: end - begin };
     return dtype === 'F64' ? { ...span, stored: { dtype, isBigEndian: false } } : span;
   });
@@ -121,30 +112,4 @@ function checkOffsets(file: string, entries: Entry[]): void {
     }
     end = entry.end;
   }
-}
-
-/**
- * A key that an object of the header (the outermost, or one directly in it) has twice: JSON.parse keeps the last and
- * says nothing. The text is JSON. Deeper objects belong to no valid header.
- */
-function duplicateKey(text: string): string | undefined {
-  const keys = [new Set<string>(), new Set<string>()];
-  let depth = -1;
-  for (let at = 0; at < text.length; at++) {
-    const char = text[at];
-    if (char === '{' || char === '[') keys[++depth]?.clear();
-    else if (char === '}' || char === ']') depth--;
-    else if (char === '"') {
-      const start = at;
-      while (text[++at] !== '"') if (text[at] === '\\') at++;
-      let next = at + 1;
-      while (/\s/.test(text.charAt(next))) next++;
-      const seen = keys[depth];
-      if (text[next] !== ':' || !seen) continue;
-      const key = JSON.parse(text.slice(start, at + 1)) as string;
-      if (seen.has(key)) return key;
-      seen.add(key);
-    }
-  }
-  return undefined;
 }

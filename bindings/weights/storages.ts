@@ -3,7 +3,6 @@
 import type { NamedView, Storage, View } from './checkpoint.js';
 import type { Piece, TensorInfo } from './format.js';
 import { heldTensor, spanPieces } from './layout.js';
-import { torchvisionNames } from './names.js';
 import type { ByteStream } from './source.js';
 import { label, shown } from './text.js';
 import { Decoder, STORED_BYTES, type StoredDtype } from './values.js';
@@ -25,17 +24,15 @@ const PIECE = 2 ** 18;
  * one is no tensor of floating point, or looks beyond its storage, or repeats values.
  */
 export function readsOf(views: readonly NamedView[]): Map<string, Read[]> {
-  const named = torchvisionNames(views.map(({ name, view }) => ({ name, shape: view.shape })));
   const reads = new Map<string, Read[]>();
-  views.forEach(({ name: source, view }, i) => {
-    const { storage } = view;
-    const { name, shape } = named[i] ?? { name: source, shape: view.shape };
-    checkView(label(source), view);
+  for (const { name, view } of views) {
+    const { storage, shape } = view;
+    checkView(label(name), view);
     const tensor = heldTensor(name, shape, storage.dtype as StoredDtype);
     const list = reads.get(storage.key) ?? [];
     list.push({ tensor, view });
     reads.set(storage.key, list);
-  });
+  }
   for (const list of reads.values()) {
     list.sort((a, b) => a.view.offset - b.view.offset || a.view.count - b.view.count);
     const { storage } = (list[0] as Read).view;

@@ -4,11 +4,11 @@
  * After https://github.com/tensorflow/tfjs/blob/master/tfjs-core/src/io/types.ts.
  */
 
-import type { Format, TensorInfo } from './format.js';
+import type { Reader, TensorInfo } from './format.js';
 import { type KerasLayer, kerasHints, kerasLayers, torchTensor } from './keras.js';
 import { checkedShape, type Span, spannedFile, tensorBytes } from './layout.js';
-import { ByteStream, openSource, sibling } from './source.js';
-import { isRecord, label, parseJson, shown, textStart } from './text.js';
+import { ByteStream, checkedPath, openSource, sibling } from './source.js';
+import { isRecord, label, parseJson, shown } from './text.js';
 
 const MAX_JSON_BYTES = 100_000_000;
 
@@ -18,13 +18,8 @@ interface Group {
   readonly bytes: number;
 }
 
-export const tfjs: Format = {
-  name: 'TensorFlow.js layers model',
-
-  /** All JSON: `open` says what this one lacks. */
-  matches: (head) => /^[{[]/.test(textStart(head)),
-
-  async open(stream, signal) {
+export const tfjs: Reader = {
+  async open(stream, { signal }) {
     const file = stream.name;
     const json = await stream.take(MAX_JSON_BYTES + 1);
     if (json.length > MAX_JSON_BYTES) {
@@ -58,7 +53,7 @@ function checkedManifest(file: string, manifest: unknown[], layers: ReadonlyMap<
     if (!isRecord(group) || !Array.isArray(group.paths) || !Array.isArray(group.weights)) {
       throw new Error(`${file}: weightsManifest[${i}]: expected {paths: [], weights: []}, got ${shown(group)}.`);
     }
-    const paths = group.paths.map((path) => checkedPath(file, path));
+    const paths = group.paths.map((path) => checkedPath(`${file}: weightsManifest`, path));
     const spans = group.weights.map((weight) => {
       const { name, tensor } = checkedWeight(file, weight, layers);
       const other = sources.get(tensor.name);
@@ -90,16 +85,6 @@ function checkedWeight(
   }
   if (dtype !== 'float32') throw new Error(`${label(name)}: expected dtype "float32", got ${shown(dtype)}.`);
   return { name, tensor: torchTensor(name, checkedShape(label(name), weight.shape), layers) };
-}
-
-/** A shard's path must stay beside model.json: the file is a download, and may not choose what else is read. */
-function checkedPath(file: string, path: unknown): string {
-  const valid =
-    typeof path === 'string' &&
-    !/[\\:\p{Cc}\p{Cs}]/u.test(path) &&
-    path.split('/').every((part) => part !== '' && part !== '..');
-  if (!valid) throw new Error(`${file}: weightsManifest: expected paths of files beside it, got ${shown(path)}.`);
-  return path;
 }
 
 /** The bytes of all groups, each exactly as many as its tensors have; shards are opened one after the other. */

@@ -1,0 +1,141 @@
+/**
+ * Weights in shards, as the Hugging Face hub has them: model.safetensors.index.json (or pytorch_model.bin.index.json)
+ * holds { metadata: { total_size }, weight_map: { tensor: file } }, and the files lie beside it.
+ */
+
+import type { Piece, Reader, WeightFile } from './format.js';
+import { weightFile } from './layout.js';
+import { COUNTER } from './names.js';
+import { checkedPath, sibling } from './source.js';
+import { duplicateKey, isRecord, label, parseJson, shown } from './text.js';
+import { STORED_BYTES } from './values.js';
+
+const MAX_JSON_BYTES = 100_000_000;
+/** Each is opened before the first value is read. */
+const MAX_SHARDS = 1000;
+
+export const shards: Reader = {
+  async open(stream, { openOther }) {
+    const file = stream.name;
+    const json = await stream.take(MAX_JSON_BYTES + 1);
+    if (json.length > MAX_JSON_BYTES) {
+      throw new Error(`${file}: expected an index of at most ${MAX_JSON_BYTES} bytes, got more.`);
+    }
+    const { text, value } = parseJson(file, json);
+    if (!isRecord(value) || !isRecord(value.weight_map)) {
+      throw new Error(`${file}: expected a weight_map of tensors' files, got other JSON.`);
+    }
+    const twice = duplicateKey(text);
+    if (twice !== undefined) throw new Error(`${file}: expected every name once, got ${shown(twice)} twice.`);
+    const places = Object.entries(value.weight_map).map(
+      ([name, path]) => [name, checkedPath(`${file}: weight_map`, path)] as const,
+    );
+    const paths = [...new Set(places.map(([, path]) => path))].sort();
+    if (paths.length > MAX_SHARDS) {
+      throw new Error(`${file}: weight_map: expected at most ${MAX_SHARDS} files, got ${paths.length}.`);
+    }
+    const { base } = stream;
+    if (base === undefined) {
+      throw new Error(`${file}: expected the path or URL of the index, beside which its shards lie, got its content.`);
+    }
+    const openShard = (path: string) => openOther(sibling(base, path));
+    const headers: WeightFile[] = [];
+    for (const path of paths) {
+      const shard = await openShard(path);
+      // A connection that waits for its turn would be cut.
+      await shard.close();
+      headers.push(shard);
+    }
+    checkPlaces(places, paths, headers);
+    const metadata = isRecord(value.metadata) ? value.metadata : {};
+    checkTotal(file, metadata.total_size, places, headers);
+    const current = new Shards(file, paths, headers, openShard);
+    const tensors = headers.flatMap((shard) => shard.tensors);
+    const description = { format: 'shards', metadata: headers[0]?.metadata ?? {}, hints: {} };
+    return weightFile(description, tensors, current, () => current.pieces());
+  },
+};
+
+/** Throws one sentence where the index and the shards do not name the same tensors. */
+function checkPlaces(
+  places: readonly (readonly [name: string, path: string])[],
+  paths: readonly string[],
+  headers: readonly WeightFile[],
+): void {
+  const expected = new Map(places);
+  const found = new Set<string>();
+  headers.forEach(({ tensors }, i) => {
+    const path = paths[i] ?? '';
+    for (const { name } of tensors) {
+      const place = expected.get(name);
+      if (place !== path) {
+        const where = place === undefined ? 'no such tensor, as the index says' : `to be in ${label(place)}`;
+        throw new Error(`${label(name)}: expected ${where}, got it in ${label(path)}.`);
+      }
+      found.add(name);
+    }
+  });
+  const missing = places.find(([name]) => !found.has(name) && !COUNTER.test(name));
+  if (missing) throw new Error(`${label(missing[0])}: expected to be in ${label(missing[1])}, got no such tensor.`);
+}
+
+/** Counters of batch norms are not read; they are whole numbers of 8 bytes. */
+const COUNTER_BYTES = 8;
+
+function checkTotal(
+  file: string,
+  stated: unknown,
+  places: readonly (readonly [name: string, path: string])[],
+  headers: readonly WeightFile[],
+): void {
+  if (stated === undefined) return;
+  const tensors = headers.flatMap((shard) => shard.tensors);
+  const counters = places.filter(([name]) => COUNTER.test(name)).length * COUNTER_BYTES;
+  const total = tensors.reduce((sum, { shape, dtype, stored }) => {
+    return sum + shape.reduce((product, n) => product * n, STORED_BYTES[stored ?? dtype]);
+  }, counters);
+  if (stated !== total) {
+    throw new Error(`${file}: metadata: expected total_size ${total}, got ${shown(stated)}.`);
+  }
+}
+
+class Shards {
+  readonly name: string;
+  readonly #paths: readonly string[];
+  readonly #headers: readonly WeightFile[];
+  readonly #open: (path: string) => Promise<WeightFile>;
+  #shard: WeightFile | undefined;
+  #isClosed = false;
+
+  constructor(
+    name: string,
+    paths: readonly string[],
+    headers: readonly WeightFile[],
+    open: (path: string) => Promise<WeightFile>,
+  ) {
+    this.name = name;
+    this.#paths = paths;
+    this.#headers = headers;
+    this.#open = open;
+  }
+
+  /** Opens one shard after the other anew; each must be what it was. */
+  async *pieces(): AsyncGenerator<Piece, void, undefined> {
+    for (const [i, path] of this.#paths.entries()) {
+      if (this.#isClosed) throw new Error(`${this.name}: expected an open source, got a closed one.`);
+      this.#shard = await this.#open(path);
+      const { tensors } = this.#shard;
+      const before = this.#headers[i]?.tensors ?? [];
+      if (JSON.stringify(tensors) !== JSON.stringify(before)) {
+        throw new Error(`${label(path)}: expected the same tensors as before, got others.`);
+      }
+      const known = new Map(tensors.map((tensor, j) => [tensor, before[j]]));
+      for await (const { tensor, bytes } of this.#shard.pieces()) yield { tensor: known.get(tensor) ?? tensor, bytes };
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#shard?.close();
+  }
+}
