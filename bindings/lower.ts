@@ -60,7 +60,7 @@ function kernelOf({ kind, algorithm }: PlanStep): keyof typeof lowerings {
 
 /** Writes the records of `plan` for `batch` images. `place`: a value's address; `weights`: those of a node. */
 export function writeRecords(
-  { arena, constants, tileRows, tileRowsUnpacked }: Core,
+  { arena, constants, tileRows }: Core,
   plan: Plan,
   batch: number,
   recordsPtr: number,
@@ -84,7 +84,7 @@ export function writeRecords(
     const fields: Fields = {
       kind: constant(kind),
       flags: (relu ? constant('FLAG_RELU') : 0) | (residual ? constant('FLAG_ADD') : 0),
-      mr: kernelOf(step) === 'winograd' ? tileRowsUnpacked : tileRows,
+      mr: tileRows,
       inPtr: place(input),
       ldIn: input.ld,
       outPtr: place(output),

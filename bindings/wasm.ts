@@ -80,8 +80,6 @@ export interface Core {
   readonly arena: Arena;
   /** Rows of a GEMM tile: the fastest that this engine does not spill (assembly/gemm/micro.ts has the measurements). */
   readonly tileRows: number;
-  /** The same for tiles that read A by rows, as Winograd's do. */
-  readonly tileRowsUnpacked: number;
 }
 
 /** V8 before version 13 loads all of a tile's operands before it uses the first. */
@@ -156,7 +154,5 @@ export async function createCore({ binary, shared = false }: CoreOptions = {}): 
   }
   const module = await compiled;
   const memory = new WebAssembly.Memory({ initial: 2, maximum: MAX_PAGES, shared });
-  const rows = tileRows(which);
-  const tileRowsUnpacked = platform.hoistsLoads ? 4 : rows;
-  return { binary: which, module, shared, tileRows: rows, tileRowsUnpacked, ...(await attach(module, memory)) };
+  return { binary: which, module, shared, tileRows: tileRows(which), ...(await attach(module, memory)) };
 }

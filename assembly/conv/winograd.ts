@@ -1,5 +1,5 @@
 import { packedBytes } from '../gemm/pack';
-import { microRows, microTouching } from '../gemm/micro';
+import { micro, microTouching } from '../gemm/micro';
 import { madd } from '../isa';
 import { FLAG_ADD, FLAG_RELU, Step } from '../step';
 import { share } from '../threads';
@@ -14,9 +14,8 @@ import { NR } from '../tile';
  *   out        = epilogue(Aᵀ M A + bias)                       N output channels
  *
  * Tiles go by in blocks whose V and M stay in L2. The transforms work on 4 channels a vector; what they write are the
- * rows or panels that the GEMM reads, so there is no pass for packing. Rows, as a rule; panels where two to four of them
- * use each piece of U, and read the next one ahead meanwhile: on small maps the way of U from memory shows (14×14, 256
- * channels: 1.91 ms for 2.28).
+ * panels that the GEMM reads, so there is no pass for packing. Where few panels use each piece of U, they read the next
+ * one ahead: on small maps its way from memory shows (14×14, 256 channels: 2.1 ms for 2.3).
  */
 
 /** Bytes of a block's V (but at least 16 tiles: all of a 14×14 map), and output channels of its M. */
@@ -41,7 +40,7 @@ function points(m: i32): i32 {
   return (m + 2) * (m + 2);
 }
 
-/** Bytes from row to row of V: one cache line more than C floats, so that rows do not share the sets of a cache. */
+/** Bytes of a tile in V[ξ], and one cache line more, so that V[ξ] and V[ξ+1] do not share the sets of a cache. */
 // @ts-ignore: decorator
 @inline
 function vStride(c: i32): usize {
@@ -65,11 +64,11 @@ export function winogradBytes(m: i32, c: i32, n: i32): usize {
 
 // One-dimensional transforms: from `src`, elements `from` bytes apart, to `dst`, elements `to` bytes apart.
 
-// Four channels of a tile: side by side in a row, or `step` bytes apart in a packed panel.
+// Four channels of one tile in an A panel, whose k-th channel is `step` bytes after the one before.
 // @ts-ignore: decorator
 @inline
-function put(packed: bool, dst: usize, v: v128, step: usize): void {
-  if (packed) {
+function put(inPanel: bool, dst: usize, v: v128, step: usize): void {
+  if (inPanel) {
     v128.store32_lane(dst, v, 0);
     v128.store32_lane(dst + step, v, 1);
     v128.store32_lane(dst + step * 2, v, 2);
@@ -82,28 +81,28 @@ function put(packed: bool, dst: usize, v: v128, step: usize): void {
 // @ts-ignore: decorator
 @inline
 function inputTransform4(
-  packed: bool, d0: v128, d1: v128, d2: v128, d3: v128, d4: v128, d5: v128, minus4: v128, dst: usize, to: usize,
+  inPanel: bool, d0: v128, d1: v128, d2: v128, d3: v128, d4: v128, d5: v128, minus4: v128, dst: usize, to: usize,
   step: usize,
 ): void {
   const e = f32x4.sub(d4, d2), o = f32x4.sub(d3, d1);
   const even = madd(d2, minus4, d4), odd = madd(d1, minus4, d3), twice = f32x4.add(o, o);
-  put(packed, dst, madd(f32x4.sub(d2, d0), minus4, e), step);
-  put(packed, dst + to, f32x4.add(even, odd), step);
-  put(packed, dst + to * 2, f32x4.sub(even, odd), step);
-  put(packed, dst + to * 3, f32x4.add(e, twice), step);
-  put(packed, dst + to * 4, f32x4.sub(e, twice), step);
-  put(packed, dst + to * 5, madd(o, minus4, f32x4.sub(d5, d3)), step);
+  put(inPanel, dst, madd(f32x4.sub(d2, d0), minus4, e), step);
+  put(inPanel, dst + to, f32x4.add(even, odd), step);
+  put(inPanel, dst + to * 2, f32x4.sub(even, odd), step);
+  put(inPanel, dst + to * 3, f32x4.add(e, twice), step);
+  put(inPanel, dst + to * 4, f32x4.sub(e, twice), step);
+  put(inPanel, dst + to * 5, madd(o, minus4, f32x4.sub(d5, d3)), step);
 }
 
 // @ts-ignore: decorator
 @inline
 function inputTransform2(
-  packed: bool, d0: v128, d1: v128, d2: v128, d3: v128, dst: usize, to: usize, step: usize,
+  inPanel: bool, d0: v128, d1: v128, d2: v128, d3: v128, dst: usize, to: usize, step: usize,
 ): void {
-  put(packed, dst, f32x4.sub(d0, d2), step);
-  put(packed, dst + to, f32x4.add(d1, d2), step);
-  put(packed, dst + to * 2, f32x4.sub(d2, d1), step);
-  put(packed, dst + to * 3, f32x4.sub(d1, d3), step);
+  put(inPanel, dst, f32x4.sub(d0, d2), step);
+  put(inPanel, dst + to, f32x4.add(d1, d2), step);
+  put(inPanel, dst + to * 2, f32x4.sub(d2, d1), step);
+  put(inPanel, dst + to * 3, f32x4.sub(d1, d3), step);
 }
 
 // @ts-ignore: decorator
@@ -112,14 +111,17 @@ function pixel(addresses: usize, i: i32, offset: usize): v128 {
   return v128.load(load<usize>(addresses + (<usize>i << 2)) + offset);
 }
 
-/** V of one tile: `v` is its row in V[0], `xi` bytes from V[ξ] to V[ξ+1]; `scratchPtr` holds the pixels' addresses. */
+/**
+ * V of one tile, one of the `rows` of a panel: `v` is its place in V[0], `xi` bytes from V[ξ] to V[ξ+1]. `scratchPtr`
+ * holds the pixels' addresses.
+ */
 // @ts-ignore: decorator
 @inline
-function transformInput(m: i32, c: i32, scratchPtr: usize, v: usize, xi: usize, packed: bool, rows: i32): void {
+function transformInput(m: i32, c: i32, scratchPtr: usize, v: usize, xi: usize, rows: i32): void {
   const addresses = scratchPtr + ADDRESSES;
   const between = scratchPtr + BETWEEN;
   const minus4 = v128.load(scratchPtr + MINUS4);
-  const stretch = packed ? <usize>rows : 1, step = <usize>rows << 2;
+  const step = <usize>rows << 2;
   for (let offset: usize = 0, end = <usize>c << 2; offset < end; offset += 16) {
     if (m == 4) {
       for (let j = 0; j < 6; j++) {
@@ -129,10 +131,10 @@ function transformInput(m: i32, c: i32, scratchPtr: usize, v: usize, xi: usize, 
           pixel(a, 30, offset), minus4, between + (<usize>j << 4), 96, 0,
         );
       }
-      let dst = v + offset * stretch;
+      let dst = v + offset * rows;
       for (let row = between; row < between + 576; row += 96) {
         inputTransform4(
-          packed, v128.load(row), v128.load(row, 16), v128.load(row, 32), v128.load(row, 48), v128.load(row, 64),
+          true, v128.load(row), v128.load(row, 16), v128.load(row, 32), v128.load(row, 48), v128.load(row, 64),
           v128.load(row, 80), minus4, dst, xi, step,
         );
         dst += xi * 6;
@@ -145,10 +147,10 @@ function transformInput(m: i32, c: i32, scratchPtr: usize, v: usize, xi: usize, 
           between + (<usize>j << 4), 64, 0,
         );
       }
-      let dst = v + offset * stretch;
+      let dst = v + offset * rows;
       for (let row = between; row < between + 256; row += 64) {
         inputTransform2(
-          packed, v128.load(row), v128.load(row, 16), v128.load(row, 32), v128.load(row, 48), dst, xi, step,
+          true, v128.load(row), v128.load(row, 16), v128.load(row, 32), v128.load(row, 48), dst, xi, step,
         );
         dst += xi * 4;
       }
@@ -294,7 +296,7 @@ function convolve(s: Step, m: i32, thread: i32, threads: i32, scratchPtr: usize)
     const first = t0 + share(t1 - t0, block, blocks);
     const tiles = t0 + share(t1 - t0, block + 1, blocks) - first;
     const tilePanels = (tiles + s.mr - 1) / s.mr;
-    const packed = m == 4 && tilePanels > 1 && tilePanels <= FEW_PANELS;
+    const touching = tilePanels > 1 && tilePanels <= FEW_PANELS;
     const touchStep = <usize>((NR * 4 + tilePanels - 1) / tilePanels);
     for (let i = 0; i < tilePanels; i++) {
       const row0 = share(tiles, i, tilePanels);
@@ -306,11 +308,7 @@ function convolve(s: Step, m: i32, thread: i32, threads: i32, scratchPtr: usize)
         const tx = place - ty * tilesX;
         const from = s.inPtr + imageBytes * image;
         addressTile(s, m, from, ty * m - s.padTop, tx * m - s.padLeft, zeros, scratchPtr + ADDRESSES);
-        if (packed) {
-          transformInput(m, c, scratchPtr, vPtr + (<usize>(row0 * c + r - row0) << 2), vXi, true, rows);
-        } else {
-          transformInput(m, c, scratchPtr, vPtr + rowBytes * r, vXi, false, 0);
-        }
+        transformInput(m, c, scratchPtr, vPtr + (<usize>(row0 * c + r - row0) << 2), vXi, rows);
       }
     }
     for (let j = j0; j < j1; j += N_BLOCK / NR) {
@@ -325,12 +323,12 @@ function convolve(s: Step, m: i32, thread: i32, threads: i32, scratchPtr: usize)
             const row = share(tiles, i, tilePanels);
             const rows = share(tiles, i + 1, tilePanels) - row;
             const at = to + <usize>row * (N_BLOCK * 4);
-            if (packed) {
-              const a = v + (<usize>(row * c) << 2);
+            const a = v + (<usize>(row * c) << 2);
+            if (touching) {
               microTouching(rows, c, a, b, zeros, 0, at, N_BLOCK * 4, 0, 0, 0, next, touchStep);
               next += touchStep * c;
             } else {
-              microRows(rows, c, v + rowBytes * row, rowBytes, b, zeros, 0, at, N_BLOCK * 4, 0, 0, 0);
+              micro(rows, c, a, b, zeros, 0, at, N_BLOCK * 4, 0, 0, 0);
             }
           }
         }

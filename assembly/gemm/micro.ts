@@ -4,7 +4,7 @@ import { FLAG_ADD, FLAG_RELU } from '../step';
 /**
  * The micro-kernel's contract: C[rows, 8] = epilogue(start + A·B).
  *
- *   aPtr      A panel [kc][rows], as pack.ts lays it; or, where `aStride` is not 0, `rows` rows of kc, so many bytes apart
+ *   aPtr      A panel [kc][rows], as pack.ts lays it
  *   bPtr      B panel [kc][8]
  *   startPtr  what the sums start from, rows `startStride` bytes apart: the bias (stride 0), or C itself in the second and
  *             later blocks of K
@@ -18,17 +18,16 @@ import { FLAG_ADD, FLAG_RELU } from '../step';
  * front and so spill a tile that leaves no registers for them):
  *   relaxed   6 rows 55 | 24    5 rows 53 | 51    4 rows 50 | 50
  *   baseline  6 rows 28 | 27    5 rows 45 | 23    4 rows 42 | 38
- * Reading A by rows costs 1 % of that in the relaxed binary, 10 % in the baseline.
+ * Reading A by rows instead of panels costs 1 % of that in the relaxed binary, 10 % in the baseline, and a third where B
+ * streams from memory.
  */
 // @ts-ignore: decorator
 @inline
 function body(
   rows: i32,
-  packed: bool,
   touching: bool,
   kc: i32,
   aPtr: usize,
-  aStride: usize,
   bPtr: usize,
   startPtr: usize,
   startStride: usize,
@@ -50,12 +49,11 @@ function body(
   if (rows > 4) { s += startStride; c40 = v128.load(s); c41 = v128.load(s, 16); }
   if (rows > 5) { s += startStride; c50 = v128.load(s); c51 = v128.load(s, 16); }
 
-  let p1 = aPtr + aStride, p2 = p1 + aStride, p3 = p2 + aStride, p4 = p3 + aStride, p5 = p4 + aStride;
   const end = bPtr + (<usize>kc << 5);
   do {
     const b0 = v128.load(bPtr);
     const b1 = v128.load(bPtr, 16);
-    if (RELAXED && packed && rows == 5) {
+    if (RELAXED && rows == 5) {
       // One vector and four shuffles instead of four splats: no slower, and does not spill where splats are hoisted.
       const a0123 = v128.load(aPtr);
       const a4 = v128.load32_splat(aPtr, 16);
@@ -77,22 +75,13 @@ function body(
       const a0 = v128.load32_splat(aPtr);
       c00 = madd(a0, b0, c00);
       c01 = madd(a0, b1, c01);
-      if (rows > 1) { const a1 = packed ? v128.load32_splat(aPtr, 4) : v128.load32_splat(p1); c10 = madd(a1, b0, c10); c11 = madd(a1, b1, c11); }
-      if (rows > 2) { const a2 = packed ? v128.load32_splat(aPtr, 8) : v128.load32_splat(p2); c20 = madd(a2, b0, c20); c21 = madd(a2, b1, c21); }
-      if (rows > 3) { const a3 = packed ? v128.load32_splat(aPtr, 12) : v128.load32_splat(p3); c30 = madd(a3, b0, c30); c31 = madd(a3, b1, c31); }
-      if (rows > 4) { const a4 = packed ? v128.load32_splat(aPtr, 16) : v128.load32_splat(p4); c40 = madd(a4, b0, c40); c41 = madd(a4, b1, c41); }
-      if (rows > 5) { const a5 = packed ? v128.load32_splat(aPtr, 20) : v128.load32_splat(p5); c50 = madd(a5, b0, c50); c51 = madd(a5, b1, c51); }
+      if (rows > 1) { const a1 = v128.load32_splat(aPtr, 4); c10 = madd(a1, b0, c10); c11 = madd(a1, b1, c11); }
+      if (rows > 2) { const a2 = v128.load32_splat(aPtr, 8); c20 = madd(a2, b0, c20); c21 = madd(a2, b1, c21); }
+      if (rows > 3) { const a3 = v128.load32_splat(aPtr, 12); c30 = madd(a3, b0, c30); c31 = madd(a3, b1, c31); }
+      if (rows > 4) { const a4 = v128.load32_splat(aPtr, 16); c40 = madd(a4, b0, c40); c41 = madd(a4, b1, c41); }
+      if (rows > 5) { const a5 = v128.load32_splat(aPtr, 20); c50 = madd(a5, b0, c50); c51 = madd(a5, b1, c51); }
     }
-    if (packed) {
-      aPtr += rows * 4;
-    } else {
-      aPtr += 4;
-      if (rows > 1) p1 += 4;
-      if (rows > 2) p2 += 4;
-      if (rows > 3) p3 += 4;
-      if (rows > 4) p4 += 4;
-      if (rows > 5) p5 += 4;
-    }
+    aPtr += rows * 4;
     bPtr += 32;
     if (touching) {
       load<u8>(touchPtr);
@@ -128,52 +117,22 @@ function body(
 }
 
 function micro1(kc: i32, a: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32): void {
-  body(1, true, false, kc, a, 0, b, s, ss, c, cs, r, rs, flags, 0, 0);
+  body(1, false, kc, a, b, s, ss, c, cs, r, rs, flags, 0, 0);
 }
 function micro2(kc: i32, a: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32): void {
-  body(2, true, false, kc, a, 0, b, s, ss, c, cs, r, rs, flags, 0, 0);
+  body(2, false, kc, a, b, s, ss, c, cs, r, rs, flags, 0, 0);
 }
 function micro3(kc: i32, a: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32): void {
-  body(3, true, false, kc, a, 0, b, s, ss, c, cs, r, rs, flags, 0, 0);
+  body(3, false, kc, a, b, s, ss, c, cs, r, rs, flags, 0, 0);
 }
 function micro4(kc: i32, a: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32): void {
-  body(4, true, false, kc, a, 0, b, s, ss, c, cs, r, rs, flags, 0, 0);
+  body(4, false, kc, a, b, s, ss, c, cs, r, rs, flags, 0, 0);
 }
 function micro5(kc: i32, a: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32): void {
-  body(5, true, false, kc, a, 0, b, s, ss, c, cs, r, rs, flags, 0, 0);
+  body(5, false, kc, a, b, s, ss, c, cs, r, rs, flags, 0, 0);
 }
 function micro6(kc: i32, a: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32): void {
-  body(6, true, false, kc, a, 0, b, s, ss, c, cs, r, rs, flags, 0, 0);
-}
-function rows1(
-  kc: i32, a: usize, lda: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32,
-): void {
-  body(1, false, false, kc, a, lda, b, s, ss, c, cs, r, rs, flags, 0, 0);
-}
-function rows2(
-  kc: i32, a: usize, lda: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32,
-): void {
-  body(2, false, false, kc, a, lda, b, s, ss, c, cs, r, rs, flags, 0, 0);
-}
-function rows3(
-  kc: i32, a: usize, lda: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32,
-): void {
-  body(3, false, false, kc, a, lda, b, s, ss, c, cs, r, rs, flags, 0, 0);
-}
-function rows4(
-  kc: i32, a: usize, lda: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32,
-): void {
-  body(4, false, false, kc, a, lda, b, s, ss, c, cs, r, rs, flags, 0, 0);
-}
-function rows5(
-  kc: i32, a: usize, lda: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32,
-): void {
-  body(5, false, false, kc, a, lda, b, s, ss, c, cs, r, rs, flags, 0, 0);
-}
-function rows6(
-  kc: i32, a: usize, lda: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32,
-): void {
-  body(6, false, false, kc, a, lda, b, s, ss, c, cs, r, rs, flags, 0, 0);
+  body(6, false, kc, a, b, s, ss, c, cs, r, rs, flags, 0, 0);
 }
 
 /** The tile of `rows` (1 … 6) rows over a packed A panel; arguments as above. */
@@ -194,17 +153,17 @@ export function micro(
 function touch4(
   kc: i32, a: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32, t: usize, ts: usize,
 ): void {
-  body(4, true, true, kc, a, 0, b, s, ss, c, cs, r, rs, flags, t, ts);
+  body(4, true, kc, a, b, s, ss, c, cs, r, rs, flags, t, ts);
 }
 function touch5(
   kc: i32, a: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32, t: usize, ts: usize,
 ): void {
-  body(5, true, true, kc, a, 0, b, s, ss, c, cs, r, rs, flags, t, ts);
+  body(5, true, kc, a, b, s, ss, c, cs, r, rs, flags, t, ts);
 }
 function touch6(
   kc: i32, a: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize, flags: i32, t: usize, ts: usize,
 ): void {
-  body(6, true, true, kc, a, 0, b, s, ss, c, cs, r, rs, flags, t, ts);
+  body(6, true, kc, a, b, s, ss, c, cs, r, rs, flags, t, ts);
 }
 
 /** As `micro`; meanwhile reads `ts` bytes apart from `t` on, one byte for each k, which brings the next panel nearer. */
@@ -219,22 +178,5 @@ export function microTouching(
     case 5: touch5(kc, a, b, s, ss, c, cs, r, rs, flags, t, ts); break;
     case 4: touch4(kc, a, b, s, ss, c, cs, r, rs, flags, t, ts); break;
     default: micro(rows, kc, a, b, s, ss, c, cs, r, rs, flags);
-  }
-}
-
-/** The tile of `rows` (1 … 6) rows of A, `lda` bytes apart; arguments as above. */
-// @ts-ignore: decorator
-@inline
-export function microRows(
-  rows: i32, kc: i32, a: usize, lda: usize, b: usize, s: usize, ss: usize, c: usize, cs: usize, r: usize, rs: usize,
-  flags: i32,
-): void {
-  switch (rows) {
-    case 6: rows6(kc, a, lda, b, s, ss, c, cs, r, rs, flags); break;
-    case 5: rows5(kc, a, lda, b, s, ss, c, cs, r, rs, flags); break;
-    case 4: rows4(kc, a, lda, b, s, ss, c, cs, r, rs, flags); break;
-    case 3: rows3(kc, a, lda, b, s, ss, c, cs, r, rs, flags); break;
-    case 2: rows2(kc, a, lda, b, s, ss, c, cs, r, rs, flags); break;
-    default: rows1(kc, a, lda, b, s, ss, c, cs, r, rs, flags);
   }
 }
