@@ -9,7 +9,5 @@ export type { Algorithm } from './algorithm.js';
 export type { Pixels } from './image.js';
 export { type LoadOptions, load, type Progress } from './load.js';
 export { type Classification, Model, type ModelInfo, type Output, type StepProfile, type Tensor } from './model.js';
-export { measurePeak } from './peak.js';
 export { type Binary, supportsRelaxed } from './wasm.js';
 export type { WeightSource } from './weights/index.js';
-export { seededInput, seededWeights } from './weights/seeded.js';

@@ -15,7 +15,6 @@ import { makePlan } from './plan.js';
 import { platform } from './platform.js';
 import { Session } from './session.js';
 import { Threads, threadCount } from './threads.js';
-import { tune } from './tune.js';
 import { type Binary, createCore } from './wasm.js';
 import { checkTensors, openWeights, type WeightSource } from './weights/index.js';
 import { WeightStore } from './weights/store.js';
@@ -94,7 +93,10 @@ export async function load(name: string, options: LoadOptions): Promise<Model> {
     const core = await createCore({ binary, shared: count > 1 || needsWorker });
     threads = await Threads.start(core, count);
     const byRule = winograd ? chooseAlgorithm : chooseWithoutWinograd;
-    const plan = makePlan(graph, isTuned && winograd ? await tune(graph, core, threads, signal) : byRule);
+    const plan = makePlan(
+      graph,
+      isTuned && winograd ? await (await import('./tune.js')).tune(graph, core, threads, signal) : byRule,
+    );
     const store = new WeightStore(core, plan);
     const { total } = file;
     await store.load(file, (tensor, loaded) => onProgress?.({ loaded, total, tensor: tensor.name }), signal);

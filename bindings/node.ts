@@ -11,7 +11,9 @@ import { defaultCacheDir, pull } from './pull.js';
 import { decodeImage } from './sharp.js';
 
 export * from './index.js';
+export { measurePeak } from './peak.js';
 export * from './pull.js';
+export { seededInput, seededWeights } from './weights/seeded.js';
 
 const READ_BYTES = 2 ** 18;
 
@@ -25,14 +27,15 @@ async function openFile(path: string | URL): Promise<FileBytes> {
       cause,
     });
   });
-  async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
+  async function* chunks(begin: number): AsyncGenerator<Uint8Array, void, undefined> {
     const file = await open(path);
     const buffer = spare ?? new Uint8Array(READ_BYTES);
     spare = undefined;
     try {
-      for (;;) {
-        const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
+      for (let at = begin; ; ) {
+        const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
         if (bytesRead === 0) return;
+        at += bytesRead;
         yield buffer.subarray(0, bytesRead);
       }
     } finally {
@@ -40,7 +43,7 @@ async function openFile(path: string | URL): Promise<FileBytes> {
       await file.close();
     }
   }
-  return { total: size, chunks: chunks() };
+  return { total: size, chunks: chunks(0), from: chunks };
 }
 
 // One small file a key, in the folder of pulled weights.

@@ -1,7 +1,7 @@
 /**
  * Compares with other engines in Node and in Chromium, interleaved run by run in one process, and writes RESULTS.md:
  *
- *   main.ts [NETWORK…] [--processes 3] [--rounds 7] [--warm-ups 6] [--threads 1,2] [--in chromium,node] [--engines …]
+ *   main.ts [NETWORK…] [--processes 3] [--rounds 7] [--warm-ups 12] [--threads 1,2] [--in chromium,node] [--engines …]
  *
  * Installs the peers' packages into bench/peers/node_modules when they are missing. CHROMIUM names the browser's
  * program; by default it is looked for on PATH.
@@ -30,7 +30,7 @@ const { values, positionals } = parseArgs({
   options: {
     processes: { type: 'string', default: '3' },
     rounds: { type: 'string', default: '7' },
-    'warm-ups': { type: 'string', default: '6' },
+    'warm-ups': { type: 'string', default: '12' },
     threads: { type: 'string', default: '1,2' },
     in: { type: 'string', default: 'chromium,node' },
     engines: { type: 'string', default: ENGINES.join(',') },
