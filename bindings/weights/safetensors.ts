@@ -4,6 +4,7 @@
  */
 
 import type { Reader } from './format.js';
+import { hintsFromMetadata } from './hints.js';
 import { checkedShape, heldTensor, type Span, spannedFile, tensorBytes } from './layout.js';
 import { COUNTER } from './names.js';
 import type { ByteStream } from './source.js';
@@ -32,7 +33,8 @@ export const safetensors: Reader = {
     if (stream.total !== undefined && stream.total !== expected) {
       throw new Error(`${stream.name}: expected ${expected} bytes as its header says, got ${stream.total}.`);
     }
-    return spannedFile({ format: 'safetensors', metadata, hints: {} }, stream, spansOf(entries));
+    const hints = hintsFromMetadata(`${stream.name}: header`, metadata);
+    return spannedFile({ format: 'safetensors', metadata, hints }, stream, spansOf(entries));
   },
 };
 
