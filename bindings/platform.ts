@@ -10,6 +10,8 @@ import type { ThreadMessage, ThreadStart } from './threads.js';
 export interface FileBytes {
   readonly total: number;
   readonly chunks: AsyncIterable<Uint8Array>;
+  /** The same from a place on, as often as is wanted. */
+  from?(begin: number): AsyncIterable<Uint8Array>;
 }
 
 /** A worker that runs bindings/worker.ts. */

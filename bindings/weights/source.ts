@@ -28,6 +28,8 @@ export interface Origin {
   readonly base?: string | URL | undefined;
   /** A chunk is valid until the next one is asked for. `return` is called at once, even during `next`. */
   readonly chunks: AsyncIterator<Uint8Array>;
+  /** The same from a place on, as often as is wanted, where the bytes lie still. */
+  readonly from?: ((begin: number) => AsyncIterator<Uint8Array>) | undefined;
 }
 
 /** Opens a source. Throws one sentence where it cannot be, or the signal's reason. */
@@ -42,17 +44,23 @@ async function originOf(source: WeightSource, signal: AbortSignal | undefined): 
     signal?.throwIfAborted();
     const location = typeof source === 'string' && /^(https?|blob|file):/i.test(source) ? urlOf(source) : source;
     if (location instanceof URL && location.protocol !== 'file:') return fetchBytes(location, signal);
-    const { total, chunks } = await platform.openFile(location);
-    return { name: String(source), total, base: location, chunks: chunks[Symbol.asyncIterator]() };
+    const file = await platform.openFile(location);
+    return {
+      name: String(source),
+      total: file.total,
+      base: location,
+      chunks: file.chunks[Symbol.asyncIterator](),
+      from: file.from && ((begin) => (file.from?.(begin) ?? file.chunks)[Symbol.asyncIterator]()),
+    };
   }
   if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) {
-    const bytes = bytesOf('weights', source);
-    return { name: 'weights', total: bytes.length, chunks: once(bytes) };
+    return bytesOrigin('weights', bytesOf('weights', source));
   }
   if (source instanceof Response) return responseBytes(source, source.url || 'weights');
   if (source instanceof Blob) {
     const name = 'name' in source ? String(source.name) : 'weights';
-    return { name, total: source.size, chunks: streamChunks(name, source.stream()) };
+    const from = (begin: number) => streamChunks(name, source.slice(begin).stream());
+    return { name, total: source.size, chunks: from(0), from };
   }
   if (typeof source === 'object' && source !== null) {
     if ('getReader' in source) return { name: 'weights', chunks: streamChunks('weights', source) };
@@ -68,8 +76,11 @@ function urlOf(text: string): URL {
   return new URL(text);
 }
 
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
-  yield bytes;
+export function bytesOrigin(name: string, bytes: Uint8Array): Origin {
+  async function* from(begin: number): AsyncGenerator<Uint8Array, void> {
+    yield bytes.subarray(begin);
+  }
+  return { name, total: bytes.length, chunks: from(0), from };
 }
 
 /** A stream as an iterator whose `return` cancels at once: a stream's own iterator would wait for a read under way. */
@@ -135,6 +146,7 @@ export class ByteStream {
   readonly total: number | undefined;
   readonly base: string | URL | undefined;
   readonly #chunks: AsyncIterator<Uint8Array>;
+  readonly #from: Origin['from'];
   readonly #signal: AbortSignal | undefined;
   readonly #abort = () => this.#release(this.#signal?.reason);
   /** Bytes copied out of earlier chunks by `peek`; they come before those of `#chunk`. */
@@ -143,8 +155,9 @@ export class ByteStream {
   #received = 0;
   #state: 'open' | 'reading' | 'ended' | 'closed' = 'open';
 
-  constructor({ name, total, base, chunks }: Origin, signal?: AbortSignal) {
+  constructor({ name, total, base, chunks, from }: Origin, signal?: AbortSignal) {
     this.name = name;
+    this.#from = from;
     this.total = total;
     this.base = base;
     this.#chunks = chunks;
@@ -156,6 +169,13 @@ export class ByteStream {
   /** Bytes handed out so far. */
   get position(): number {
     return this.#received - this.#ahead.length - this.#chunk.length;
+  }
+
+  /** A stream of the source's bytes from `begin` on; undefined where these come only once. */
+  seek(begin: number): ByteStream | undefined {
+    const { name, total, base } = this;
+    if (!this.#from || total === undefined) return undefined;
+    return new ByteStream({ name, total: total - begin, base, chunks: this.#from(begin) }, this.#signal);
   }
 
   /**
