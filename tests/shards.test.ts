@@ -130,7 +130,7 @@ const faults: [string, unknown, string | RegExp][] = [
   [
     'itself as a shard',
     { weight_map: { a: INDEX.slice(4) } },
-    /expected safetensors or PyTorch checkpoint, got something/,
+    /expected safetensors, PyTorch checkpoint or Keras HDF5 file, got something/,
   ],
   [
     'too many files',

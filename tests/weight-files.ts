@@ -90,7 +90,8 @@ export function memoryFiles(files: Record<string, Uint8Array>, sizes: readonly n
       const bytes = files[key];
       if (!bytes) throw new Error(`${key}: expected a file, got none.`);
       const [onOpen, onClose] = [() => opened.push(key), () => closed.push(key)];
-      return { total: bytes.length, chunks: hostileChunks(bytes, sizes, onClose, onOpen) };
+      const from = (begin: number) => hostileChunks(bytes.subarray(begin), sizes, onClose, onOpen);
+      return { total: bytes.length, chunks: from(0), from };
     },
   });
   return { opened, closed, restore: () => usePlatform(before) };

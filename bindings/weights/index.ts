@@ -3,7 +3,7 @@
 import type { Format, WeightFile } from './format.js';
 import { withTorchvisionNames } from './names.js';
 import { safetensors } from './safetensors.js';
-import { isIndex, isJson, isLegacyPytorch, isSafetensors, isZip } from './sniff.js';
+import { isHdf5, isIndex, isJson, isLegacyPytorch, isSafetensors, isZip } from './sniff.js';
 import { type ByteStream, openSource, type WeightSource } from './source.js';
 import { either, textStart } from './text.js';
 
@@ -19,6 +19,7 @@ const FORMATS: readonly Format[] = [
     matches: (head) => isZip(head) || isLegacyPytorch(head),
     reader: async () => (await import('./pytorch.js')).pytorch,
   },
+  { name: 'Keras HDF5 file', matches: isHdf5, reader: async () => (await import('./h5.js')).h5 },
   {
     name: 'index of shards',
     matches: isIndex,
@@ -43,7 +44,6 @@ const IMPOSTORS: readonly { readonly is: (text: string) => boolean; readonly wha
     what: 'a Git LFS pointer ("git lfs pull" fetches the file itself)',
   },
   { is: (text) => text.startsWith('<'), what: 'an HTML or XML page' },
-  { is: (text) => /^.HDF\r\n/.test(text), what: 'an HDF5 file, as Keras writes, which is not read yet' },
   { is: (text) => text === '', what: 'an empty file' },
 ];
 

@@ -58,45 +58,45 @@ function unitModule(stage: number, block: number, unit: number, norm: boolean): 
   return `${path}.${norm ? 'bn' : 'conv'}${unit}`;
 }
 
+const TENSOR = /^([^/]+)\/([a-z_]+)(?::0)?$/;
+
+/** The layer of a Keras tensor (`res2a_branch1/kernel`). */
+export const kerasLayerOf = (name: string): string => TENSOR.exec(name)?.[1] ?? '';
+
 /** What a Keras tensor (`res2a_branch1/kernel`, HWIO or [in, out]) is in torchvision. Throws one sentence. */
-export function torchTensor(
-  name: string,
-  shape: readonly number[],
-  layers: ReadonlyMap<string, KerasLayer>,
-): TensorInfo {
-  const [, layer = '', variable = ''] = /^([^/]+)\/([a-z_]+)(?::0)?$/.exec(name) ?? [];
+export function torchTensor(name: string, shape: readonly number[]): Pick<TensorInfo, 'name' | 'shape' | 'order'> {
+  const [, layer = '', variable = ''] = TENSOR.exec(name) ?? [];
   const path = torchModule(layer);
   const role = Object.hasOwn(VARIABLES, variable) ? VARIABLES[variable] : undefined;
   if (path === undefined || role === undefined) {
     throw new Error(`${label(name)}: expected the name of a tensor of Keras's ResNets, got another.`);
   }
-  if (!layers.has(layer)) throw new Error(`${label(name)}: expected its layer in modelTopology, got none there.`);
-  const target = { name: `${path}.${role}`, dtype: 'F32' as const };
-  if (variable !== 'kernel') return { ...target, shape, order: 'OI' };
+  const target = `${path}.${role}`;
+  if (variable !== 'kernel') return { name: target, shape, order: 'OI' };
   if (shape.length !== 4 && shape.length !== 2) {
     throw new Error(`${label(name)}: expected a kernel [h, w, in, out] or [in, out], got ${shown(shape)}.`);
   }
   const [from, to] = shape.slice(-2) as [number, number];
-  return { ...target, shape: [to, from, ...shape.slice(0, -2)], order: 'IO' };
+  return { name: target, shape: [to, from, ...shape.slice(0, -2)], order: 'IO' };
 }
 
-/** The layers of a topology by name. Throws one sentence where it is malformed. */
-export function kerasLayers(file: string, topology: unknown): Map<string, KerasLayer> {
+/** The layers of a topology by name. Throws one sentence, `subject` first, where it is malformed. */
+export function kerasLayers(subject: string, topology: unknown): Map<string, KerasLayer> {
   const model = isRecord(topology) && isRecord(topology.model_config) ? topology.model_config : topology;
   const config = isRecord(model) ? model.config : undefined;
   // A Sequential model of Keras before 2.3 is a bare list.
   const list = isRecord(config) ? config.layers : config;
   if (!Array.isArray(list)) {
-    throw new Error(`${file}: modelTopology: expected model_config.config.layers, got ${shown(list)}.`);
+    throw new Error(`${subject}: expected model_config.config.layers, got ${shown(list)}.`);
   }
   const layers = new Map<string, KerasLayer>();
   for (const [i, layer] of list.entries()) {
     const valid = isRecord(layer) && isRecord(layer.config) && typeof layer.class_name === 'string';
     const name = valid ? ((layer.config as Record<string, unknown>).name ?? layer.name) : undefined;
     if (!valid || typeof name !== 'string') {
-      throw new Error(`${file}: modelTopology: expected layer ${i} to be {class_name, config: {name}}, got another.`);
+      throw new Error(`${subject}: expected layer ${i} to be {class_name, config: {name}}, got another.`);
     }
-    if (layers.has(name)) throw new Error(`${label(name)}: expected one layer of this name, got two in modelTopology.`);
+    if (layers.has(name)) throw new Error(`${label(name)}: expected one layer of this name, got two in the topology.`);
     layers.set(name, { name, kind: layer.class_name as string, config: layer.config as Record<string, unknown> });
   }
   return layers;
@@ -122,6 +122,18 @@ export function kerasHints(layers: ReadonlyMap<string, KerasLayer>): NetworkHint
     },
   );
   return { batchNormEps, convBias, stride: bottleneckStride(all) };
+}
+
+/**
+ * What the names of a bottleneck network's tensors tell where no topology is there: Keras's own models, of either
+ * generation, halve maps in a block's first convolution. No others of such names are known.
+ */
+export function applicationHints(tensors: readonly string[]): NetworkHints {
+  const modules = tensors.map((name) => torchModule(kerasLayerOf(name)));
+  if (!modules.some((path) => path?.endsWith('.conv3'))) return {};
+  const isRecent = tensors.some((name) => /^conv1_conv\//.test(name));
+  const convBias = tensors.some((name, i) => /conv\d$/.test(modules[i] ?? '') && /\/bias(:0)?$/.test(name));
+  return { batchNormEps: isRecent ? 1.001e-5 : 1e-3, convBias, stride: 'conv1' };
 }
 
 /** The value that all layers have; undefined without layers. */

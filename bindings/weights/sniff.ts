@@ -16,6 +16,8 @@ export const isLegacyPytorch = (head: Uint8Array): boolean =>
   head[0] === 0x80 &&
   [4, 13].some((at) => bytesAt(head, at, [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19]));
 
+export const isHdf5 = (head: Uint8Array): boolean => bytesAt(head, 0, [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]);
+
 /** JSON that begins as an index of shards does. */
 export const isIndex = (head: Uint8Array): boolean => /^\{\s*"(metadata|weight_map)"\s*:/.test(textStart(head));
 

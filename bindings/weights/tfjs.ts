@@ -5,7 +5,7 @@
  */
 
 import type { Reader, TensorInfo } from './format.js';
-import { type KerasLayer, kerasHints, kerasLayers, torchTensor } from './keras.js';
+import { type KerasLayer, kerasHints, kerasLayerOf, kerasLayers, torchTensor } from './keras.js';
 import { checkedShape, type Span, spannedFile, tensorBytes } from './layout.js';
 import { ByteStream, checkedPath, openSource, sibling } from './source.js';
 import { isRecord, label, parseJson, shown } from './text.js';
@@ -31,7 +31,7 @@ export const tfjs: Reader = {
     }
     const { format = 'layers-model', modelTopology, weightsManifest } = model;
     if (format !== 'layers-model') throw new Error(`${file}: expected a layers-model, got a ${shown(format)}.`);
-    const layers = kerasLayers(file, modelTopology);
+    const layers = kerasLayers(`${file}: modelTopology`, modelTopology);
     const groups = checkedManifest(file, weightsManifest, layers);
     const metadata = Object.fromEntries(
       ['generatedBy', 'convertedBy'].flatMap((key) => (typeof model[key] === 'string' ? [[key, model[key]]] : [])),
@@ -84,7 +84,11 @@ function checkedWeight(
     throw new Error(`${label(name)}: expected values of float32, got quantization to ${shown(kind)}.`);
   }
   if (dtype !== 'float32') throw new Error(`${label(name)}: expected dtype "float32", got ${shown(dtype)}.`);
-  return { name, tensor: torchTensor(name, checkedShape(label(name), weight.shape), layers) };
+  const tensor = torchTensor(name, checkedShape(label(name), weight.shape));
+  if (!layers.has(kerasLayerOf(name))) {
+    throw new Error(`${label(name)}: expected its layer in modelTopology, got none there.`);
+  }
+  return { name, tensor: { ...tensor, dtype: 'F32' } };
 }
 
 /** The bytes of all groups, each exactly as many as its tensors have; shards are opened one after the other. */
