@@ -3,11 +3,13 @@
 import {
   buildNetwork,
   defaultPreset,
+  type Graph,
   lookup,
   type NetworkOptions,
   networks,
   type Preset,
   parameters,
+  presets,
 } from '../models/index.js';
 import { chooseAlgorithm, chooseWithoutWinograd } from './algorithm.js';
 import { Model } from './model.js';
@@ -16,7 +18,7 @@ import { platform } from './platform.js';
 import { Session } from './session.js';
 import { Threads, threadCount } from './threads.js';
 import { type Binary, createCore } from './wasm.js';
-import { checkTensors, openWeights, type WeightSource } from './weights/index.js';
+import { checkTensors, openWeights, type WeightFile, type WeightSource } from './weights/index.js';
 import { WeightStore } from './weights/store.js';
 
 export interface Progress {
@@ -51,10 +53,16 @@ export interface LoadOptions extends NetworkOptions {
   /** Aborts the loading: what was loaded is freed, and `load` rejects with the signal's reason. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
-  /** How `classify` prepares pictures; by default torchvision's way at the network's input size. */
+  /** How `classify` prepares pictures; by default torchvision's way at the network's input size, or Keras's for its files. */
   readonly preset?: Preset;
   /** A label for each class. */
   readonly labels?: readonly string[];
+}
+
+/** The preset of a file that says nothing of it: biases before batch norms are Keras's, whose ResNets are Caffe's. */
+function presetOf({ hints }: WeightFile, graph: Graph): Preset | undefined {
+  const preset = defaultPreset(graph);
+  return preset && hints.convBias ? { ...presets.caffe, resize: preset.resize, crop: preset.crop } : preset;
 }
 
 /**
@@ -102,7 +110,7 @@ export async function load(name: string, options: LoadOptions): Promise<Model> {
     await store.load(file, (tensor, loaded) => onProgress?.({ loaded, total, tensor: tensor.name }), signal);
     return new Model(
       new Session(core, plan, store, threads),
-      preset ?? defaultPreset(graph),
+      preset ?? presetOf(file, graph),
       labels,
       note ?? threads.note,
     );

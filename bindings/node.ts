@@ -11,9 +11,13 @@ import { defaultCacheDir, pull } from './pull.js';
 import { decodeImage } from './sharp.js';
 
 export * from './index.js';
+export { inspectWeights, type TensorReport, type WeightReport } from './inspect.js';
 export { measurePeak } from './peak.js';
 export * from './pull.js';
+export { guessNetwork, type NetworkGuess } from './weights/guess.js';
+export { openWeights, type TensorInfo, type WeightFile } from './weights/index.js';
 export { seededInput, seededWeights } from './weights/seeded.js';
+export { type WriteOptions, writeSafetensors } from './weights/write.js';
 
 const READ_BYTES = 2 ** 18;
 
@@ -89,12 +93,8 @@ export async function load(name: string, options: LoadOptions = {}): Promise<Mod
   const { weights } = options;
   if (weights !== undefined) return coreLoad(name, { ...options, weights });
   const pulled = await pull(name, { signal: options.signal });
-  const { preset, network } = pulled.set;
-  return coreLoad(network, {
-    preset,
-    labels: pulled.labels,
-    ...pulled.set.options,
-    ...options,
-    weights: pulled.weights,
-  });
+  const { preset, network, options: trained } = pulled.set;
+  // What is given as undefined is not given.
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  return coreLoad(network, { preset, labels: pulled.labels, ...trained, ...given, weights: pulled.weights });
 }

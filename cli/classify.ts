@@ -4,7 +4,7 @@ import { stat } from 'node:fs/promises';
 import { Command } from 'commander';
 import type { Classification } from '../bindings/node.js';
 import { reportFailure } from './failure.js';
-import { needWeights, openModel } from './open.js';
+import { guessModel, needWeights, openModel } from './open.js';
 import { type ModelFlags, modelOptions, networkName, positive } from './options.js';
 import { bar } from './text.js';
 
@@ -25,8 +25,9 @@ const EXAMPLES = `
 Examples:
   resnet-wasm classify cat.jpg
   resnet-wasm classify --top 3 --json photos/*.jpg > answers.json
-  resnet-wasm classify --model resnet18 --weights resnet18.safetensors cat.jpg
+  resnet-wasm classify --weights resnet18.safetensors cat.jpg
 
+With --weights and without --model, the network is told by its tensors.
 Without --weights, the weights of the model are fetched once and then kept in a cache (see resnet-wasm pull --help).
 Pictures that cannot be read are reported, the others answered; the exit code is then 1.`;
 
@@ -40,11 +41,18 @@ export function classifyCommand(signal: AbortSignal): Command {
   for (const option of modelOptions()) command.addOption(option);
   return command.addHelpText('after', EXAMPLES).action(async (images: string[], flags: ClassifyFlags) => {
     needWeights(command, flags);
-    await classify(images, flags, signal);
+    const isGiven = command.getOptionValueSource('model') !== 'default';
+    await classify(images, flags, isGiven, signal);
   });
 }
 
-async function classify(images: readonly string[], flags: ClassifyFlags, signal: AbortSignal): Promise<void> {
+/** `isGiven`: whether `flags.model` is the user's word; if not, weights of the user's tell what they are. */
+async function classify(
+  images: readonly string[],
+  flags: ClassifyFlags,
+  isGiven: boolean,
+  signal: AbortSignal,
+): Promise<void> {
   const readable: string[] = [];
   for (const image of images) {
     // Before weights are loaded, or even fetched, for nothing.
@@ -55,13 +63,18 @@ async function classify(images: readonly string[], flags: ClassifyFlags, signal:
 
   const answers: Answer[] = [];
   if (readable.length > 0) {
-    using model = await openModel(flags, { signal, quiet: flags.json });
+    const how = { signal, quiet: flags.json };
+    const guess = flags.weights === undefined || isGiven ? undefined : await guessModel(flags.weights, how);
+    using model = await openModel(
+      { ...flags, model: guess?.network ?? flags.model },
+      { ...how, options: guess?.options },
+    );
     for (const image of readable) {
       signal.throwIfAborted();
       const start = performance.now();
       try {
         const top = await model.classify(image, { top: flags.top });
-        const answer = { image, model: flags.model, top, ms: Math.round(10 * (performance.now() - start)) / 10 };
+        const answer = { image, model: model.name, top, ms: Math.round(10 * (performance.now() - start)) / 10 };
         if (!flags.json) process.stdout.write(`${answers.length > 0 ? '\n' : ''}${answerText(answer)}`);
         answers.push(answer);
       } catch (error) {

@@ -47,7 +47,7 @@ async function infer(flags: InferFlags, signal: AbortSignal): Promise<void> {
   const folder = await stat(dirname(output)).catch(() => undefined);
   if (!folder?.isDirectory()) throw new Error(`${output}: expected a folder to write into, got none.`);
 
-  using model = await openModel(flags, { signal, size: [h, w] });
+  using model = await openModel(flags, { signal, options: { size: [h, w] } });
   const logits: number[] = [];
   for (let first = 0; first < n; first += BATCH) {
     await setImmediate(undefined, { signal });

@@ -8,8 +8,10 @@ import { supportsRelaxed } from '../bindings/node.js';
 import { benchCommand } from './bench.js';
 import { classifyCommand } from './classify.js';
 import { compareCommand } from './compare.js';
+import { convertCommand } from './convert.js';
 import { reportFailure } from './failure.js';
 import { inferCommand } from './infer.js';
+import { inspectCommand } from './inspect.js';
 import { modelsCommand } from './models.js';
 import { pullCommand } from './pull.js';
 import { summaryCommand } from './summary.js';
@@ -50,6 +52,8 @@ function program(signal: AbortSignal): Command {
     summaryCommand(),
     pullCommand(signal),
     inferCommand(signal),
+    inspectCommand(signal),
+    convertCommand(signal),
     benchCommand(signal),
     compareCommand(signal),
   ];

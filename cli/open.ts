@@ -1,16 +1,25 @@
 /** A model as the options of a command ask for it, with the progress of what takes long. */
 
 import type { Command } from 'commander';
-import { cached, load, type Model, type NetworkOptions, pull } from '../bindings/node.js';
-import { weightSets } from '../models/index.js';
+import {
+  cached,
+  guessNetwork,
+  load,
+  type Model,
+  type NetworkGuess,
+  type NetworkOptions,
+  openWeights,
+  pull,
+} from '../bindings/node.js';
+import { networks, weightSets } from '../models/index.js';
 import type { ModelFlags } from './options.js';
 import { showProgress } from './progress.js';
 
 export interface OpenOptions {
   readonly signal: AbortSignal;
   readonly quiet?: boolean | undefined;
-  /** Of the input, where it is not the network's own. */
-  readonly size?: NetworkOptions['size'];
+  /** Where they are not the network's own. */
+  readonly options?: NetworkOptions;
 }
 
 /** A usage error where neither weights are given nor a weight set has the model's name. */
@@ -20,24 +29,50 @@ export function needWeights(command: Command, { model, weights }: ModelFlags): v
   command.error(`error: ${model} needs --weights; ready-made weights exist for ${sets}`, { exitCode: 2 });
 }
 
+/** The network whose weights a file holds, and a line on stderr that says so, unless `quiet`. */
+export async function guessModel(
+  weights: string,
+  { signal, quiet }: Omit<OpenOptions, 'options'>,
+): Promise<NetworkGuess> {
+  const file = await openWeights(weights, { signal });
+  await file.close();
+  const guess = guessNetwork(file.tensors);
+  if (!guess) {
+    throw new Error(
+      `${weights}: expected the weights of a network that there is, got others; --model says which it is.`,
+    );
+  }
+  if (!quiet) process.stderr.write(`${weights}: ${guess.network}, by its tensors\n`);
+  return guess;
+}
+
 /** Weights that load within this time do it without a word. */
 const PATIENCE_MS = 700;
 
-export async function openModel(flags: ModelFlags, { signal, quiet, size }: OpenOptions): Promise<Model> {
-  const { model, weights, classes, binary, threads } = flags;
+export async function openModel(flags: ModelFlags, { signal, quiet, options = {} }: OpenOptions): Promise<Model> {
+  const { model, weights, binary, threads } = flags;
+  const classes = flags.classes ?? options.classes;
   if (weights === undefined) await pullWeights(model, { signal, quiet });
   // Most often a matter of a moment: no line of a log is worth it.
   const silent = quiet || !process.stderr.isTTY;
   const view = silent ? undefined : showProgress(`Loading ${model} weights`, { after: PATIENCE_MS });
   try {
-    return await load(model, { weights, classes, size, binary, threads, signal, onProgress: view?.update });
+    const onProgress = view?.update;
+    const labels =
+      weights === undefined ? undefined : await imagenetLabels(classes ?? networks[model]?.defaults.classes);
+    return await load(model, { ...options, weights, classes, binary, threads, labels, signal, onProgress });
   } finally {
     view?.stop();
   }
 }
 
+/** Labels of ImageNet's 1000 classes, for weights of as many that bring none: those of the weight set, if it is there. */
+async function imagenetLabels(classes: number | undefined): Promise<readonly string[] | undefined> {
+  return classes === 1000 ? (await cached('resnet50'))?.labels : undefined;
+}
+
 /** Sees to it that a weight set is in the cache; gives the path of its file. */
-export async function pullWeights(name: string, { signal, quiet }: Omit<OpenOptions, 'size'>): Promise<string> {
+export async function pullWeights(name: string, { signal, quiet }: Omit<OpenOptions, 'options'>): Promise<string> {
   const there = await cached(name);
   if (there) return there.weights;
   const view = quiet ? undefined : showProgress(`Fetching ${name} weights`);

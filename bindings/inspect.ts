@@ -1,0 +1,60 @@
+/** What a weight file holds: its tensors, and the values among them that no network should have. */
+
+import { DTYPE_BYTES, type TensorInfo } from './weights/format.js';
+import { guessNetwork, type NetworkGuess } from './weights/guess.js';
+import { openWeights, type WeightSource } from './weights/index.js';
+import { toFloat32 } from './weights/values.js';
+
+export interface TensorReport extends TensorInfo {
+  /** Values that are not numbers, and infinite ones. */
+  readonly nan: number;
+  readonly infinite: number;
+}
+
+export interface WeightReport {
+  readonly format: string;
+  /** Bytes of all tensors. */
+  readonly total: number;
+  readonly values: number;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** In file order, by torchvision's names. */
+  readonly tensors: readonly TensorReport[];
+  /** The network whose tensors these are; undefined where it is none of the registry's. */
+  readonly network: NetworkGuess | undefined;
+}
+
+/** Reads a whole weight file, piece by piece. Rejects with one sentence where it is damaged, or the signal's reason. */
+export async function inspectWeights(
+  source: WeightSource,
+  { signal }: { signal?: AbortSignal } = {},
+): Promise<WeightReport> {
+  const file = await openWeights(source, { signal });
+  try {
+    const counts = new Map(file.tensors.map((tensor) => [tensor.name, { nan: 0, infinite: 0 }]));
+    let values = 0;
+    // The bytes of a value whose others are in the next piece.
+    let rest = new Uint8Array(0);
+    for await (const { tensor, bytes } of file.pieces()) {
+      const width = DTYPE_BYTES[tensor.dtype];
+      const joined = new Uint8Array(rest.length + bytes.length);
+      joined.set(rest);
+      joined.set(bytes, rest.length);
+      const whole = joined.length - (joined.length % width);
+      rest = joined.slice(whole);
+      const count = counts.get(tensor.name);
+      for (const value of toFloat32(tensor.dtype, joined.subarray(0, whole))) {
+        values += 1;
+        if (count && Number.isNaN(value)) count.nan += 1;
+        else if (count && !Number.isFinite(value)) count.infinite += 1;
+      }
+    }
+    const { format, total, metadata } = file;
+    const tensors = file.tensors.map((tensor) => ({
+      ...tensor,
+      ...(counts.get(tensor.name) ?? { nan: 0, infinite: 0 }),
+    }));
+    return { format, total, values, metadata, tensors, network: guessNetwork(file.tensors) };
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,43 @@
+/** `convert`: weights of any format to safetensors. */
+
+import { createWriteStream } from 'node:fs';
+import { rename, rm, stat } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { Command, Option } from 'commander';
+import { openWeights, writeSafetensors } from '../bindings/node.js';
+
+const EXAMPLES = `
+Examples:
+  resnet-wasm convert checkpoint.pth model.safetensors
+  resnet-wasm convert model.safetensors half.safetensors --dtype f16
+
+Names become torchvision's. float16 halves the file; activations stay float32.`;
+
+const DTYPES = { f32: 'F32', f16: 'F16', bf16: 'BF16' } as const;
+
+export function convertCommand(signal: AbortSignal): Command {
+  return new Command('convert')
+    .description('Convert weights of any format that is read to safetensors')
+    .argument('<in>', 'path or URL')
+    .argument('<out>', 'path of the file to write')
+    .addOption(new Option('--dtype <type>', "of the values (default: the file's own)").choices(Object.keys(DTYPES)))
+    .addHelpText('after', EXAMPLES)
+    .action(async (from: string, to: string, { dtype }: { dtype?: keyof typeof DTYPES }) => {
+      const file = await openWeights(from, { signal });
+      // Renamed into place when it is whole: what was there stays until then.
+      const partial = `${to}.${process.pid}.partial`;
+      try {
+        const bytes = writeSafetensors(file, { dtype: dtype && DTYPES[dtype] });
+        await pipeline(Readable.from(bytes), createWriteStream(partial), { signal });
+        await rename(partial, to);
+      } catch (error) {
+        await rm(partial, { force: true });
+        throw signal.aborted ? signal.reason : error;
+      } finally {
+        await file.close();
+      }
+      const { size } = await stat(to);
+      process.stdout.write(`${to}: ${file.tensors.length} tensors, ${(size / 1e6).toFixed(1)} MB\n`);
+    });
+}
