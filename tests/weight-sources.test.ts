@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { suite, test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { patience } from '../bindings/weights/fetch.js';
 import { openWeights } from '../bindings/weights/index.js';
 import { ByteStream, openSource, sibling, type WeightSource } from '../bindings/weights/source.js';
 import {
@@ -293,6 +294,8 @@ test('sibling: beside a path or URL, the query kept', () => {
   const url = new URL('https://h/x/model.json?token=1#part');
   assert.is(String(sibling(url, 'a/b c?.bin')), 'https://h/x/a/b%20c%3F.bin?token=1');
 });
+
+patience.delay = () => 0;
 
 const server = suite<{ http: http.Server; url: string; closed: string[] }>('http');
 

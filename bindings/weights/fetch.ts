@@ -1,29 +1,274 @@
-/** Bytes over HTTP. The place for whatever a request needs: ranges, retries, headers. */
+/** Bytes over HTTP: asked for again where a connection breaks, a server is busy, or nothing comes any more. */
 
 import type { Origin } from './source.js';
+import { label } from './text.js';
 
-/** Requests a URL. Throws one sentence, with the URL first, where no answer of status 2xx comes. */
+/** How patient a download is. Tests have less time. */
+export const patience = {
+  /** Requests one after the other that bring nothing. */
+  attempts: 5,
+  /** Requests in all. */
+  requests: 100,
+  /** Milliseconds before the next request, after `n` that brought nothing. */
+  delay: (n: number): number => 250 * 2 ** n,
+  /** The longest time that a server may ask for, in milliseconds. */
+  longest: 60_000,
+  /** Milliseconds without a byte after which a connection counts as broken. */
+  silence: 60_000,
+};
+
+/** Statuses that another time may be others. */
+const BUSY = [408, 425, 429, 500, 502, 503, 504];
+
+/** Codes of Node's errors that another time will be the same. Browsers do not tell. */
+const PERMANENT = /^(ENOTFOUND|ECONNREFUSED|ERR_|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO)/;
+
+/**
+ * Requests a URL; redirects are followed. A download that breaks off goes on where it was, from the same version of the
+ * file. Throws one sentence, with the URL first, where no answer of status 2xx comes in the end.
+ */
 export async function fetchBytes(url: URL, signal: AbortSignal | undefined): Promise<Origin> {
-  let response: Response;
-  try {
-    response = await fetch(url, { signal: signal ?? null });
-  } catch (cause) {
-    signal?.throwIfAborted();
-    const { message, cause: reason } = cause as Error;
-    throw new Error(`${url}: expected an answer, got ${reason instanceof Error ? reason.message : message}.`, {
-      cause,
+  const download = new Download(url, signal);
+  const total = await download.start();
+  return { name: url.href, total, base: url, chunks: download };
+}
+
+/** What tells one version of a file from another. */
+interface Version {
+  readonly etag: string | null;
+  readonly modified: string | null;
+}
+
+class Download implements AsyncIterator<Uint8Array, undefined> {
+  readonly #url: URL;
+  readonly #signal: AbortSignal | undefined;
+  /** Aborted by the caller's signal, or when no more is wanted. */
+  readonly #closing = new AbortController();
+  readonly #onAbort = () => this.#close(this.#signal?.reason);
+  #request = new AbortController();
+  #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  #version: Version = { etag: null, modified: null };
+  #total: number | undefined;
+  /** Whether the answer is of another origin than the page, which has to allow every header. */
+  #isCross = false;
+  /** Whether what comes is decoded, so that its bytes cannot be asked for by their place. */
+  #isEncoded = false;
+  #received = 0;
+  /** Bytes to pass over, since they came before. */
+  #repeated = 0;
+  /** Requests in all, and those since the last byte. */
+  #requests = 0;
+  #idle = 0;
+
+  constructor(url: URL, signal: AbortSignal | undefined) {
+    this.#url = url;
+    this.#signal = signal;
+    if (signal?.aborted) this.#onAbort();
+    else signal?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  /** Waits for the answer; the number of bytes, where its headers surely tell. */
+  async start(): Promise<number | undefined> {
+    try {
+      const response = await this.#ask({});
+      if (!response.ok) throw wrongStatus(this.#url.href, '2xx', response);
+      const { headers } = response;
+      this.#version = { etag: headers.get('etag'), modified: headers.get('last-modified') };
+      this.#isCross = response.type === 'cors';
+      this.#isEncoded = isEncoded(response);
+      this.#total = contentLength(response);
+      this.#reader = response.body?.getReader();
+      return this.#total;
+    } catch (reason) {
+      this.#end();
+      throw reason;
+    }
+  }
+
+  async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    try {
+      for (;;) {
+        const bytes = await this.#read();
+        if (!bytes) break;
+        const fresh = bytes.subarray(this.#repeated);
+        this.#repeated -= bytes.length - fresh.length;
+        this.#received += fresh.length;
+        if (fresh.length === 0) continue;
+        this.#idle = 0;
+        return { done: false, value: fresh };
+      }
+    } catch (reason) {
+      this.#end();
+      throw reason;
+    }
+    this.#end();
+    return { done: true, value: undefined };
+  }
+
+  async return(reason?: unknown): Promise<IteratorResult<Uint8Array, undefined>> {
+    this.#end();
+    this.#close(reason);
+    await this.#reader?.cancel(reason).catch(() => {});
+    return { done: true, value: undefined };
+  }
+
+  #close(reason: unknown): void {
+    this.#closing.abort(reason);
+    this.#request.abort(reason);
+  }
+
+  #end(): void {
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+  }
+
+  /** The next bytes of one connection or another; undefined at the end. */
+  async #read(): Promise<Uint8Array | undefined> {
+    for (;;) {
+      let cause: unknown;
+      try {
+        const result = await this.#unlessSilent(async () => this.#reader?.read());
+        if (result?.value) return result.value;
+        if (this.#total === undefined || this.#received >= this.#total) return undefined;
+      } catch (reason) {
+        this.#signal?.throwIfAborted();
+        if (this.#closing.signal.aborted) throw reason;
+        cause = reason;
+      }
+      await this.#resume(cause);
+    }
+  }
+
+  async #resume(cause: unknown): Promise<void> {
+    if (this.#idle >= patience.attempts || this.#requests >= patience.requests) {
+      const expected = `${this.#total ?? 'more'} bytes`;
+      throw new Error(`${this.#url}: expected ${expected}, got a broken connection after ${this.#received}.`, {
+        cause,
+      });
+    }
+    await this.#reader?.cancel().catch(() => {});
+    await this.#pause();
+    const { etag, modified } = this.#version;
+    const isPart = this.#received > 0 && !this.#isEncoded;
+    // A weak ETag, of what is only alike, is none for If-Range.
+    const condition = etag?.startsWith('W/') ? modified : (etag ?? modified);
+    const response = await this.#ask({
+      ...(isPart ? { range: `bytes=${this.#received}-` } : {}),
+      ...(isPart && condition && !this.#isCross ? { 'if-range': condition } : {}),
+    });
+    if (response.status === 416 && response.headers.get('content-range') === `bytes */${this.#received}`) {
+      // It broke just behind the last byte.
+      this.#total = this.#received;
+      this.#reader = response.body?.getReader();
+      await this.#reader?.cancel();
+      return;
+    }
+    const end = response.status === 206 ? this.#checkRange(response) : this.#checkWhole(response);
+    if (this.#total !== undefined && end !== undefined && end !== this.#total) {
+      await response.body?.cancel().catch(() => {});
+      throw new Error(`${this.#url}: expected ${this.#total} bytes as before, got a file of ${end}.`);
+    }
+    this.#reader = response.body?.getReader();
+  }
+
+  /** Throws where the file is not what it was; else the bytes of all of it, where the answer tells. */
+  #checkRange(response: Response): number | undefined {
+    this.#checkVersion(response);
+    const range = response.headers.get('content-range') ?? '';
+    const [, first, size] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(range) ?? [];
+    // A browser may hide the header of another origin's answer.
+    if (range !== '' && Number(first) !== this.#received) {
+      throw new Error(`${this.#url}: expected bytes from ${this.#received} on, got "${label(range)}".`);
+    }
+    this.#repeated = 0;
+    return size === undefined || size === '*' ? undefined : Number(size);
+  }
+
+  /** The same for an answer that begins at the beginning. */
+  #checkWhole(response: Response): number | undefined {
+    if (!response.ok) throw wrongStatus(this.#url.href, `2xx to go on after ${this.#received} bytes`, response);
+    this.#checkVersion(response);
+    this.#repeated = this.#received;
+    this.#isEncoded = isEncoded(response);
+    return contentLength(response);
+  }
+
+  #checkVersion({ headers, body }: Response): void {
+    const [etag, modified] = [headers.get('etag'), headers.get('last-modified')];
+    const before = this.#version;
+    const [then, now] = before.etag && etag ? [before.etag, etag] : [before.modified, modified];
+    if (!then || !now || then === now) return;
+    body?.cancel().catch(() => {});
+    throw new Error(`${this.#url}: expected the file of before, ${label(then)}, got another, ${label(now)}.`);
+  }
+
+  /** An answer that is no passing failure. */
+  async #ask(headers: Record<string, string>): Promise<Response> {
+    for (;;) {
+      this.#closing.signal.throwIfAborted();
+      this.#request = new AbortController();
+      this.#requests += 1;
+      this.#idle += 1;
+      const isLast = this.#idle >= patience.attempts || this.#requests >= patience.requests;
+      try {
+        const { signal } = this.#request;
+        // Weights hardly shrink; and only bytes as they are can be asked for by their place.
+        const all = { ...headers, 'accept-encoding': 'identity' };
+        const response = await this.#unlessSilent(() => fetch(this.#url, { headers: all, signal }));
+        if (!BUSY.includes(response.status) || isLast) return response;
+        // Unread, the body would hold its connection.
+        await response.body?.cancel().catch(() => {});
+        await this.#pause(response.headers.get('retry-after'));
+      } catch (cause) {
+        this.#signal?.throwIfAborted();
+        if (this.#closing.signal.aborted) throw cause;
+        const { message, cause: reason } = cause as Error;
+        const code = reason instanceof Error && 'code' in reason ? String(reason.code) : '';
+        if (isLast || PERMANENT.test(code) || !/^https?:$/.test(this.#url.protocol)) {
+          const got = reason instanceof Error ? reason.message : message;
+          throw new Error(`${this.#url}: expected an answer, got ${got.replace(/\.$/, '')}.`, { cause });
+        }
+        await this.#pause();
+      }
+    }
+  }
+
+  /** Waits before the next request: longer each time that nothing came, or as the server says. */
+  #pause(retryAfter?: string | null): Promise<void> {
+    const asked = /^\d{1,6}$/.test(retryAfter ?? '') ? Number(retryAfter) * 1000 : 0;
+    const delay = Math.max(patience.delay(this.#idle), Math.min(asked, patience.longest));
+    const { signal } = this.#closing;
+    return new Promise((resolve, reject) => {
+      const stop = () => {
+        clearTimeout(timer);
+        reject(signal.reason);
+      };
+      const timer = setTimeout(() => {
+        signal.removeEventListener('abort', stop);
+        resolve();
+      }, delay);
+      if (signal.aborted) stop();
+      else signal.addEventListener('abort', stop, { once: true });
     });
   }
-  return { ...responseBytes(response, url.href), base: url };
+
+  /** What `wait` comes to, unless nothing comes for too long: then the request is given up. */
+  async #unlessSilent<T>(wait: () => Promise<T>): Promise<T> {
+    const request = this.#request;
+    const timer = setTimeout(
+      () => request.abort(new Error(`silence of ${patience.silence / 1000} seconds`)),
+      patience.silence,
+    );
+    try {
+      return await wait();
+    } finally {
+      clearTimeout(timer);
+    }
+  }
 }
 
 /** The body of a response of status 2xx. */
 export function responseBytes(response: Response, name: string): Origin {
-  if (!response.ok) {
-    // Unread, the body would hold its connection.
-    response.body?.cancel().catch(() => {});
-    throw new Error(`${name}: expected status 2xx, got ${`${response.status} ${response.statusText}`.trim()}.`);
-  }
+  if (!response.ok) throw wrongStatus(name, '2xx', response);
   if (response.bodyUsed || response.body?.locked) {
     throw new TypeError(`${name}: expected a response that nobody has read, got one that is read already.`);
   }
@@ -52,12 +297,20 @@ export function responseBytes(response: Response, name: string): Origin {
   return { name, total, base: response.url ? new URL(response.url) : undefined, chunks };
 }
 
+function wrongStatus(name: string, expected: string, { status, statusText, body }: Response): Error {
+  // Unread, the body would hold its connection.
+  body?.cancel().catch(() => {});
+  return new Error(`${name}: expected status ${expected}, got ${`${status} ${statusText}`.trim()}.`);
+}
+
+const isEncoded = ({ headers }: Response): boolean => !/^(identity)?$/.test(headers.get('content-encoding') ?? '');
+
 /**
  * Bytes of the body, where the headers surely tell: Content-Length counts the encoded bytes, and whether a response
  * from another origin is encoded is a header that browsers may hide.
  */
-function contentLength({ headers, type }: Response): number | undefined {
-  const length = headers.get('content-length');
-  if (type === 'cors' || headers.get('content-encoding') || !length || !/^\d{1,15}$/.test(length)) return undefined;
+function contentLength(response: Response): number | undefined {
+  const length = response.headers.get('content-length');
+  if (response.type === 'cors' || isEncoded(response) || !length || !/^\d{1,15}$/.test(length)) return undefined;
   return Number(length);
 }
