@@ -33,12 +33,9 @@ export function parseJson(subject: string, bytes: Uint8Array): { text: string; v
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     return { text, value: JSON.parse(text) };
   } catch (cause) {
-    throw new Error(
-      `${subject}: expected JSON, got ${bytes.length} bytes that are not (${(cause as Error).message}).`,
-      {
-        cause,
-      },
-    );
+    // The message may quote the text.
+    const reason = label((cause as Error).message);
+    throw new Error(`${subject}: expected JSON, got ${bytes.length} bytes that are not (${reason}).`, { cause });
   }
 }
 
