@@ -5,11 +5,15 @@ import { mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises
 import { availableParallelism, cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { type HubSet, hubSet } from '../models/hub.js';
+import { type WeightSet, weightSets } from '../models/index.js';
+import { pullFromHub } from './hub.js';
 import { type LoadOptions as CoreLoadOptions, load as coreLoad, type Model } from './index.js';
 import { type FileBytes, usePlatform } from './platform.js';
-import { defaultCacheDir, pull } from './pull.js';
+import { cached, defaultCacheDir, type Pulled, type PullOptions, pull } from './pull.js';
 import { decodeImage } from './sharp.js';
 
+export { cachedFromHub } from './hub.js';
 export * from './index.js';
 export { inspectWeights, type TensorReport, type WeightReport } from './inspect.js';
 export { measurePeak } from './peak.js';
@@ -92,9 +96,20 @@ export interface LoadOptions extends Omit<CoreLoadOptions, 'weights'> {
 export async function load(name: string, options: LoadOptions = {}): Promise<Model> {
   const { weights } = options;
   if (weights !== undefined) return coreLoad(name, { ...options, weights });
-  const pulled = await pull(name, { signal: options.signal });
+  const pulled = await pullAny(name, { signal: options.signal });
   const { preset, network, options: trained } = pulled.set;
   // What is given as undefined is not given.
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   return coreLoad(network, { preset, labels: pulled.labels, ...trained, ...given, weights: pulled.weights });
+}
+
+/** A weight set of npm or, where it has none of that name, of the hub, whose labels are those of npm's, if they are there. */
+export async function pullAny(
+  name: string,
+  options: PullOptions = {},
+): Promise<Omit<Pulled, 'set' | 'labels'> & { labels?: readonly string[]; set: WeightSet | HubSet }> {
+  const onHub = Object.hasOwn(weightSets, name) ? undefined : hubSet(name);
+  if (!onHub) return pull(name, options);
+  const weights = await pullFromHub(onHub, options);
+  return { weights, labels: (await cached('resnet50', options))?.labels, set: onHub };
 }

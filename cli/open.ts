@@ -3,16 +3,18 @@
 import type { Command } from 'commander';
 import {
   cached,
+  cachedFromHub,
   guessNetwork,
   load,
   type Model,
   type NetworkGuess,
   type NetworkOptions,
   openWeights,
-  pull,
+  pullAny,
 } from '../bindings/node.js';
+import { hubSet } from '../models/hub.js';
 import { networks, weightSets } from '../models/index.js';
-import type { ModelFlags } from './options.js';
+import { type ModelFlags, setNames } from './options.js';
 import { showProgress } from './progress.js';
 
 export interface OpenOptions {
@@ -24,8 +26,8 @@ export interface OpenOptions {
 
 /** A usage error where neither weights are given nor a weight set has the model's name. */
 export function needWeights(command: Command, { model, weights }: ModelFlags): void {
-  if (weights !== undefined || Object.hasOwn(weightSets, model)) return;
-  const sets = Object.keys(weightSets).join(', ');
+  if (weights !== undefined || Object.hasOwn(weightSets, model) || hubSet(model)) return;
+  const sets = setNames().join(', ');
   command.error(`error: ${model} needs --weights; ready-made weights exist for ${sets}`, { exitCode: 2 });
 }
 
@@ -73,11 +75,12 @@ async function imagenetLabels(classes: number | undefined): Promise<readonly str
 
 /** Sees to it that a weight set is in the cache; gives the path of its file. */
 export async function pullWeights(name: string, { signal, quiet }: Omit<OpenOptions, 'options'>): Promise<string> {
-  const there = await cached(name);
-  if (there) return there.weights;
+  const onHub = Object.hasOwn(weightSets, name) ? undefined : hubSet(name);
+  const there = onHub ? await cachedFromHub(onHub) : (await cached(name))?.weights;
+  if (there !== undefined) return there;
   const view = quiet ? undefined : showProgress(`Fetching ${name} weights`);
   try {
-    return (await pull(name, { signal, onProgress: view?.update })).weights;
+    return (await pullAny(name, { signal, onProgress: view?.update })).weights;
   } finally {
     view?.stop();
   }

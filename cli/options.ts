@@ -2,6 +2,7 @@
 
 import { InvalidArgumentError, Option } from 'commander';
 import type { Binary } from '../bindings/node.js';
+import { hubSet, hubSets } from '../models/hub.js';
 import { networks, weightSets } from '../models/index.js';
 
 /** A whole number from 1. */
@@ -20,7 +21,14 @@ const oneOf = (names: readonly string[]) => (text: string) => {
 
 export const networkName = oneOf(Object.keys(networks));
 
-export const weightSetName = oneOf(Object.keys(weightSets));
+/** Every weight set, and every network whose first set on the hub goes by its name. */
+export const setNames = (): string[] => [
+  ...Object.keys(weightSets),
+  ...Object.keys(networks).filter((name) => !Object.hasOwn(weightSets, name) && hubSet(name)),
+  ...Object.keys(hubSets),
+];
+
+export const weightSetName = oneOf(setNames());
 
 const WEIGHTS_HELP = 'path or URL of a .safetensors file or of a TensorFlow.js model.json';
 const BINARIES: readonly Binary[] = ['baseline', 'relaxed'];

@@ -16,8 +16,8 @@ interface Rule {
 
 const BUILTIN = /^node:/;
 // What only Node can run: no other file of bindings/ may import these, so that the core bundles for browsers.
-const NODE_ONLY = /^bindings\/(node|npm|pull|sharp|thread\.node)\.[jt]s$/;
-const BINDINGS_CORE = /^bindings\/(?!(node|npm|pull|sharp|thread\.node)\.[jt]s$)/;
+const NODE_ONLY = /^bindings\/(hub|node|npm|pull|sharp|thread\.node)\.[jt]s$/;
+const BINDINGS_CORE = /^bindings\/(?!(hub|node|npm|pull|sharp|thread\.node)\.[jt]s$)/;
 const LOADER = /^@assemblyscript\/loader$/;
 const OTHER_PACKAGES = /^(?!@assemblyscript\/loader$)(?!\.)[@\w]/;
 

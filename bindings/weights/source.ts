@@ -1,7 +1,6 @@
 /** Where weights come from, all made one thing: a stream of bytes that can be peeked at, read, aborted and closed. */
 
 import { platform } from '../platform.js';
-import { fetchBytes, responseBytes } from './fetch.js';
 import { label, shown } from './text.js';
 
 /**
@@ -43,7 +42,9 @@ async function originOf(source: WeightSource, signal: AbortSignal | undefined): 
   if (typeof source === 'string' || source instanceof URL) {
     signal?.throwIfAborted();
     const location = typeof source === 'string' && /^(https?|blob|file):/i.test(source) ? urlOf(source) : source;
-    if (location instanceof URL && location.protocol !== 'file:') return fetchBytes(location, signal);
+    if (location instanceof URL && location.protocol !== 'file:') {
+      return (await import('./fetch.js')).fetchBytes(location, signal);
+    }
     const file = await platform.openFile(location);
     return {
       name: String(source),
@@ -56,7 +57,7 @@ async function originOf(source: WeightSource, signal: AbortSignal | undefined): 
   if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) {
     return bytesOrigin('weights', bytesOf('weights', source));
   }
-  if (source instanceof Response) return responseBytes(source, source.url || 'weights');
+  if (source instanceof Response) return (await import('./fetch.js')).responseBytes(source, source.url || 'weights');
   if (source instanceof Blob) {
     const name = 'name' in source ? String(source.name) : 'weights';
     const from = (begin: number) => streamChunks(name, source.slice(begin).stream());
