@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Hdf5 } from '../bindings/weights/hdf5.js';
+import { Hdf5, readSuperblock, SUPERBLOCK_BYTES } from '../bindings/weights/hdf5.js';
 import { openWeights } from '../bindings/weights/index.js';
 import { RandomAccess } from '../bindings/weights/random.js';
 import { openSource } from '../bindings/weights/source.js';
@@ -215,7 +215,8 @@ test('groups that hold each other many times over end soon', async () => {
 
 /** Where a tensor of `plain.h5` lies, and where its header says so. */
 async function layoutOf(bytes: Bytes, name: string): Promise<{ field: number; place: number; bytes: number }> {
-  const hdf5 = await Hdf5.open(await RandomAccess.of(await openSource(bytes), undefined));
+  const superblock = readSuperblock(name, bytes.subarray(0, SUPERBLOCK_BYTES));
+  const hdf5 = await Hdf5.open(await RandomAccess.of(await openSource(bytes), superblock.end, undefined), superblock);
   const root = await hdf5.object('/', hdf5.root);
   const member = root && 'members' in root ? root.members.find((m) => m.name === name) : undefined;
   const object = await hdf5.object(name, member?.address ?? 0);
@@ -246,7 +247,20 @@ test('values that overlap, leave the file, are missing, or too few', async () =>
   assert.is(await put(BigInt(fc.place), 44), 'fc.weight: expected 48 bytes, got 44.');
 });
 
-test('an endless read of what only comes once, and closing', async () => {
+test('of an endless stream no more is taken than the file says it has', async () => {
+  const bytes = data('weights.h5');
+  let taken = 0;
+  const endless = async function* (): AsyncGenerator<Uint8Array, void> {
+    for (let part = bytes; ; part = new Uint8Array(1000)) {
+      taken += part.length;
+      yield part;
+    }
+  };
+  assert.equal(await read(endless()), await expected('weights'));
+  assert.is(taken, bytes.length);
+});
+
+test('closing, leaving early, abort', async () => {
   const bytes = data('weights.h5');
   let closed = 0;
   const source = hostileChunks(bytes, [500], () => closed++);

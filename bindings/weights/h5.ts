@@ -4,7 +4,7 @@
  */
 
 import type { NetworkHints, Piece, Reader, TensorInfo } from './format.js';
-import { type Dataset, Hdf5 } from './hdf5.js';
+import { type Dataset, Hdf5, readSuperblock, SUPERBLOCK_BYTES } from './hdf5.js';
 import type { Address, Member } from './hdf5-messages.js';
 import { applicationHints, kerasHints, kerasLayers, torchTensor } from './keras.js';
 import { heldTensor, spanPieces, tensorBytes, weightFile } from './layout.js';
@@ -26,8 +26,9 @@ interface Found {
 
 export const h5: Reader = {
   async open(stream, { signal }) {
-    const file = await RandomAccess.of(stream, signal);
-    const hdf5 = await Hdf5.open(file);
+    const superblock = readSuperblock(stream.name, await stream.peek(SUPERBLOCK_BYTES));
+    const file = await RandomAccess.of(stream, superblock.end, signal);
+    const hdf5 = await Hdf5.open(file, superblock);
     const top = await hdf5.object('/', hdf5.root);
     const members = top && 'members' in top ? top.members : [];
     const model = members.find(({ name }) => name === MODEL_WEIGHTS);

@@ -60,53 +60,60 @@ export type HdfObject = { readonly members: readonly Member[] } | { readonly dat
 
 /** A signature and what is before the first value. */
 const HEADER_BYTES = 40;
-const SUPERBLOCK_BYTES = 96;
+export const SUPERBLOCK_BYTES = 96;
 
 const SOFT_LINK = 2;
 
 const STRING = 3;
 const VARIABLE_LENGTH = 9;
 
+export interface Superblock {
+  /** Bytes of the file. */
+  readonly end: number;
+  readonly root: Address;
+}
+
+/** Reads the first bytes of a file. Throws one sentence, `subject` first. */
+export function readSuperblock(subject: string, head: Uint8Array): Superblock {
+  const fail = (expected: string, got: string): never => {
+    throw new Error(`${subject}: expected ${expected}, got ${got}.`);
+  };
+  const fields = new Fields(subject, head);
+  const signature = fields.take(SIGNATURE.length);
+  if (!SIGNATURE.every((byte, i) => signature[i] === byte)) fail('the signature of HDF5', 'another');
+  const version = fields.u8();
+  if (version > 3) fail('a superblock of version 0 to 3', `${version}`);
+  const isOld = version < 2;
+  if (isOld) fields.skip(4);
+  const widths = [fields.u8(), fields.u8()];
+  if (widths.some((width) => width !== 8)) fail('addresses and sizes of 8 bytes', widths.join(' and '));
+  fields.skip(isOld ? (version === 0 ? 9 : 13) : 1);
+  const base = fields.size();
+  if (base !== 0) fail('addresses from the beginning of the file', `from ${base}`);
+  fields.skip(8);
+  const end = fields.size();
+  // The place of a driver's block, and of the name that the root does not have.
+  if (isOld) fields.skip(16);
+  return { end, root: fields.size() };
+}
+
 export class Hdf5 {
   readonly #file: RandomAccess;
   #reads = 0;
   #bytes = 0;
-  #root: Address = 0;
-
-  private constructor(file: RandomAccess) {
-    this.#file = file;
-  }
-
-  static async open(file: RandomAccess): Promise<Hdf5> {
-    const hdf5 = new Hdf5(file);
-    await hdf5.#readSuperblock();
-    return hdf5;
-  }
-
   /** The group that all others are in. */
-  get root(): Address {
-    return this.#root;
+  readonly root: Address;
+
+  private constructor(file: RandomAccess, root: Address) {
+    this.#file = file;
+    this.root = root;
   }
 
-  async #readSuperblock(): Promise<void> {
-    const fields = await this.#upTo(0, SUPERBLOCK_BYTES);
-    const signature = fields.take(SIGNATURE.length);
-    if (!SIGNATURE.every((byte, i) => signature[i] === byte)) this.#fail('the signature of HDF5', 'another');
-    const version = fields.u8();
-    if (version > 3) this.#fail('a superblock of version 0 to 3', `${version}`);
-    const isOld = version < 2;
-    if (isOld) fields.skip(4);
-    const widths = [fields.u8(), fields.u8()];
-    if (widths.some((width) => width !== 8)) this.#fail('addresses and sizes of 8 bytes', widths.join(' and '));
-    fields.skip(isOld ? (version === 0 ? 9 : 13) : 1);
-    const base = fields.size();
-    if (base !== 0) this.#fail('addresses from the beginning of the file', `from ${base}`);
-    fields.skip(8);
-    const end = fields.size();
-    if (end > this.#file.size) this.#fail(`${end} bytes`, `${this.#file.size}`);
-    // The place of a driver's block, and of the name that the root does not have.
-    if (isOld) fields.skip(16);
-    this.#root = fields.size();
+  /** Opens the file whose superblock this is. */
+  static async open(file: RandomAccess, { end, root }: Superblock): Promise<Hdf5> {
+    const hdf5 = new Hdf5(file, root);
+    if (end > file.size) hdf5.#fail(`${end} bytes`, `${file.size}`);
+    return hdf5;
   }
 
   /** A group or a tensor; undefined for what is neither. Throws one sentence where `name` is not as Keras writes. */

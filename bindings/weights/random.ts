@@ -22,10 +22,12 @@ export class RandomAccess {
     this.#stream = stream;
   }
 
-  static async of(stream: ByteStream, signal: AbortSignal | undefined): Promise<RandomAccess> {
+  /** A file of which at most `most` bytes are of interest. */
+  static async of(stream: ByteStream, most: number, signal: AbortSignal | undefined): Promise<RandomAccess> {
     const { name, total } = stream;
-    if (total !== undefined && stream.seek(0)) return new RandomAccess(stream, total);
-    const bytes = await stream.take(Number.MAX_SAFE_INTEGER);
+    if (total !== undefined && stream.canSeek) return new RandomAccess(stream, total);
+    const bytes = await stream.take(most);
+    await stream.close();
     return new RandomAccess(new ByteStream(bytesOrigin(name, bytes), signal), bytes.length);
   }
 
@@ -43,7 +45,7 @@ export class RandomAccess {
 
   /** A stream of the bytes from `begin` on. */
   from(begin: number): ByteStream {
-    return this.#stream.seek(begin) as ByteStream;
+    return this.#stream.seek(begin);
   }
 
   /** Lets go of the source. */

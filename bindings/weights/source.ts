@@ -172,10 +172,15 @@ export class ByteStream {
     return this.#received - this.#ahead.length - this.#chunk.length;
   }
 
-  /** A stream of the source's bytes from `begin` on; undefined where these come only once. */
-  seek(begin: number): ByteStream | undefined {
+  /** Whether the source's bytes can be had from any place on, and more than once. */
+  get canSeek(): boolean {
+    return this.#from !== undefined && this.total !== undefined;
+  }
+
+  /** A stream of the source's bytes from `begin` on. Throws where these come only once. */
+  seek(begin: number): ByteStream {
     const { name, total, base } = this;
-    if (!this.#from || total === undefined) return undefined;
+    if (!this.#from || total === undefined) throw new Error(`${name}: expected bytes that lie still, got a stream.`);
     return new ByteStream({ name, total: total - begin, base, chunks: this.#from(begin) }, this.#signal);
   }
 
