@@ -1,6 +1,7 @@
+import { finish } from '../epilogue';
 import { packedBytes } from '../gemm/pack';
 import { madd, RELAXED } from '../isa';
-import { FLAG_ADD, FLAG_RELU, Step } from '../step';
+import { Step } from '../step';
 import { share } from '../threads';
 import { NR } from '../tile';
 
@@ -17,14 +18,6 @@ const ROWS: i32 = RELAXED ? 6 : 4;
 /** Bytes of scratch of a thread: the table of `taps` × ROWS addresses, and zeros for pixels outside the map. */
 export function groupedScratchBytes(taps: i32, channels: i32): i32 {
   return taps * ROWS * 4 + channels * 4 + 64;
-}
-
-// @ts-ignore: decorator
-@inline
-function finish(y: v128, out: usize, residual: usize, flags: i32): void {
-  if (flags & FLAG_ADD) y = f32x4.add(y, v128.load(residual));
-  if (flags & FLAG_RELU) y = f32x4.pmax(y, f32x4.splat(0));
-  v128.store(out, y);
 }
 
 /**

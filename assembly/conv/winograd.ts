@@ -1,7 +1,8 @@
+import { finish } from '../epilogue';
 import { packedBytes } from '../gemm/pack';
 import { micro, microTouching } from '../gemm/micro';
 import { madd } from '../isa';
-import { FLAG_ADD, FLAG_RELU, Step } from '../step';
+import { Step } from '../step';
 import { share } from '../threads';
 import { NR } from '../tile';
 
@@ -158,14 +159,6 @@ function transformInput(m: i32, c: i32, scratchPtr: usize, v: usize, xi: usize, 
   }
 }
 
-// @ts-ignore: decorator
-@inline
-function epilogue(y: v128, out: usize, residual: usize, flags: i32): void {
-  if (flags & FLAG_ADD) y = f32x4.add(y, v128.load(residual));
-  if (flags & FLAG_RELU) y = f32x4.pmax(y, f32x4.splat(0));
-  v128.store(out, y);
-}
-
 /** A row of outputs from a row between the transforms; `cols` of them lie in the map. */
 // @ts-ignore: decorator
 @inline
@@ -175,14 +168,14 @@ function outputRow4(
   const m1 = v128.load(row, 16), m2 = v128.load(row, 32), m3 = v128.load(row, 48), m4 = v128.load(row, 64);
   const s = f32x4.add(m1, m2), d = f32x4.sub(m1, m2), u = f32x4.add(m3, m4), w = f32x4.sub(m3, m4);
   const twice = f32x4.add(w, w);
-  epilogue(f32x4.add(bias, f32x4.add(f32x4.add(v128.load(row), s), u)), out, residual, flags);
-  if (cols > 1) epilogue(f32x4.add(bias, f32x4.add(twice, d)), out + outStep, residual + residualStep, flags);
+  finish(f32x4.add(bias, f32x4.add(f32x4.add(v128.load(row), s), u)), out, residual, flags);
+  if (cols > 1) finish(f32x4.add(bias, f32x4.add(twice, d)), out + outStep, residual + residualStep, flags);
   if (cols > 2) {
-    epilogue(f32x4.add(bias, f32x4.sub(s, f32x4.mul(u, minus4))), out + outStep * 2, residual + residualStep * 2, flags);
+    finish(f32x4.add(bias, f32x4.sub(s, f32x4.mul(u, minus4))), out + outStep * 2, residual + residualStep * 2, flags);
   }
   if (cols > 3) {
     const y = f32x4.sub(f32x4.add(d, v128.load(row, 80)), f32x4.mul(twice, minus4));
-    epilogue(f32x4.add(bias, y), out + outStep * 3, residual + residualStep * 3, flags);
+    finish(f32x4.add(bias, y), out + outStep * 3, residual + residualStep * 3, flags);
   }
 }
 
@@ -232,9 +225,9 @@ function transformOutput(
       for (let i = 0; i < rows; i++) {
         const row = between + (<usize>i << 6);
         const m0 = v128.load(row), m1 = v128.load(row, 16), m2 = v128.load(row, 32), m3 = v128.load(row, 48);
-        epilogue(f32x4.add(bias, f32x4.add(f32x4.add(m0, m1), m2)), o, r, flags);
+        finish(f32x4.add(bias, f32x4.add(f32x4.add(m0, m1), m2)), o, r, flags);
         if (cols > 1) {
-          epilogue(f32x4.add(bias, f32x4.sub(f32x4.sub(m1, m2), m3)), o + outStep, r + residualStep, flags);
+          finish(f32x4.add(bias, f32x4.sub(f32x4.sub(m1, m2), m3)), o + outStep, r + residualStep, flags);
         }
         o += outLine;
         r += residualLine;
