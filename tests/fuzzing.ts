@@ -255,8 +255,8 @@ function countAllocations(): { stop(): { largest: number; allocated: number } } 
 }
 
 /** What a file of so many bytes justifies: the largest array, and all of them. */
-export const LARGEST = (bytes: number): number => 2 ** 20 + 8 * bytes;
-export const ALLOCATED = (bytes: number): number => 2 ** 23 + 64 * bytes;
+export const LARGEST = (bytes: number): number => 2 ** 17 + 4 * bytes;
+export const ALLOCATED = (bytes: number): number => 2 ** 21 + 64 * bytes;
 export const LONGEST_MS = 1000;
 
 /** Cases `first` to `last`; throws one sentence at the first that breaks a rule. Returns counts of what became of them. */
