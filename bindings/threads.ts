@@ -39,9 +39,21 @@ export interface Job {
 /** Workers say this once they wait for jobs, and thread 0 (where it is a worker) after each job. */
 export type ThreadMessage = 'ready' | 'done';
 
+/** Resolves in a task of its own, before which others have their turn; sooner than timers, which browsers slow down. */
+const nextTask = (): Promise<void> =>
+  new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(0);
+  });
+
 /**
  * The threads of one model. Where this thread may sleep (Node, a Web Worker) it is thread 0 itself; on a browser's main
- * thread all are workers, even one alone, and `run` resolves when thread 0's worker says so: the page goes on.
+ * thread all are workers, even one alone, and `run` resolves when thread 0's worker says so: the page goes on. Without shared memory it has its turn after
+ * each step.
  */
 export class Threads {
   readonly count: number;
@@ -106,7 +118,12 @@ export class Threads {
   async run({ recordsPtr, first, last, scratchPtr, scratchBytes }: Job): Promise<void> {
     const { kernels, arena } = this.#core;
     if (this.#workers.length === 0) {
-      kernels.run(recordsPtr, first, last, 0, 1, scratchPtr, 0);
+      // A page's main thread without workers goes on between the steps.
+      const stride = platform.mayBlock ? last - first : 1;
+      for (let step = first; step < last; step += stride) {
+        if (step > first) await nextTask();
+        kernels.run(recordsPtr, step, step + stride, 0, 1, scratchPtr, 0);
+      }
       return;
     }
     const control = arena.i32(this.#controlPtr, CONTROL_BYTES / 4);

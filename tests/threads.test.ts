@@ -80,6 +80,24 @@ test('all are workers where this thread may not block, and the result is the sam
   alone.dispose();
 });
 
+test('without workers, a thread that may not block has its turn between the steps', async () => {
+  const model = await open({ threads: 1 });
+  const expected = await logits(model, 2, 32);
+  await elsewhere({ mayBlock: false }, async () => {
+    let turns = 0;
+    let isDone = false;
+    const count = (): void => {
+      turns += 1;
+      if (!isDone) setImmediate(count);
+    };
+    setImmediate(count);
+    assert.ok(sameBits(await logits(model, 2, 32), expected));
+    isDone = true;
+    assert.ok(turns > 5, `${turns} turns`);
+  });
+  model.dispose();
+});
+
 test('one thread and the reason where memory cannot be shared', async () => {
   const notShared = 'One thread, since this is a test.';
   await elsewhere({ notShared }, async () => {
