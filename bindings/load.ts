@@ -12,7 +12,8 @@ import {
   presets,
 } from '../models/index.js';
 import { chooseAlgorithm, chooseWithoutWinograd } from './algorithm.js';
-import { Model } from './model.js';
+import { LocalModel } from './local.js';
+import type { Model } from './model.js';
 import { makePlan } from './plan.js';
 import { platform } from './platform.js';
 import { Session } from './session.js';
@@ -108,7 +109,7 @@ export async function load(name: string, options: LoadOptions): Promise<Model> {
     const store = new WeightStore(core, plan);
     const { total } = file;
     await store.load(file, (tensor, loaded) => onProgress?.({ loaded, total, tensor: tensor.name }), signal);
-    return new Model(
+    return new LocalModel(
       new Session(core, plan, store, threads),
       preset ?? presetOf(file, graph),
       labels,

@@ -1,12 +1,8 @@
-/** A network with its weights in memory: what `load` gives. */
+/** What a model offers, wherever it runs. */
 
-import type { Preset, Summary } from '../models/index.js';
-import { macs, summary } from '../models/index.js';
+import type { Summary } from '../models/index.js';
 import type { Algorithm } from './algorithm.js';
-import { type Pixels, preprocess } from './image.js';
-import type { Plan } from './plan.js';
-import { platform } from './platform.js';
-import type { Session } from './session.js';
+import type { Pixels } from './image.js';
 import type { Binary } from './wasm.js';
 
 /** Raw values in and out of a network, row-major in the order that `layout` says. */
@@ -57,169 +53,51 @@ export interface ModelInfo {
   readonly memoryBytes: number;
 }
 
+/** What differs between engines in the names that TypeScript knows: a type of the DOM where there is one. */
+type Dom<Name extends string> = typeof globalThis extends { [name in Name]: { prototype: infer Type } } ? Type : never;
+
 /**
- * Lives until `dispose`, which gives all its memory back; with `using`, until the end of the block. Runs on one model
- * wait for each other.
+ * A picture: decoded `Pixels` (an ImageData is one), a Blob or File, a URL, or an encoded file's bytes; in Node also a
+ * path; in a browser what can be drawn: an image, video frame, canvas or ImageBitmap, which stays the caller's.
  */
-export class Model implements Disposable {
-  #session: Session | undefined;
-  readonly #preset: Preset | undefined;
-  readonly #labels: readonly string[] | undefined;
-  readonly #threadsNote: string | undefined;
-  /** Settles when the last run that was asked for is done. */
-  #last: Promise<unknown> = Promise.resolve();
+export type ImageSource =
+  | Pixels
+  | string
+  | URL
+  | Blob
+  | ArrayBuffer
+  | Uint8Array
+  | Dom<'ImageBitmap'>
+  | Dom<'HTMLImageElement'>
+  | Dom<'HTMLVideoElement'>
+  | Dom<'HTMLCanvasElement'>
+  | Dom<'OffscreenCanvas'>;
 
-  /** @internal Use `load`. */
-  constructor(
-    session: Session,
-    preset: Preset | undefined,
-    labels: readonly string[] | undefined,
-    threadsNote: string | undefined,
-  ) {
-    this.#threadsNote = threadsNote;
-    this.#session = session;
-    this.#preset = preset;
-    this.#labels = labels;
-    this.name = session.plan.graph.name;
-  }
-
+/**
+ * A network with its weights in memory: what `load` gives. Lives until `dispose`, which gives all its memory back; with
+ * `using`, until the end of the block. Runs on one model wait for each other.
+ */
+export interface Model extends Disposable {
+  /** The network's. */
   readonly name: string;
 
   /**
-   * The `top` most probable classes of a picture, best first. `image`: decoded `Pixels`; in Node also a path, a URL or
-   * an encoded file's bytes. Throws one sentence where the picture cannot be read, or the network is no classifier.
+   * The `top` most probable classes of a picture, best first. Rejects with one sentence where the picture cannot be
+   * read, or the network is no classifier.
    */
-  async classify(image: unknown, { top = 5 }: { top?: number } = {}): Promise<Classification[]> {
-    if (!Number.isInteger(top) || top < 1) throw new RangeError(`top: expected a whole number from 1, got ${top}.`);
-    const session = this.#live();
-    const { graph, output } = session.plan;
-    const { h, w, c } = output.shape;
-    if (h !== 1 || w !== 1) throw new TypeError(`${this.name}: expected a classifier, got a ${h}x${w}x${c} output.`);
-    const preset = this.#preset;
-    const { input } = session.plan;
-    if (!preset || preset.crop !== input.shape.h || preset.crop !== input.shape.w || input.shape.c !== 3) {
-      const wanted = `${input.shape.h}x${input.shape.w}x${input.shape.c}`;
-      const got = preset ? `one for ${preset.crop}x${preset.crop}x3` : 'none';
-      throw new TypeError(`${this.name}: expected a preset for pictures of ${wanted}, got ${got}.`);
-    }
-    const pixels: Pixels = await platform.decodeImage(image);
-    const values = await this.#next(() => {
-      preprocess(session.core, pixels, preset, session.inputPtr(1));
-      return session.run(1);
-    });
-    const isSoftmax = graph.nodes[graph.output]?.kind === 'softmax';
-    return best(isSoftmax ? values : softmax(values), top, this.#labels);
-  }
+  classify(image: ImageSource, options?: { top?: number }): Promise<Classification[]>;
 
   /**
    * Logits for a batch of inputs that are already normalised, as their weights want them; with `profile`, the time of
-   * each step. Throws a TypeError where the
-   * shape is not the network's.
+   * each step. Rejects with a TypeError where the shape is not the network's.
    */
-  async run({ data, shape, layout }: Tensor, { profile = false }: { profile?: boolean } = {}): Promise<Output> {
-    const session = this.#live();
-    const { h, w, c } = session.plan.input.shape;
-    const isNchw = layout === 'NCHW';
-    if (!isNchw && layout !== 'NHWC') throw new TypeError(`layout: expected NCHW or NHWC, got ${layout}.`);
-    const wanted = isNchw ? [c, h, w] : [h, w, c];
-    const batch = shape[0] ?? 0;
-    const fits = shape.length === 4 && wanted.every((n, i) => shape[i + 1] === n) && Number.isInteger(batch);
-    if (!fits || batch < 1) {
-      throw new TypeError(`input: expected shape [N, ${wanted.join(', ')}] (${layout}), got [${shape.join(', ')}].`);
-    }
-    const count = batch * h * w * c;
-    if (!(data instanceof Float32Array) || data.length !== count) {
-      const got = data instanceof Float32Array ? `${data.length}` : Object.prototype.toString.call(data);
-      throw new TypeError(`input: expected a Float32Array of ${count} values, got ${got}.`);
-    }
-    const { output, stepMs } = await this.#next(async () => {
-      const input = session.input(batch);
-      if (isNchw) toNhwc(data, input, batch, c, h * w);
-      else input.set(data);
-      return profile ? session.profile(batch) : { output: await session.run(batch), stepMs: undefined };
-    });
-    const to = session.plan.output.shape;
-    const out = { data: output, shape: to.h === 1 && to.w === 1 ? [batch, to.c] : [batch, to.h, to.w, to.c] };
-    return stepMs ? { ...out, profile: stepProfiles(session.plan, batch, stepMs) } : out;
-  }
+  run(input: Tensor, options?: { profile?: boolean }): Promise<Output>;
 
   /** Layers with their output shapes, parameters and multiply–adds, and the totals. */
-  summary(): Summary {
-    return summary(this.#live().plan.graph);
-  }
+  summary(): Summary;
 
-  info(): ModelInfo {
-    const session = this.#live();
-    return {
-      network: this.name,
-      binary: session.core.binary,
-      threads: session.threads.count,
-      threadsNote: this.#threadsNote,
-      weightBytes: session.weightBytes,
-      activationBytes: session.activationBytes(1),
-      memoryBytes: session.core.arena.memory.buffer.byteLength,
-    };
-  }
+  info(): ModelInfo;
 
   /** Gives the memory back. The model is of no use afterwards; disposing again does nothing. */
-  dispose(): void {
-    this.#session?.threads.stop();
-    this.#session = undefined;
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose();
-  }
-
-  /** Runs `task` when those before it are done, if the model is still in use then. */
-  #next<Result>(task: () => Promise<Result>): Promise<Result> {
-    const turn = this.#last.then(() => {
-      this.#live();
-      return task();
-    });
-    this.#last = turn.catch(() => {});
-    return turn;
-  }
-
-  #live(): Session {
-    if (!this.#session) throw new Error(`${this.name}: expected a model in use, got one that has been disposed of.`);
-    return this.#session;
-  }
-}
-
-function stepProfiles({ graph, steps }: Plan, batch: number, stepMs: readonly number[]): StepProfile[] {
-  return steps.map(({ kind, node, algorithm }, i) => ({
-    name: node.name,
-    kind,
-    algorithm: kind === 'conv' ? algorithm : undefined,
-    ms: stepMs[i] as number,
-    macs: kind === 'conv' || kind === 'linear' ? macs(graph, node) * batch : 0,
-  }));
-}
-
-function toNhwc(from: Float32Array, to: Float32Array, batch: number, channels: number, pixels: number): void {
-  for (let b = 0; b < batch; b++) {
-    const base = b * channels * pixels;
-    for (let c = 0; c < channels; c++) {
-      const plane = base + c * pixels;
-      for (let p = 0; p < pixels; p++) to[base + p * channels + c] = from[plane + p] as number;
-    }
-  }
-}
-
-function softmax(logits: Float32Array): Float64Array {
-  const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  const powers = Float64Array.from(logits, (v) => Math.exp(v - largest));
-  const sum = powers.reduce((a, b) => a + b, 0);
-  return powers.map((v) => v / sum);
-}
-
-function best(
-  probabilities: Float32Array | Float64Array,
-  top: number,
-  labels: readonly string[] | undefined,
-): Classification[] {
-  return Array.from(probabilities, (probability, index) => ({ index, label: labels?.[index], probability }))
-    .sort((a, b) => b.probability - a.probability || a.index - b.index)
-    .slice(0, top);
+  dispose(): void;
 }
