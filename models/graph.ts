@@ -302,7 +302,8 @@ export class GraphBuilder {
     for (const id of inputs) this.#at(id);
     this.#names.add(name);
     const id = this.#nodes.length;
-    this.#nodes.push({ ...op, id, name, inputs, shape } as Node);
+    // A copy: a caller's growing list of features would give this node inputs that come after it.
+    this.#nodes.push({ ...op, id, name, inputs: [...inputs], shape } as Node);
     return id;
   }
 }

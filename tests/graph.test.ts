@@ -114,6 +114,18 @@ test('pools have as many outputs as their window has places', () => {
   );
 });
 
+test('a list of inputs that grows afterwards leaves the nodes before as they were', () => {
+  const g = new GraphBuilder('test');
+  const features = [g.input({ h: 4, w: 4, c: 2 })];
+  const first = g.concat('first', features);
+  features.push(g.conv('conv', first, 3, { kernel: 1 }));
+  const graph = g.finish(g.concat('second', features));
+  assert.equal(
+    graph.nodes.map(({ inputs }) => inputs),
+    [[], [0], [1], [0, 2]],
+  );
+});
+
 test('an adaptive pool has the size that is asked for, whatever the map', () => {
   const g = new GraphBuilder('test');
   const x = g.input({ h: 5, w: 9, c: 3 });
