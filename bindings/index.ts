@@ -8,6 +8,18 @@ export { buildNetwork, networkNames, networks, presets, summary, summaryTable } 
 export type { Algorithm } from './algorithm.js';
 export type { Pixels } from './image.js';
 export { type LoadOptions, load, type Progress } from './load.js';
-export type { Classification, ImageSource, Model, ModelInfo, Output, StepProfile, Tensor } from './model.js';
+export type {
+  Cam,
+  CamMap,
+  Classification,
+  Crop,
+  FeatureMap,
+  ImageSource,
+  Model,
+  ModelInfo,
+  Output,
+  StepProfile,
+  Tensor,
+} from './model.js';
 export { type Binary, supportsRelaxed } from './wasm.js';
 export type { WeightSource } from './weights/index.js';

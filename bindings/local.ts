@@ -2,8 +2,19 @@
 
 import type { Preset, Summary } from '../models/index.js';
 import { macs, summary } from '../models/index.js';
+import { camStep, classMap, shownOf } from './cam.js';
 import { type Pixels, preprocess } from './image.js';
-import type { Classification, ImageSource, Model, ModelInfo, Output, StepProfile, Tensor } from './model.js';
+import type {
+  Cam,
+  Classification,
+  FeatureMap,
+  ImageSource,
+  Model,
+  ModelInfo,
+  Output,
+  StepProfile,
+  Tensor,
+} from './model.js';
 import type { Plan } from './plan.js';
 import { platform } from './platform.js';
 import type { Session } from './session.js';
@@ -33,25 +44,57 @@ export class LocalModel implements Model {
   readonly name: string;
 
   async classify(image: ImageSource, { top = 5 }: { top?: number } = {}): Promise<Classification[]> {
-    if (!Number.isInteger(top) || top < 1) throw new RangeError(`top: expected a whole number from 1, got ${top}.`);
-    const session = this.#live();
-    const { graph, output } = session.plan;
-    const { h, w, c } = output.shape;
-    if (h !== 1 || w !== 1) throw new TypeError(`${this.name}: expected a classifier, got a ${h}x${w}x${c} output.`);
-    const preset = this.#preset;
-    const { input } = session.plan;
-    if (!preset || preset.crop !== input.shape.h || preset.crop !== input.shape.w || input.shape.c !== 3) {
-      const wanted = `${input.shape.h}x${input.shape.w}x${input.shape.c}`;
-      const got = preset ? `one for ${preset.crop}x${preset.crop}x3` : 'none';
-      throw new TypeError(`${this.name}: expected a preset for pictures of ${wanted}, got ${got}.`);
-    }
-    const pixels: Pixels = await platform.decodeImage(image);
+    checkTop(top);
+    this.#checkClassifier();
+    const { session, pixels, preset } = await this.#decoded(image);
     const values = await this.#next(() => {
       preprocess(session.core, pixels, preset, session.inputPtr(1));
       return session.run(1);
     });
-    const isSoftmax = graph.nodes[graph.output]?.kind === 'softmax';
-    return best(isSoftmax ? values : softmax(values), top, this.#labels);
+    return best(probabilities(session.plan, values), this.#labels).slice(0, top);
+  }
+
+  async cam(
+    image: ImageSource,
+    { top = 5, classes }: { top?: number; classes?: readonly number[] } = {},
+  ): Promise<Cam> {
+    checkTop(top);
+    const { plan } = this.#live();
+    const count = plan.output.shape.c;
+    for (const index of classes ?? []) {
+      if (!Number.isInteger(index) || index < 0 || index >= count) {
+        throw new RangeError(`classes: expected whole numbers from 0 to ${count - 1}, got ${index}.`);
+      }
+    }
+    const { step, before } = camStep(plan);
+    const { session, pixels, preset } = await this.#decoded(image);
+    const { output, values } = await this.#next(() => {
+      preprocess(session.core, pixels, preset, session.inputPtr(1));
+      return session.runWith(step, before);
+    });
+    const ranked = best(probabilities(plan, output), this.#labels);
+    const chosen = classes
+      ? classes.map((wanted) => ranked.find(({ index }) => index === wanted) as Classification)
+      : ranked.slice(0, top);
+    const { h, w } = step.output.shape;
+    return {
+      maps: chosen.map((found) => ({ ...found, data: classMap(values, count, found.index) })),
+      shape: [h, w],
+      crop: shownOf(pixels, preset),
+    };
+  }
+
+  async featureMap(image: ImageSource, layer: string): Promise<FeatureMap> {
+    const { graph, values } = this.#live().plan;
+    const value = values[graph.nodes.findIndex(({ name }) => name === layer)];
+    if (!value) throw new RangeError(`layer: expected the name of a node of ${this.name}, got ${layer}.`);
+    const { session, pixels, preset } = await this.#decoded(image);
+    const data = await this.#next(() => {
+      preprocess(session.core, pixels, preset, session.inputPtr(1));
+      return session.value(1, value);
+    });
+    const { h, w, c } = value.view.shape;
+    return { layer: value.node.name, data, shape: [h, w, c], crop: shownOf(pixels, preset) };
   }
 
   async run({ data, shape, layout }: Tensor, { profile = false }: { profile?: boolean } = {}): Promise<Output> {
@@ -107,6 +150,23 @@ export class LocalModel implements Model {
     this.dispose();
   }
 
+  #checkClassifier(): void {
+    const { h, w, c } = this.#live().plan.output.shape;
+    if (h !== 1 || w !== 1) throw new TypeError(`${this.name}: expected a classifier, got a ${h}x${w}x${c} output.`);
+  }
+
+  /** A picture's pixels, once it is sure that there is a preset for them. */
+  async #decoded(image: ImageSource): Promise<{ session: Session; pixels: Pixels; preset: Preset }> {
+    const session = this.#live();
+    const preset = this.#preset;
+    const { h, w, c } = session.plan.input.shape;
+    if (!preset || preset.crop !== h || preset.crop !== w || c !== 3) {
+      const got = preset ? `one for ${preset.crop}x${preset.crop}x3` : 'none';
+      throw new TypeError(`${this.name}: expected a preset for pictures of ${h}x${w}x${c}, got ${got}.`);
+    }
+    return { session, pixels: await platform.decodeImage(image), preset };
+  }
+
   /** Runs `task` when those before it are done, if the model is still in use then. */
   #next<Result>(task: () => Promise<Result>): Promise<Result> {
     const turn = this.#last.then(() => {
@@ -121,6 +181,10 @@ export class LocalModel implements Model {
     if (!this.#session) throw new Error(`${this.name}: expected a model in use, got one that has been disposed of.`);
     return this.#session;
   }
+}
+
+function checkTop(top: number): void {
+  if (!Number.isInteger(top) || top < 1) throw new RangeError(`top: expected a whole number from 1, got ${top}.`);
 }
 
 function stepProfiles({ graph, steps }: Plan, batch: number, stepMs: readonly number[]): StepProfile[] {
@@ -150,12 +214,14 @@ function softmax(logits: Float32Array): Float64Array {
   return powers.map((v) => v / sum);
 }
 
-function best(
-  probabilities: Float32Array | Float64Array,
-  top: number,
-  labels: readonly string[] | undefined,
-): Classification[] {
-  return Array.from(probabilities, (probability, index) => ({ index, label: labels?.[index], probability }))
-    .sort((a, b) => b.probability - a.probability || a.index - b.index)
-    .slice(0, top);
+/** Those that a network ends in, or the softmax of its logits. */
+function probabilities({ graph }: Plan, output: Float32Array): Float32Array | Float64Array {
+  return graph.nodes[graph.output]?.kind === 'softmax' ? output : softmax(output);
+}
+
+/** Every class, the most probable first. */
+function best(values: Float32Array | Float64Array, labels: readonly string[] | undefined): Classification[] {
+  return Array.from(values, (probability, index) => ({ index, label: labels?.[index], probability })).sort(
+    (a, b) => b.probability - a.probability || a.index - b.index,
+  );
 }

@@ -39,6 +39,41 @@ export interface Classification {
   readonly probability: number;
 }
 
+/** The part of a picture that a map covers, in the picture's own upright pixels; it may reach beyond the picture. */
+export interface Crop {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Where a network saw one class. */
+export interface CamMap extends Classification {
+  /**
+   * Evidence for the class, [h, w] row by row: at each place the features there · the class's weights of the last layer,
+   * without its bias. The mean of the map + the bias = the class's logit.
+   */
+  readonly data: Float32Array;
+}
+
+/** Class activation maps of a picture. */
+export interface Cam {
+  readonly maps: readonly CamMap[];
+  /** [h, w] of every map. */
+  readonly shape: readonly [number, number];
+  readonly crop: Crop;
+}
+
+/** What one layer made of a picture. */
+export interface FeatureMap {
+  /** The node whose value it is: the one asked for, or the last of those that are computed with it in one step. */
+  readonly layer: string;
+  /** [h, w, c], channels together. */
+  readonly data: Float32Array;
+  readonly shape: readonly [number, number, number];
+  readonly crop: Crop;
+}
+
 export interface ModelInfo {
   readonly network: string;
   readonly binary: Binary;
@@ -86,6 +121,21 @@ export interface Model extends Disposable {
    * read, or the network is no classifier.
    */
   classify(image: ImageSource, options?: { top?: number }): Promise<Classification[]>;
+
+  /**
+   * Class activation maps of a picture, for its `top` most probable classes, best first, or for `classes` in their order:
+   * where the network saw what speaks for each (Zhou et al. 2016, "Learning Deep Features for Discriminative
+   * Localization", section 2). Rejects with one sentence where the network does not end in a global average pool and one
+   * linear layer.
+   */
+  cam(image: ImageSource, options?: { top?: number; classes?: readonly number[] }): Promise<Cam>;
+
+  /**
+   * What a layer makes of a picture: `layer` is the name of any node of `buildNetwork(name)`. Where batch norm, add or
+   * ReLU are computed with it, the result is what they come to, and its `layer` says so; a pre-activation is computed
+   * with the convolution that follows it. Only the layers up to it run.
+   */
+  featureMap(image: ImageSource, layer: string): Promise<FeatureMap>;
 
   /**
    * Logits for a batch of inputs that are already normalised, as their weights want them; with `profile`, the time of

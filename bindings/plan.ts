@@ -3,12 +3,12 @@
  * makes. Pure data, no memory: the places are elements for one image, and grow with the batch.
  */
 
-import type { BatchNormOp, ConvOp, Graph, Node, NodeId, Op, Shape } from '../models/graph.js';
+import type { BatchNormOp, ConvOp, Graph, Node, NodeId, Shape } from '../models/graph.js';
 import { inputShape } from '../models/graph.js';
 import { type Algorithm, chooseAlgorithm } from './algorithm.js';
+import { type Draft, fuse, type StepKind } from './fuse.js';
 
-/** Kinds of operation that remain after fusion. */
-export type StepKind = Exclude<Op['kind'], 'input' | 'concat' | 'relu' | 'add'> | 'copy';
+export type { StepKind } from './fuse.js';
 
 /** Where a value lies: channels `offset` … `offset + shape.c` of pixels that are `ld` channels apart. */
 export interface View {
@@ -35,6 +35,16 @@ export interface PlanStep {
   readonly output: View;
 }
 
+/** The value of a node, or, where it is fused with nodes that follow, that of the last of them. */
+export interface PlanValue {
+  /** The node whose value it is. */
+  readonly node: Node;
+  /** The step after which it is complete; −1 for the input. */
+  readonly step: number;
+  /** Where it lies after that step, and perhaps not much longer. */
+  readonly view: View;
+}
+
 export interface PlanBuffer {
   /** Elements from the start of the arena of activations, for one image. */
   readonly offset: number;
@@ -48,21 +58,10 @@ export interface Plan {
   readonly buffers: readonly PlanBuffer[];
   readonly input: View;
   readonly output: View;
+  /** By node id. */
+  readonly values: readonly PlanValue[];
   /** Elements of all buffers for one image: the peak of what is alive at once, and little more. */
   readonly arenaSize: number;
-}
-
-interface Draft {
-  kind: StepKind;
-  node: Node;
-  folded: Node<BatchNormOp> | undefined;
-  preActivation: Node<BatchNormOp> | undefined;
-  relu: boolean;
-  input: NodeId;
-  residual: NodeId | undefined;
-  output: NodeId;
-  /** Steps run in the order of these: the node's id, or of a copy that of the concatenation which wants it. */
-  order: NodeId;
 }
 
 /** Buffers begin at multiples of 16 elements: a cache line. */
@@ -70,80 +69,6 @@ const LINE = 16;
 const wholeLines = (elements: number): number => Math.ceil(elements / LINE) * LINE;
 
 const elements = ({ h, w, c }: Shape): number => h * w * c;
-
-/**
- * Folds batch norm into the convolution before it and fuses a following add and ReLU: an add goes to the later of its
- * two operands' convolutions, whose other operand is then there. Batch norm and ReLU before a pointwise convolution, which
- * no weights can take, go to the packing of its input.
- */
-function fuse(graph: Graph): Draft[] {
-  const consumers = graph.nodes.map((): Node[] => []);
-  for (const node of graph.nodes) for (const id of node.inputs) consumers[id]?.push(node);
-  const made = new Set<NodeId>();
-  const drafts: Draft[] = [];
-
-  for (const node of graph.nodes) {
-    if (made.has(node.id)) continue;
-    made.add(node.id);
-    if (node.kind === 'input' || node.kind === 'concat') continue;
-    const [first, second] = node.inputs as [NodeId, NodeId | undefined];
-    const draft: Draft = {
-      kind: node.kind === 'relu' || node.kind === 'add' ? 'copy' : node.kind,
-      node,
-      folded: undefined,
-      preActivation: undefined,
-      relu: node.kind === 'relu',
-      input: first,
-      residual: node.kind === 'add' ? second : undefined,
-      output: node.id,
-      order: node.id,
-    };
-    const next = (): Node | undefined => {
-      const users = consumers[draft.output] ?? [];
-      return users.length === 1 && draft.output !== graph.output ? users[0] : undefined;
-    };
-    const take = (taken: Node): void => {
-      made.add(taken.id);
-      draft.output = taken.id;
-    };
-    const isGemm = node.kind === 'conv' || node.kind === 'linear';
-    const before = drafts.findIndex(({ output }) => output === first);
-    const producer = drafts[before];
-    const isOnly = consumers[first]?.length === 1 && first !== graph.output;
-    if (isOnly && isPointwise(node) && producer?.kind === 'batchNorm' && producer.relu) {
-      draft.preActivation = producer.node as Node<BatchNormOp>;
-      draft.input = producer.input;
-      drafts.splice(before, 1);
-    }
-    let user = next();
-    if (isGemm && user?.kind === 'batchNorm') {
-      draft.folded = user as Node<BatchNormOp>;
-      take(user);
-      user = next();
-    }
-    if (node.kind === 'conv' && user?.kind === 'add') {
-      const other = user.inputs[0] === draft.output ? user.inputs[1] : user.inputs[0];
-      if (other !== undefined && other !== draft.output && made.has(other)) {
-        draft.residual = other;
-        take(user);
-        user = next();
-      }
-    }
-    if (user?.kind === 'relu' && (isGemm || node.kind === 'add' || node.kind === 'batchNorm')) {
-      draft.relu = true;
-      take(user);
-    }
-    drafts.push(draft);
-  }
-  return drafts;
-}
-
-/** A convolution that is a GEMM on its input as it lies. */
-function isPointwise(node: Node): boolean {
-  if (node.kind !== 'conv' || node.groups > 1) return false;
-  const { top, left, bottom, right } = node.padding;
-  return [...node.kernel, ...node.stride].every((n) => n === 1) && top + left + bottom + right === 0;
-}
 
 /** Where values share memory: each has a root value, and a channel offset in the root's buffer. */
 class Places {
@@ -202,6 +127,7 @@ function placeConcats(graph: Graph, drafts: Draft[], places: Places): void {
       const draft: Draft = {
         kind: 'copy',
         node,
+        parts: [],
         folded: undefined,
         preActivation: undefined,
         relu: false,
@@ -213,6 +139,23 @@ function placeConcats(graph: Graph, drafts: Draft[], places: Places): void {
       drafts.splice(later < 0 ? drafts.length : later, 0, draft);
     });
   }
+}
+
+/**
+ * Which value each node has, and after which step: a concatenation's is complete when all of its inputs are, and what had
+ * to be copied is there.
+ */
+function completions(graph: Graph, drafts: readonly Draft[]): { node: Node; step: number }[] {
+  const values: { node: Node; step: number }[] = graph.nodes.map((node) => ({ node, step: -1 }));
+  drafts.forEach(({ parts, output }, step) => {
+    for (const id of parts) values[id] = { node: graph.nodes[output] as Node, step };
+  });
+  for (const node of graph.nodes.filter(({ kind }) => kind === 'concat')) {
+    const inputs = node.inputs.map((id) => values[id]?.step ?? -1);
+    const copies = drafts.map(({ order, parts }, step) => (order === node.id && parts.length === 0 ? step : -1));
+    values[node.id] = { node, step: Math.max(...inputs, ...copies) };
+  }
+  return values;
 }
 
 /** The algorithm for a convolution of an input of this shape. */
@@ -318,6 +261,7 @@ export function makePlan(graph: Graph, choose: Choose = chooseAlgorithm): Plan {
     buffers: roots.map(({ offset, size }) => ({ offset, size })),
     input: view(source.id),
     output: view(graph.output),
+    values: completions(graph, drafts).map(({ node, step }) => ({ node, step, view: view(node.id) })),
     arenaSize: roots.reduce((end, { offset, size }) => Math.max(end, offset + size), 0),
   };
 }

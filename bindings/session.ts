@@ -1,12 +1,13 @@
 /** Runs a plan: its records, activations and scratch in linear memory, for as many images as the last run had. */
 
+import type { Node } from '../models/graph.js';
 import { winogradTile } from './algorithm.js';
 import { align } from './arena.js';
 import { writeRecords } from './lower.js';
-import type { Plan, View } from './plan.js';
+import type { Plan, PlanStep, PlanValue, View } from './plan.js';
 import type { Job, Threads } from './threads.js';
 import type { Core } from './wasm.js';
-import type { WeightStore } from './weights/store.js';
+import type { WeightAddresses, WeightStore } from './weights/store.js';
 
 const BYTES = 4;
 
@@ -85,6 +86,44 @@ export class Session {
     return { output: new Float32Array(this.#view(this.plan.output)), stepMs };
   }
 
+  /** Runs the steps up to the one that completes a value; returns a copy of the value, [batch, H, W, C]. */
+  async value(batch: number, { step, view }: PlanValue): Promise<Float32Array> {
+    this.#prepare(batch);
+    await this.threads.run(this.#job(0, step + 1));
+    return this.#copy(view);
+  }
+
+  /**
+   * As `run` for one image, with one more step before step `at`: `extra` reads what lies there then, takes the weights of
+   * its node without their bias, and writes a value of its own, [H, W, C], of which `values` is a copy.
+   */
+  async runWith(extra: PlanStep, at: number): Promise<{ output: Float32Array; values: Float32Array }> {
+    this.#prepare(1);
+    const { arena, constants, kernels } = this.core;
+    const { h, w, c } = extra.output.shape;
+    const mark = arena.mark();
+    try {
+      const recordPtr = arena.alloc(constants.STEP_BYTES as number);
+      const biasBytes = kernels.packedBytes(1, c);
+      const biasPtr = arena.alloc(biasBytes);
+      arena.u8(biasPtr, biasBytes).fill(0);
+      const outPtr = arena.alloc(h * w * c * BYTES);
+      const place = (view: View): number => (view === extra.output ? outPtr : this.#place(view));
+      const weights = (node: Node): WeightAddresses => ({ ...this.#store.at(node), biasPtr });
+      writeRecords(this.core, { ...this.plan, steps: [extra] }, 1, recordPtr, place, weights);
+
+      await this.threads.run(this.#job(0, at));
+      await this.threads.run({ ...this.#job(0, 1), recordsPtr: recordPtr });
+      await this.threads.run(this.#job(at, this.plan.steps.length));
+      return {
+        output: new Float32Array(this.#view(this.plan.output)),
+        values: new Float32Array(arena.f32(outPtr, h * w * c)),
+      };
+    } finally {
+      arena.release(mark);
+    }
+  }
+
   #job(first: number, last: number): Job {
     return { recordsPtr: this.#records, first, last, scratchPtr: this.#scratch, scratchBytes: this.#scratchBytes };
   }
@@ -117,5 +156,16 @@ export class Session {
   #view(view: View): Float32Array {
     const { h, w, c } = view.shape;
     return this.core.arena.f32(this.#place(view), this.#batch * h * w * c);
+  }
+
+  /** A copy of a value, without the other channels that may lie between its pixels. */
+  #copy(view: View): Float32Array {
+    const { ld, shape } = view;
+    if (ld === shape.c) return new Float32Array(this.#view(view));
+    const pixels = this.#batch * shape.h * shape.w;
+    const from = this.core.arena.f32(this.#place(view), (pixels - 1) * ld + shape.c);
+    const to = new Float32Array(pixels * shape.c);
+    for (let i = 0; i < pixels; i++) to.set(from.subarray(i * ld, i * ld + shape.c), i * shape.c);
+    return to;
   }
 }

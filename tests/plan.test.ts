@@ -24,7 +24,7 @@ function* runs(plan: Plan, { buffer, offset, ld, shape: { h, w, c } }: View): Ge
 
 /**
  * Plays a plan on memory whose elements say which buffer wrote them last: what a step reads must still be its buffer's
- * own, and nothing may lie outside the arena.
+ * own, and nothing may lie outside the arena. What is said to be complete after a step is.
  */
 function assertNothingOverwritten(plan: Plan): void {
   const writer = new Int16Array(plan.arenaSize).fill(-1);
@@ -45,12 +45,17 @@ function assertNothingOverwritten(plan: Plan): void {
       }
     }
   };
+  const readComplete = (step: number): void => {
+    for (const value of plan.values) if (value.step === step) read(value.view, `the value of ${value.node.name}`);
+  };
   write(plan.input);
-  for (const { node, input, residual, output } of plan.steps) {
+  readComplete(-1);
+  plan.steps.forEach(({ node, input, residual, output }, step) => {
     read(input, node.name);
     if (residual) read(residual, node.name);
     write(output);
-  }
+    readComplete(step);
+  });
   read(plan.output, 'the output');
 }
 
@@ -222,6 +227,29 @@ test('an output that a concatenation also wants lies by itself', () => {
   g.concat('c', [x, g.conv('y', x, 4, { kernel: 1 })]);
   const plan = makePlan(g.finish(x));
   assert.is(plan.output.ld, 4);
+});
+
+test('every node has a value: its own, or that of the last node that is fused with it', () => {
+  const valueFor = (network: string, name: string) => {
+    const plan = makePlan(buildNetwork(network));
+    const { node, step, view } = plan.values[plan.graph.nodes.findIndex((one) => one.name === name)] ?? {};
+    assert.equal(view?.shape, node?.shape);
+    return { value: node?.name, step: plan.steps[step ?? -1]?.node.name };
+  };
+  assert.equal(valueFor('resnet50', 'conv1'), { value: 'relu', step: 'conv1' });
+  assert.equal(valueFor('resnet50', 'maxpool'), { value: 'maxpool', step: 'maxpool' });
+  // The sum is made where the shortcut is: the branch has a value of its own before.
+  assert.equal(valueFor('resnet50', 'layer2.0.conv3'), { value: 'layer2.0.bn3', step: 'layer2.0.conv3' });
+  for (const name of ['layer2.0.downsample.0', 'layer2.0.downsample.1', 'layer2.0.add']) {
+    assert.equal(valueFor('resnet50', name), { value: 'layer2.0.relu', step: 'layer2.0.downsample.0' }, name);
+  }
+  assert.equal(valueFor('resnet50', 'input'), { value: 'input', step: undefined });
+  // What comes before a pointwise convolution is computed as its input is packed.
+  const dense1 = 'features.denseblock1.denselayer1';
+  for (const name of ['norm1', 'relu1', 'conv1', 'norm2', 'relu2']) {
+    assert.equal(valueFor('densenet121', `${dense1}.${name}`), { value: `${dense1}.relu2`, step: `${dense1}.conv1` });
+  }
+  assert.equal(valueFor('densenet121', `${dense1}.concat`), { value: `${dense1}.concat`, step: `${dense1}.conv2` });
 });
 
 test('a linear layer over concatenated channels is refused in one sentence, unless they are all of them', () => {

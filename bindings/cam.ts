@@ -1,0 +1,90 @@
+/**
+ * Class activation maps: the last feature map through the classifier, place by place (Zhou et al. 2016, "Learning Deep
+ * Features for Discriminative Localization", section 2).
+ */
+
+import type { ConvOp, Graph, LinearOp, Node, NodeId } from '../models/graph.js';
+import type { Preset } from '../models/index.js';
+import { cropOf, type Pixels } from './image.js';
+import type { Crop } from './model.js';
+import type { Plan, PlanStep } from './plan.js';
+
+/** The end of a network that has class activation maps: features -> global average pool -> linear (-> softmax). */
+interface Head {
+  readonly features: NodeId;
+  readonly pool: NodeId;
+  readonly linear: Node<LinearOp>;
+}
+
+function headOf({ name, nodes, output }: Graph): Head {
+  const at = (id: NodeId | undefined): Node | undefined => nodes[id ?? -1];
+  const end = at(output);
+  const linear = end?.kind === 'softmax' ? at(end.inputs[0]) : end;
+  const pool = at(linear?.inputs[0]);
+  const isMean =
+    pool?.kind === 'globalAvgPool' || (pool?.kind === 'adaptiveAvgPool' && pool.shape.h === 1 && pool.shape.w === 1);
+  if (linear?.kind !== 'linear' || !pool || !isMean) {
+    const kinds = [pool, linear].flatMap((node) => (node ? [node.kind] : [])).join(' and ');
+    throw new TypeError(
+      `${name}: expected to end in globalAvgPool and linear for class activation maps, got ${kinds}.`,
+    );
+  }
+  return { features: pool.inputs[0] as NodeId, pool: pool.id, linear };
+}
+
+/**
+ * The step that makes the maps of all classes, [h, w, classes], and the step of the plan that it is to run before, which
+ * finds the features still there. The mean over the map and the classifier are both linear, so that the classifier may
+ * come first: it is then a 1×1 convolution, and its packed weights are those of one. Throws a TypeError where a network
+ * has no such end.
+ */
+export function camStep({ graph, values, steps }: Plan): { step: PlanStep; before: number } {
+  const { features, pool, linear } = headOf(graph);
+  const input = values[features]?.view;
+  const before = steps.findIndex(({ node }) => node.id === pool);
+  if (!input || before < 0)
+    throw new Error(`${graph.name}: expected a step that pools the last feature map, got none.`);
+  const shape = { ...input.shape, c: linear.shape.c };
+  const node: Node<ConvOp> = {
+    kind: 'conv',
+    id: linear.id,
+    name: linear.name,
+    inputs: [features],
+    shape,
+    kernel: [1, 1],
+    stride: [1, 1],
+    dilation: [1, 1],
+    padding: { top: 0, left: 0, bottom: 0, right: 0 },
+    groups: 1,
+    bias: false,
+  };
+  const step: PlanStep = {
+    kind: 'conv',
+    node,
+    folded: undefined,
+    preActivation: undefined,
+    relu: false,
+    algorithm: 'gemm',
+    input,
+    residual: undefined,
+    output: { buffer: -1, offset: 0, ld: shape.c, shape },
+  };
+  return { step, before };
+}
+
+/** The map of one class out of [h, w, classes]. */
+export function classMap(values: Float32Array, classes: number, index: number): Float32Array {
+  return Float32Array.from({ length: values.length / classes }, (_, i) => values[i * classes + index] as number);
+}
+
+/** What a network's input shows of a picture. */
+export function shownOf({ width, height }: Pixels, preset: Preset): Crop {
+  const { x, y } = cropOf(width, height, preset);
+  const [across, down] = [width / x.size, height / y.size];
+  return {
+    x: (x.first - x.before) * across,
+    y: (y.first - y.before) * down,
+    width: preset.crop * across,
+    height: preset.crop * down,
+  };
+}
