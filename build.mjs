@@ -1,5 +1,6 @@
 /** Builds the wasm binaries into build/, the JavaScript bundles and their types into dist/. */
 import { spawnSync } from 'node:child_process';
+import { readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { main as asc } from 'assemblyscript/asc';
 import { build } from 'esbuild';
@@ -12,25 +13,38 @@ for (const target of ['baseline', 'relaxed']) {
   }
 }
 
-// dist/ is as deep as bindings/, so that `new URL('../build/…', import.meta.url)` holds in both; so `../dist/thread.…`.
-await build({
-  entryPoints: {
-    index: 'bindings/index.ts',
-    node: 'bindings/node.ts',
-    cli: 'cli/main.ts',
-    'thread.node': 'bindings/thread.node.ts',
-    'thread.web': 'bindings/thread.web.ts',
-  },
-  outdir: 'dist',
-  bundle: true,
-  splitting: true,
-  format: 'esm',
-  target: 'es2022',
-  platform: 'node',
-  external: ['sharp', 'commander', 'cli-progress', 'tar', 'uplot'],
-  sourcemap: false,
-  logLevel: 'warning',
-});
+// dist/ is as deep as bindings/, so that `new URL('../build/…', import.meta.url)` holds in both; so `../dist/worker.js`.
+const options = { bundle: true, format: 'esm', target: 'es2022', logLevel: 'warning' };
+const minified = { ...options, platform: 'browser', minify: true };
+
+// For pages that cannot find the files: all in one script, in text.
+const { outputFiles } = await build({ ...minified, entryPoints: ['bindings/worker.web.ts'], write: false });
+const binaries = ['baseline', 'relaxed'].map(async (name) => [name, await readFile(`build/${name}.wasm`, 'base64')]);
+const define = {
+  WORKER_SCRIPT: JSON.stringify(outputFiles[0].text),
+  WASM_BASE64: JSON.stringify(Object.fromEntries(await Promise.all(binaries))),
+};
+
+await rm('dist', { recursive: true, force: true });
+await Promise.all([
+  build({
+    ...minified,
+    entryPoints: { web: 'bindings/web.ts', worker: 'bindings/worker.web.ts' },
+    outdir: 'dist',
+    splitting: true,
+    chunkNames: 'web-[hash]',
+    define,
+  }),
+  build({
+    ...options,
+    entryPoints: { node: 'bindings/node.ts', cli: 'cli/main.ts', 'thread.node': 'bindings/thread.node.ts' },
+    outdir: 'dist',
+    splitting: true,
+    chunkNames: 'node-[hash]',
+    platform: 'node',
+    external: ['sharp', 'h5wasm', 'commander', 'cli-progress', 'tar', 'uplot'],
+  }),
+]);
 
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
 const types = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.types.json'], { stdio: 'inherit' });

@@ -11,6 +11,9 @@ export { run } from './run';
 export * from './step';
 export { BARRIER_BYTES } from './threads';
 
+/** 1 in the relaxed binary, 0 in the baseline. */
+export const RELAXED: i32 = i32(ASC_FEATURE_RELAXED_SIMD);
+
 /** The first address that static data does not use. */
 export function heapBase(): usize {
   return __heap_base;

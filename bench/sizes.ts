@@ -1,4 +1,4 @@
-/** What a page downloads: bytes of the wasm binaries and of the core's JavaScript. Exits 1 beyond the limits. */
+/** What a page downloads: bytes of the wasm binaries and of the JavaScript around them. Exits 1 beyond the limits. */
 
 import { readFile } from 'node:fs/promises';
 import { relative } from 'node:path';
@@ -9,7 +9,7 @@ import { BINARIES } from '../bindings/wasm.js';
 
 /** Bytes of both binaries together, as they lie in build/. */
 const BINARIES_LIMIT = 60_000;
-/** Bytes of the core's JavaScript, minified and gzipped. */
+/** Bytes of the core, which is what a worker runs, minified and gzipped. */
 const SCRIPT_LIMIT = 25_000;
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -37,7 +37,7 @@ for (const binary of BINARIES) {
 row('both binaries', total.raw, total.gzip, `raw: ${judged(total.raw, BINARIES_LIMIT)}`);
 
 /** A script for browsers with all that it needs at once, minified; and what it fetches later, if ever. */
-async function bundle(entryPoint: string): Promise<Record<'now' | 'later', { raw: number; gzip: number }>> {
+async function bundle(entryPoint: string, external: string[] = []): Promise<Record<'now' | 'later', { raw: number; gzip: number }>> {
   const { outputFiles, metafile } = await build({
     absWorkingDir: root,
     entryPoints: [entryPoint],
@@ -50,6 +50,7 @@ async function bundle(entryPoint: string): Promise<Record<'now' | 'later', { raw
     target: 'es2022',
     platform: 'browser',
     write: false,
+    external,
   });
   const [entry] = Object.entries(metafile.outputs).find(([, output]) => output.entryPoint === entryPoint) ?? [''];
   const atOnce = new Set<string>();
@@ -69,8 +70,9 @@ async function bundle(entryPoint: string): Promise<Record<'now' | 'later', { raw
   return { now: size(outputFiles.filter(isAtOnce)), later: size(outputFiles.filter((file) => !isAtOnce(file))) };
 }
 
-const core = await bundle('bindings/index.ts');
-row('the core, minified', core.now.raw, core.now.gzip, `gzip: ${judged(core.now.gzip, SCRIPT_LIMIT)}`);
-row('fetched when needed', core.later.raw, core.later.gzip);
-const thread = await bundle('bindings/thread.web.ts');
-row('a thread, minified', thread.now.raw, thread.now.gzip);
+const worker = await bundle('bindings/worker.web.ts');
+row('a worker, minified', worker.now.raw, worker.now.gzip, `gzip: ${judged(worker.now.gzip, SCRIPT_LIMIT)}`);
+row('fetched when needed', worker.later.raw, worker.later.gzip);
+const page = await bundle('bindings/web.ts', ['./inline.js']);
+row('the page, minified', page.now.raw, page.now.gzip);
+row('fetched when needed', page.later.raw, page.later.gzip);

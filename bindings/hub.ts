@@ -37,7 +37,7 @@ export async function pullFromHub(
   const path = pathOf(set, cacheDir);
   const partial = `${path}.${process.pid}.partial`;
   const hash = createHash('sha256');
-  const stream = await openSource(url, signal);
+  const stream = await openSource(url, { signal, cache: false });
   try {
     await mkdir(dirname(path), { recursive: true });
     const { total } = stream;

@@ -1,13 +1,14 @@
 /**
- * resnet-wasm: residual networks on the CPU. This entry runs anywhere; in Node the package's own entry adds files,
- * picture decoding and pulled weights (bindings/node.ts).
+ * What the entries for browsers (web.ts) and for Node (node.ts) share. Each adds its `load`.
  */
 
 export type { Network, NetworkOptions, Preset, Summary, SummaryRow } from '../models/index.js';
 export { buildNetwork, networkNames, networks, presets, summary, summaryTable } from '../models/index.js';
 export type { Algorithm } from './algorithm.js';
+export { type Binary, supportsRelaxed } from './binary.js';
+export { type Heatmap, heatmap } from './heatmap.js';
 export type { Pixels } from './image.js';
-export { type LoadOptions, load, type Progress } from './load.js';
+export type { Progress, RandomWeights } from './load.js';
 export type {
   Cam,
   CamMap,
@@ -21,5 +22,5 @@ export type {
   StepProfile,
   Tensor,
 } from './model.js';
-export { type Binary, supportsRelaxed } from './wasm.js';
+export type { WasmSource } from './wasm.js';
 export type { WeightSource } from './weights/index.js';

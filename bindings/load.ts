@@ -18,8 +18,8 @@ import { makePlan } from './plan.js';
 import { platform } from './platform.js';
 import { Session } from './session.js';
 import { Threads, threadCount } from './threads.js';
-import { type Binary, createCore } from './wasm.js';
-import { checkTensors, openWeights, type WeightFile, type WeightSource } from './weights/index.js';
+import { type Binary, createCore, type WasmSource } from './wasm.js';
+import { checkTensors, type OpenOptions, openWeights, type WeightFile, type WeightSource } from './weights/index.js';
 import { WeightStore } from './weights/store.js';
 
 export interface Progress {
@@ -31,9 +31,17 @@ export interface Progress {
   readonly tensor: string;
 }
 
-export interface LoadOptions extends NetworkOptions {
-  /** Path (in Node), URL, Response, Blob, stream, async iterable or bytes of a weight file. */
-  readonly weights: WeightSource;
+/** Weights that are a function of a whole number and their names, uniform and scaled after He et al. 2015. */
+export interface RandomWeights {
+  readonly seed: number;
+}
+
+export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache'> {
+  /**
+   * Path (in Node), URL, Response, Blob, stream, async iterable or bytes of a weight file; or `{ seed }` for random
+   * weights, with which a network can be timed.
+   */
+  readonly weights: WeightSource | RandomWeights;
   /**
    * Threads that run the kernels; by default `auto`, as many as there are cores, up to 8. Where memory cannot be shared
    * it is one, and `info()` says why. Results are the same, bit for bit, for every number.
@@ -51,6 +59,11 @@ export interface LoadOptions extends NetworkOptions {
   readonly tune?: boolean;
   /** By default `relaxed` where the engine has relaxed SIMD. */
   readonly binary?: Binary;
+  /**
+   * The wasm binary, where it does not lie in `build/` beside this package's scripts: a URL, its bytes, a Response or a
+   * WebAssembly.Module. It must be of this version, and its kind is `binary`'s.
+   */
+  readonly wasm?: WasmSource;
   /** Aborts the loading: what was loaded is freed, and `load` rejects with the signal's reason. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
@@ -66,6 +79,19 @@ function presetOf({ hints }: WeightFile, graph: Graph): Preset | undefined {
   return preset && hints.convBias ? { ...presets.caffe, resize: preset.resize, crop: preset.crop } : preset;
 }
 
+/** Opens the weights: a file, or random ones of the network that the options ask for. */
+async function openAny(
+  name: string,
+  { weights, signal, cache }: LoadOptions,
+  network: NetworkOptions,
+): Promise<WeightFile> {
+  if (typeof weights !== 'object' || !('seed' in weights)) return openWeights(weights, { signal, cache });
+  const { seed } = weights;
+  if (!Number.isInteger(seed)) throw new TypeError(`weights: expected seed to be a whole number, got ${seed}.`);
+  const { seededWeights } = await import('./weights/seeded.js');
+  return openWeights(seededWeights(buildNetwork(name, network), seed), { signal });
+}
+
 /**
  * Loads a network by name. Weights are packed as their bytes come: no copy of them is kept in JavaScript. What the
  * file says of its network (a Keras model's strides, biases and epsilon) holds unless an option says otherwise.
@@ -74,10 +100,12 @@ function presetOf({ hints }: WeightFile, graph: Graph): Preset | undefined {
 export async function load(name: string, options: LoadOptions): Promise<Model> {
   const {
     weights,
+    cache,
     threads: wanted = 'auto',
     winograd = true,
     tune: isTuned = false,
     binary,
+    wasm,
     signal,
     onProgress,
     preset,
@@ -85,21 +113,22 @@ export async function load(name: string, options: LoadOptions): Promise<Model> {
     ...network
   } = options;
   lookup('network', networks, name);
-  if (weights === undefined)
+  if (weights === undefined || weights === null)
     throw new TypeError(`${name}: expected weights (a URL, Response, Blob, stream or bytes), got none.`);
   const { count, note } = threadCount(wanted);
   // Where this thread may not block, one thread is a worker too, if it can be.
   const needsWorker = !platform.mayBlock && platform.notShared === undefined;
   signal?.throwIfAborted();
-  const file = await openWeights(weights, { signal });
+  let file: WeightFile | undefined;
   let threads: Threads | undefined;
   try {
+    file = await openAny(name, options, network);
     const graph = buildNetwork(name, { ...file.hints, ...network });
     if (labels && labels.length !== graph.nodes[graph.output]?.shape.c) {
       throw new TypeError(`labels: expected ${graph.nodes[graph.output]?.shape.c}, one a class, got ${labels.length}.`);
     }
     checkTensors(file, parameters(graph));
-    const core = await createCore({ binary, shared: count > 1 || needsWorker });
+    const core = await createCore({ binary, wasm, shared: count > 1 || needsWorker });
     threads = await Threads.start(core, count);
     const byRule = winograd ? chooseAlgorithm : chooseWithoutWinograd;
     const plan = makePlan(
@@ -117,8 +146,16 @@ export async function load(name: string, options: LoadOptions): Promise<Model> {
     );
   } catch (reason) {
     threads?.stop();
+    if (cache !== false && !signal?.aborted) await doubt(weights);
     throw reason;
   } finally {
-    await file.close();
+    await file?.close();
   }
+}
+
+/** What could not be loaded is not taken from a browser's cache unseen again. */
+async function doubt(weights: LoadOptions['weights']): Promise<void> {
+  const isUrl = typeof caches !== 'undefined' && (weights instanceof URL || typeof weights === 'string');
+  if (isUrl && /^https?:/i.test(String(weights)))
+    await (await import('./weights/cache.js')).doubtCachedWeights(weights);
 }

@@ -1,6 +1,6 @@
 /** What this CPU does at best with 128-bit vectors: the roof that kernels are measured against. */
 
-import { type Binary, createCore } from './wasm.js';
+import { type Binary, createCore, type WasmSource } from './wasm.js';
 
 // A round of assembly/peak.ts: 12 multiply–adds of 4 lanes.
 const FLOP = 96;
@@ -8,8 +8,8 @@ const ROUNDS = 20_000;
 const MEASURE_MS = 400;
 
 /** GFLOP/s of one thread in a loop of multiply–adds that touches registers alone: the best within 0.4 s. */
-export async function measurePeak(binary?: Binary): Promise<number> {
-  const { kernels } = await createCore({ binary });
+export async function measurePeak(binary?: Binary, wasm?: WasmSource): Promise<number> {
+  const { kernels } = await createCore({ binary, wasm });
   let least = Number.POSITIVE_INFINITY;
   for (const end = performance.now() + MEASURE_MS; performance.now() < end; ) {
     for (let run = 0; run < 20; run++) {

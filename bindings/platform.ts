@@ -1,4 +1,4 @@
-/** What differs between a browser and Node. The web's own means are the default; bindings/node.ts brings Node's. */
+/** What differs between a browser (bindings/browser.ts) and Node (bindings/node.ts). */
 
 import type { Pixels } from './image.js';
 import type { ThreadMessage, ThreadStart } from './threads.js';
@@ -14,7 +14,7 @@ export interface FileBytes {
   from?(begin: number): AsyncIterable<Uint8Array>;
 }
 
-/** A worker that runs bindings/worker.ts. */
+/** A worker that runs bindings/thread.ts. */
 export interface Thread {
   terminate(): void;
 }
@@ -46,51 +46,8 @@ export interface Platform {
   decodeImage(image: unknown): Promise<Pixels>;
 }
 
-// Storage may be missing, full or forbidden: then nothing is kept.
-const storage = (): Storage | undefined => {
-  try {
-    return globalThis.localStorage;
-  } catch {
-    return undefined;
-  }
-};
-
-const web: Platform = {
-  machine: `${globalThis.navigator?.userAgent} ${globalThis.navigator?.hardwareConcurrency}`,
-  recall: async (key) => storage()?.getItem(`resnet-wasm ${key}`) ?? undefined,
-  remember: async (key, value) => {
-    try {
-      storage()?.setItem(`resnet-wasm ${key}`, value);
-    } catch {}
-  },
-  cores: globalThis.navigator?.hardwareConcurrency ?? 1,
-  notShared: globalThis.crossOriginIsolated
-    ? undefined
-    : 'One thread, since this page is not cross-origin isolated (COOP and COEP headers) and cannot share memory.',
-  mayBlock: typeof document === 'undefined',
-  startThread: (start, onMessage, onError) => {
-    const worker = new Worker(new URL('../dist/thread.web.js', import.meta.url), { type: 'module' });
-    worker.onmessage = ({ data }) => onMessage(data);
-    worker.onerror = ({ message }) =>
-      onError(new Error(`threads: expected a worker to start, got ${message ?? 'no script'}.`));
-    worker.postMessage(start);
-    return worker;
-  },
-  hoistsLoads: false,
-  fetchAsset: async (url) => {
-    const response = await fetch(url);
-    if (!response.ok) throw new Error(`${url}: expected status 200, got ${response.status}.`);
-    return new Uint8Array(await response.arrayBuffer());
-  },
-  openFile: async (path) => {
-    throw new TypeError(`${path}: expected a URL, Response, Blob, stream or bytes here, got a file path.`);
-  },
-  decodeImage: async () => {
-    throw new TypeError('image: expected decoded pixels {data, width, height}, got something else.');
-  },
-};
-
-export let platform: Platform = web;
+/** Set by an entry (bindings/node.ts, web.ts, worker.web.ts) before anything is loaded. */
+export let platform!: Platform;
 
 export function usePlatform(other: Platform): void {
   platform = other;

@@ -2,12 +2,11 @@
 
 import { instantiate as instantiateModule } from '@assemblyscript/loader';
 import { Arena, MAX_PAGES } from './arena.js';
+import { BINARIES, type Binary, supportsRelaxed } from './binary.js';
 import { platform } from './platform.js';
+import { shown } from './weights/text.js';
 
-/** `baseline` needs SIMD128 alone; `relaxed` also relaxed SIMD, for its fused multiply–add. */
-export type Binary = 'baseline' | 'relaxed';
-
-export const BINARIES: readonly Binary[] = ['baseline', 'relaxed'];
+export { BINARIES, type Binary, supportsRelaxed } from './binary.js';
 
 /** Exports of assembly/index.ts that the bindings call; assembly/ says what each does. Addresses are bytes, sizes elements. */
 export interface Kernels {
@@ -59,17 +58,6 @@ export interface Kernels {
 /** Constants of assembly/step.ts by name: `STEP_BYTES`, the fields' offsets `STEP_…`, `KIND_…`, `FLAG_…`. */
 export type Constants = Readonly<Record<string, number>>;
 
-// (func (result v128) f32x4.relaxed_madd of three zero vectors)
-const RELAXED_PROBE = Uint8Array.from(
-  `0061736d 01000000 01050160 00017b03 0201000a 13011100 4100fd11 4100fd11 4100fd11 fd85020b`
-    .replaceAll(' ', '')
-    .match(/../g) as string[],
-  (byte) => Number.parseInt(byte, 16),
-);
-
-/** True where the engine compiles relaxed SIMD (Chrome 114, Firefox 145, Node 22; Node 20 behind a flag). */
-export const supportsRelaxed = (): boolean => WebAssembly.validate(RELAXED_PROBE);
-
 export interface Core {
   readonly binary: Binary;
   readonly module: WebAssembly.Module;
@@ -103,14 +91,72 @@ function unshare(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
 
 const modules = new Map<string, Promise<WebAssembly.Module>>();
 
-async function compile(binary: Binary, shared: boolean): Promise<WebAssembly.Module> {
+/** The package's own binary, compiled once for each kind of memory. */
+function compiled(binary: Binary, shared: boolean): Promise<WebAssembly.Module> {
+  const key = `${binary} ${shared}`;
+  const found = modules.get(key);
+  if (found) return found;
   const url =
     binary === 'relaxed'
       ? new URL('../build/relaxed.wasm', import.meta.url)
       : new URL('../build/baseline.wasm', import.meta.url);
-  const bytes = await platform.fetchAsset(url);
-  return WebAssembly.compile(shared ? bytes : unshare(bytes));
+  const module = platform.fetchAsset(url).then((bytes) => compile(bytes, shared));
+  modules.set(key, module);
+  module.catch(() => modules.delete(key));
+  return module;
 }
+
+const compile = (bytes: Uint8Array<ArrayBuffer>, shared: boolean): Promise<WebAssembly.Module> =>
+  WebAssembly.compile(shared ? bytes : unshare(bytes));
+
+/** One of this package's binaries, wherever it lies: a URL, its bytes, a Response, or compiled. */
+export type WasmSource = string | URL | Response | ArrayBuffer | Uint8Array | WebAssembly.Module;
+
+/** What a source holds: compiled, or bytes. Throws one sentence where it gives none. */
+export async function wasmOf(source: WasmSource): Promise<WebAssembly.Module | Uint8Array<ArrayBuffer>> {
+  if (source instanceof WebAssembly.Module) return source;
+  if (source instanceof ArrayBuffer) return new Uint8Array(source);
+  if (source instanceof Uint8Array) return new Uint8Array(source);
+  if (source instanceof Response) {
+    if (!source.ok) throw new Error(`wasm: expected a response of status 2xx, got ${source.status}.`);
+    return new Uint8Array(await source.arrayBuffer());
+  }
+  if (typeof source !== 'string' && !(source instanceof URL)) {
+    throw new TypeError(`wasm: expected a URL, Response, bytes or WebAssembly.Module, got ${shown(source)}.`);
+  }
+  if (!URL.canParse(source)) throw new TypeError(`wasm: expected a URL, got ${shown(source)}.`);
+  return platform.fetchAsset(new URL(source));
+}
+
+/** An instance of a binary that the caller brought, which itself says what it is. */
+async function given(source: WasmSource, binary: Binary | undefined, wanted: boolean): Promise<Core> {
+  const found = await wasmOf(source);
+  const start = async (shared: boolean) => {
+    const module = found instanceof WebAssembly.Module ? found : await compile(found, shared);
+    return { module, shared, ...(await attach(module, newMemory(shared))) };
+  };
+  let core: Awaited<ReturnType<typeof start>>;
+  try {
+    core = await start(wanted).catch((reason) => {
+      // A compiled module has its kind of memory already.
+      if (reason instanceof WebAssembly.LinkError) return start(!wanted);
+      throw reason;
+    });
+  } catch (cause) {
+    if (!(cause instanceof WebAssembly.CompileError || cause instanceof WebAssembly.LinkError)) throw cause;
+    const got = cause instanceof WebAssembly.LinkError ? 'another module' : 'one that does not compile here';
+    throw new TypeError(`wasm: expected a binary of this package, got ${got}.`, { cause });
+  }
+  if (core.constants.STEP_BYTES === undefined) {
+    throw new TypeError('wasm: expected a binary of this package, got another module.');
+  }
+  const which: Binary = core.constants.RELAXED ? 'relaxed' : 'baseline';
+  if (binary && binary !== which) throw new TypeError(`wasm: expected the ${binary} binary, got the ${which} one.`);
+  return { binary: which, tileRows: tileRows(which), ...core };
+}
+
+const newMemory = (shared: boolean): WebAssembly.Memory =>
+  new WebAssembly.Memory({ initial: 2, maximum: MAX_PAGES, shared });
 
 /** An instance of a compiled binary on a memory of its kind. */
 export async function attach(
@@ -132,27 +178,22 @@ export interface CoreOptions {
   readonly binary?: Binary;
   /** A memory that threads can share. */
   readonly shared?: boolean;
+  /** By default the binary that lies beside this script. */
+  readonly wasm?: WasmSource;
 }
 
 /** A new instance with a memory of its own; the compiled module is shared. Throws where `binary` cannot run. */
-export async function createCore({ binary, shared = false }: CoreOptions = {}): Promise<Core> {
+export async function createCore({ binary, shared = false, wasm }: CoreOptions = {}): Promise<Core> {
   const which = binary ?? (supportsRelaxed() ? 'relaxed' : 'baseline');
   if (!BINARIES.includes(which)) {
     throw new TypeError(`binary: expected ${BINARIES.join(' or ')}, got ${which}.`);
   }
-  if (which === 'relaxed' && !supportsRelaxed()) {
+  if (binary === 'relaxed' && !supportsRelaxed()) {
     throw new TypeError(
       'binary: expected an engine with relaxed SIMD for relaxed, got one without; baseline runs here.',
     );
   }
-  const key = `${which} ${shared}`;
-  let compiled = modules.get(key);
-  if (!compiled) {
-    compiled = compile(which, shared);
-    modules.set(key, compiled);
-    compiled.catch(() => modules.delete(key));
-  }
-  const module = await compiled;
-  const memory = new WebAssembly.Memory({ initial: 2, maximum: MAX_PAGES, shared });
-  return { binary: which, module, shared, tileRows: tileRows(which), ...(await attach(module, memory)) };
+  if (wasm !== undefined) return given(wasm, binary, shared);
+  const module = await compiled(which, shared);
+  return { binary: which, module, shared, tileRows: tileRows(which), ...(await attach(module, newMemory(shared))) };
 }

@@ -3,7 +3,7 @@
 import './flags.mjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { load as loadWithoutPull } from '../bindings/index.js';
+import { load as loadWithoutPull } from '../bindings/load.js';
 import { buildNetwork, type LoadOptions, load, type Model, presets, type Tensor } from '../bindings/node.js';
 import { BINARIES } from '../bindings/wasm.js';
 import type { Graph } from '../models/index.js';

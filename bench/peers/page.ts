@@ -20,7 +20,7 @@ async function loadTf(): Promise<TfWasm> {
 }
 
 const places: Places = {
-  api: new URL('/dist/index.js', location.href).href,
+  api: new URL('/dist/web.js', location.href).href,
   packages,
   folder: packages,
   loadTf,

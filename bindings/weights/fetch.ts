@@ -23,20 +23,33 @@ const BUSY = [408, 425, 429, 500, 502, 503, 504];
 /** Codes of Node's errors that another time will be the same. Browsers do not tell. */
 const PERMANENT = /^(ENOTFOUND|ECONNREFUSED|ERR_|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO)/;
 
-/**
- * Requests a URL; redirects are followed. A download that breaks off goes on where it was, from the same version of the
- * file. Throws one sentence, with the URL first, where no answer of status 2xx comes in the end.
- */
-export async function fetchBytes(url: URL, signal: AbortSignal | undefined): Promise<Origin> {
-  const download = new Download(url, signal);
-  const total = await download.start();
-  return { name: url.href, total, base: url, chunks: download };
-}
-
 /** What tells one version of a file from another. */
-interface Version {
+export interface Version {
   readonly etag: string | null;
   readonly modified: string | null;
+}
+
+/** Bytes of a file that an earlier download brought. */
+export interface Begun extends Version {
+  readonly received: number;
+}
+
+export interface Fetched extends Origin {
+  /** The place of the first byte that comes: behind those of `begun`, or 0 where the file is another now. */
+  readonly begin: number;
+  /** What a later download can go on from; undefined where no server could tell it the place. */
+  readonly version: Version | undefined;
+}
+
+/**
+ * Requests a URL; redirects are followed. A download that breaks off goes on where it was, from the same version of the
+ * file; so does one that `begun` tells of. Throws one sentence, with the URL first, where no answer of status 2xx comes
+ * in the end.
+ */
+export async function fetchBytes(url: URL, signal: AbortSignal | undefined, begun?: Begun): Promise<Fetched> {
+  const download = new Download(url, signal);
+  const { total, begin, version } = await download.start(begun);
+  return { name: url.href, total, base: url, chunks: download, begin, version };
 }
 
 class Download implements AsyncIterator<Uint8Array, undefined> {
@@ -67,9 +80,12 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
     else signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
-  /** Waits for the answer; the number of bytes, where its headers surely tell. */
-  async start(): Promise<number | undefined> {
+  /** Waits for the answer. `total`: the file's bytes, where the headers surely tell. */
+  async start(begun?: Begun): Promise<Pick<Fetched, 'total' | 'begin' | 'version'>> {
     try {
+      if (begun && (await this.#continue(begun))) {
+        return { total: this.#total, begin: begun.received, version: begun };
+      }
       const response = await this.#ask({});
       if (!response.ok) throw wrongStatus(this.#url.href, '2xx', response);
       const { headers } = response;
@@ -78,10 +94,37 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
       this.#isEncoded = isEncoded(response);
       this.#total = contentLength(response);
       this.#reader = response.body?.getReader();
-      return this.#total;
+      const { etag, modified } = this.#version;
+      const version = (etag || modified) && !this.#isEncoded ? this.#version : undefined;
+      return { total: this.#total, begin: 0, version };
     } catch (reason) {
       this.#end();
       throw reason;
+    }
+  }
+
+  /** Goes on with an earlier download; false where its file is another now, or the server knows no places. */
+  async #continue({ received, etag, modified }: Begun): Promise<boolean> {
+    const response = await this.#ask({ range: `bytes=${received}-` });
+    this.#version = { etag, modified };
+    this.#received = received;
+    this.#isCross = response.type === 'cors';
+    try {
+      if (this.#isBehindLast(response)) {
+        this.#checkVersion(response);
+        this.#total = received;
+        await response.body?.cancel();
+        return true;
+      }
+      if (response.status !== 206) throw wrongStatus(this.#url.href, '206', response);
+      this.#total = this.#checkRange(response);
+      this.#reader = response.body?.getReader();
+      return true;
+    } catch {
+      await response.body?.cancel().catch(() => {});
+      this.#received = 0;
+      this.#idle = 0;
+      return false;
     }
   }
 
@@ -155,8 +198,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
       ...(isPart ? { range: `bytes=${this.#received}-` } : {}),
       ...(isPart && condition && !this.#isCross ? { 'if-range': condition } : {}),
     });
-    if (response.status === 416 && response.headers.get('content-range') === `bytes */${this.#received}`) {
-      // It broke just behind the last byte.
+    if (this.#isBehindLast(response)) {
       this.#total = this.#received;
       this.#reader = response.body?.getReader();
       await this.#reader?.cancel();
@@ -168,6 +210,11 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
       throw new Error(`${this.#url}: expected ${this.#total} bytes as before, got a file of ${end}.`);
     }
     this.#reader = response.body?.getReader();
+  }
+
+  /** Whether it was the last byte that came before. */
+  #isBehindLast({ status, headers }: Response): boolean {
+    return status === 416 && headers.get('content-range') === `bytes */${this.#received}`;
   }
 
   /** Throws where the file is not what it was; else the bytes of all of it, where the answer tells. */

@@ -1,6 +1,6 @@
 /** What every reader of weights makes of a file: named tensors in file order, and their bytes as they come. */
 
-import type { ByteStream } from './source.js';
+import type { ByteStream, OpenOptions } from './source.js';
 
 export type Dtype = 'F32' | 'F16' | 'BF16';
 
@@ -49,8 +49,7 @@ export interface WeightFile {
   close(): Promise<void>;
 }
 
-export interface OpenContext {
-  readonly signal: AbortSignal | undefined;
+export interface OpenContext extends OpenOptions {
   /** Opens another file of the same set, in a format that stands alone; its tensors have the names of the file. */
   openOther(source: string | URL): Promise<WeightFile>;
 }

@@ -4,12 +4,12 @@ import type { Format, WeightFile } from './format.js';
 import { withTorchvisionNames } from './names.js';
 import { safetensors } from './safetensors.js';
 import { isHdf5, isIndex, isJson, isLegacyPytorch, isSafetensors, isZip } from './sniff.js';
-import { type ByteStream, openSource, type WeightSource } from './source.js';
+import { type ByteStream, type OpenOptions, type Origin, openSource, type WeightSource } from './source.js';
 import { either, textStart } from './text.js';
 
 export { checkTensors } from './check.js';
 export type { Dtype, NetworkHints, Piece, TensorInfo, WeightFile } from './format.js';
-export type { WeightSource } from './source.js';
+export type { OpenOptions, WeightSource } from './source.js';
 
 /** In the order of trial; told apart by content, since a stream has no name and names deceive. */
 const FORMATS: readonly Format[] = [
@@ -51,8 +51,8 @@ const IMPOSTORS: readonly { readonly is: (text: string) => boolean; readonly wha
  * Reads what a weight file says of itself, up to its first value. Throws one sentence where it is not a weight file or
  * a damaged one, or the signal's reason when that aborts, now or while the pieces are read; the source is closed then.
  */
-export async function openWeights(source: WeightSource, options: { signal?: AbortSignal } = {}): Promise<WeightFile> {
-  const file = await openFile(source, FORMATS, options.signal);
+export async function openWeights(source: WeightSource | Origin, options: OpenOptions = {}): Promise<WeightFile> {
+  const file = await openFile(source, FORMATS, options);
   try {
     return withTorchvisionNames(file);
   } catch (error) {
@@ -62,15 +62,15 @@ export async function openWeights(source: WeightSource, options: { signal?: Abor
 }
 
 async function openFile(
-  source: WeightSource,
+  source: WeightSource | Origin,
   formats: readonly Format[],
-  signal: AbortSignal | undefined,
+  options: OpenOptions,
 ): Promise<WeightFile> {
-  const stream = await openSource(source, signal);
-  const openOther = (other: string | URL) => openFile(other, SINGLE_FORMATS, signal);
+  const stream = await openSource(source, options);
+  const openOther = (other: string | URL) => openFile(other, SINGLE_FORMATS, options);
   try {
     const { reader } = await formatOf(stream, formats);
-    return await (await reader()).open(stream, { signal, openOther });
+    return await (await reader()).open(stream, { ...options, openOther });
   } catch (error) {
     await stream.close();
     throw error;

@@ -12,11 +12,11 @@ function fnv1a32(name: string): number {
   return hash >>> 0;
 }
 
-/** Writes values `first`, `first` + 1, … of the tensor `name` to `to`: mulberry32, scaled to [low, high). */
-function fill(to: Float32Array, name: string, first: number, [low, high]: readonly [number, number]): void {
+/** Writes values `first`, `first` + 1, … of the tensor that `key` names to `to`: mulberry32, scaled to [low, high). */
+function fill(to: Float32Array, key: number, first: number, [low, high]: readonly [number, number]): void {
   const span = high - low;
   // The generator's state grows by a constant at each step, so any value can be reached at once.
-  let state = (fnv1a32(name) + Math.imul(first, 0x6d2b79f5)) | 0;
+  let state = (key + Math.imul(first, 0x6d2b79f5)) | 0;
   for (let i = 0; i < to.length; i++) {
     state = (state + 0x6d2b79f5) | 0;
     let t = Math.imul(state ^ (state >>> 15), state | 1);
@@ -28,7 +28,7 @@ function fill(to: Float32Array, name: string, first: number, [low, high]: readon
 /** `count` values in [low, high), rounded to float32 once. */
 export function uniform(name: string, count: number, low: number, high: number): Float32Array {
   const values = new Float32Array(count);
-  fill(values, name, 0, [low, high]);
+  fill(values, fnv1a32(name), 0, [low, high]);
   return values;
 }
 
@@ -61,8 +61,11 @@ export const seededInput = (shape: readonly number[]): Float32Array => uniform('
 // Values in a piece: 1 MiB, so that no tensor is held whole.
 const PIECE = 262144;
 
-/** A safetensors file of all parameters in `state_dict` order, float32: the header, then pieces of at most 1 MiB. */
-export async function* seededWeights(graph: Graph): AsyncGenerator<Uint8Array, void, undefined> {
+/**
+ * A safetensors file of all parameters in `state_dict` order, float32: the header, then pieces of at most 1 MiB. Seed 0
+ * depends on the names alone.
+ */
+export async function* seededWeights(graph: Graph, seed = 0): AsyncGenerator<Uint8Array, void, undefined> {
   const list = parameters(graph);
   const header: Record<string, unknown> = { __metadata__: { format: 'pt' } };
   let offset = 0;
@@ -79,10 +82,11 @@ export async function* seededWeights(graph: Graph): AsyncGenerator<Uint8Array, v
   yield head;
   for (const parameter of list) {
     const bounds = range(graph, parameter);
+    const key = fnv1a32(parameter.name) ^ Math.imul(seed, 0x9e3779b9);
     const count = size(parameter.shape);
     for (let first = 0; first < count; first += PIECE) {
       const values = new Float32Array(Math.min(PIECE, count - first));
-      fill(values, parameter.name, first, bounds);
+      fill(values, key, first, bounds);
       yield new Uint8Array(values.buffer);
     }
   }

@@ -31,18 +31,32 @@ export interface Origin {
   readonly from?: ((begin: number) => AsyncIterator<Uint8Array>) | undefined;
 }
 
+/** How sources are opened. */
+export interface OpenOptions {
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * By default true: what http and https URLs give is kept by the Cache API, where there is one, and taken from there
+   * the next time, from where it broke off if it did (weights/cache.ts).
+   */
+  readonly cache?: boolean | undefined;
+}
+
 /** Opens a source. Throws one sentence where it cannot be, or the signal's reason. */
-export async function openSource(source: WeightSource, signal?: AbortSignal): Promise<ByteStream> {
-  const stream = new ByteStream(await originOf(source, signal), signal);
+export async function openSource(source: WeightSource | Origin, options: OpenOptions = {}): Promise<ByteStream> {
+  const { signal } = options;
+  const stream = new ByteStream(await originOf(source, options), signal);
   signal?.throwIfAborted();
   return stream;
 }
 
-async function originOf(source: WeightSource, signal: AbortSignal | undefined): Promise<Origin> {
+/** What a source's bytes come from. Throws as `openSource` does. */
+export async function originOf(source: WeightSource | Origin, { signal, cache = true }: OpenOptions): Promise<Origin> {
   if (typeof source === 'string' || source instanceof URL) {
     signal?.throwIfAborted();
     const location = typeof source === 'string' && /^(https?|blob|file):/i.test(source) ? urlOf(source) : source;
     if (location instanceof URL && location.protocol !== 'file:') {
+      const isKept = cache && typeof caches !== 'undefined' && /^https?:$/.test(location.protocol);
+      if (isKept) return (await import('./cache.js')).cachedBytes(location, signal);
       return (await import('./fetch.js')).fetchBytes(location, signal);
     }
     const file = await platform.openFile(location);
@@ -64,6 +78,7 @@ async function originOf(source: WeightSource, signal: AbortSignal | undefined): 
     return { name, total: source.size, chunks: from(0), from };
   }
   if (typeof source === 'object' && source !== null) {
+    if ('chunks' in source) return source;
     if ('getReader' in source) return { name: 'weights', chunks: streamChunks('weights', source) };
     if (Symbol.asyncIterator in source) return { name: 'weights', chunks: source[Symbol.asyncIterator]() };
   }

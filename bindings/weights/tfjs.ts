@@ -7,7 +7,7 @@
 import type { Reader, TensorInfo } from './format.js';
 import { type KerasLayer, kerasHints, kerasLayerOf, kerasLayers, torchTensor } from './keras.js';
 import { checkedShape, type Span, spannedFile, tensorBytes } from './layout.js';
-import { ByteStream, checkedPath, openSource, sibling } from './source.js';
+import { ByteStream, checkedPath, type OpenOptions, openSource, sibling } from './source.js';
 import { isRecord, label, parseJson, shown } from './text.js';
 
 const MAX_JSON_BYTES = 100_000_000;
@@ -19,7 +19,7 @@ interface Group {
 }
 
 export const tfjs: Reader = {
-  async open(stream, { signal }) {
+  async open(stream, options) {
     const file = stream.name;
     const json = await stream.take(MAX_JSON_BYTES + 1);
     if (json.length > MAX_JSON_BYTES) {
@@ -41,7 +41,7 @@ export const tfjs: Reader = {
     if (base === undefined) {
       throw new Error(`${file}: expected the path or URL of model.json, beside which its shards lie, got its content.`);
     }
-    const shards = new ByteStream({ name: file, chunks: shardBytes(groups, base, signal) }, signal);
+    const shards = new ByteStream({ name: file, chunks: shardBytes(groups, base, options) }, options.signal);
     const spans = groups.flatMap((group) => group.spans);
     return spannedFile({ format: 'layers-model', metadata, hints }, shards, spans);
   },
@@ -95,13 +95,13 @@ function checkedWeight(
 async function* shardBytes(
   groups: readonly Group[],
   base: string | URL,
-  signal: AbortSignal | undefined,
+  options: OpenOptions,
 ): AsyncGenerator<Uint8Array, void> {
   for (const { paths, bytes } of groups) {
     const sizes: number[] = [];
     let left = bytes;
     for (const [i, path] of paths.entries()) {
-      const shard = await openSource(sibling(base, path), signal);
+      const shard = await openSource(sibling(base, path), options);
       try {
         // Where its size is known, a shard that does not fit is refused before it is read.
         const { total = 0 } = shard;

@@ -1,0 +1,17 @@
+/**
+ * The worker's script and the binaries as text, for pages whose bundler left the files behind (esbuild copies none; a
+ * development server may move scripts away from them). build.mjs puts the values in.
+ */
+
+import type { Binary } from './binary.js';
+
+declare const WORKER_SCRIPT: string;
+declare const WASM_BASE64: Readonly<Record<Binary, string>>;
+
+/** A worker of dist/worker.js as it is here; its threads are of the same. Throws where the page allows no blob for one. */
+export function inlineWorker(): Worker {
+  return new Worker(URL.createObjectURL(new Blob([WORKER_SCRIPT], { type: 'text/javascript' })), { type: 'module' });
+}
+
+export const inlineWasm = (binary: Binary): Uint8Array<ArrayBuffer> =>
+  Uint8Array.from(atob(WASM_BASE64[binary]), (char) => char.charCodeAt(0));

@@ -1,0 +1,224 @@
+/** A model in a worker, as the page sees it: each call is a message to the worker (host.ts), and its answer another. */
+
+import type { Summary } from '../models/index.js';
+import type { Answer, Asked, AskedOptions, Method } from './host.js';
+import type { LoadOptions, Progress } from './load.js';
+import type { Cam, Classification, FeatureMap, ImageSource, Model, ModelInfo, Output, Tensor } from './model.js';
+import { frameOf, isElement } from './picture.js';
+import { pump } from './weights/port.js';
+import { originOf } from './weights/source.js';
+
+/** Asked of the worker before it is a model. */
+type Begin = Extract<Asked, { kind: 'load' | 'peak' }>;
+
+// Omit would merge the union.
+type Unnumbered<Message> = Message extends unknown ? Omit<Message, 'id'> : never;
+
+const ERRORS: Readonly<Record<string, ErrorConstructor>> = { TypeError, RangeError, SyntaxError };
+
+/** A worker that answers. */
+class Line {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, { resolve: (value: never) => void; reject: (reason: unknown) => void }>();
+  #count = 0;
+  /** Why it answers no more. */
+  #end: unknown;
+  onProgress: ((progress: Progress) => void) | undefined;
+  onInfo: ((info: ModelInfo) => void) | undefined;
+
+  constructor(worker: Worker) {
+    this.#worker = worker;
+    worker.onmessage = ({ data }: MessageEvent<Answer>) => this.#take(data);
+    worker.onerror = ({ message }) => {
+      this.close(new Error(`worker: expected an answer, got its end (${message ?? 'out of memory'}).`));
+    };
+  }
+
+  ask<Value>(asked: Unnumbered<Asked>, transfer: Transferable[] = []): Promise<Value> {
+    return new Promise((resolve, reject) => {
+      if (this.#end) return reject(this.#end);
+      const id = this.#count++;
+      this.#worker.postMessage({ ...asked, id }, transfer);
+      this.#waiting.set(id, { resolve, reject });
+    });
+  }
+
+  /** Ends the worker, whose memory is free then; what waits is rejected. */
+  close(reason: unknown): void {
+    if (this.#end) return;
+    this.#end = reason;
+    this.#worker.terminate();
+    for (const { reject } of this.#waiting.values()) reject(reason);
+    this.#waiting.clear();
+  }
+
+  #take(answer: Answer): void {
+    if (answer.kind === 'progress') {
+      this.onProgress?.(answer.progress);
+      return;
+    }
+    const waiting = this.#waiting.get(answer.id);
+    this.#waiting.delete(answer.id);
+    if (answer.kind === 'done') {
+      if (answer.info) this.onInfo?.(answer.info);
+      waiting?.resolve(answer.value as never);
+    } else waiting?.reject(new (ERRORS[answer.name] ?? Error)(answer.message));
+  }
+}
+
+/** As `load` of load.ts, in `worker`, which has said that it is up; `wasm` where the worker does not find it. */
+export async function loadRemote(worker: Worker, name: string, options: LoadOptions): Promise<Model> {
+  const { signal, onProgress, ...rest } = options;
+  const line = new Line(worker);
+  const onAbort = () => line.close(signal?.reason);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    signal?.throwIfAborted();
+    // What it throws, it throws at whoever loads.
+    line.onProgress = (progress) => {
+      try {
+        onProgress?.(progress);
+      } catch (reason) {
+        line.close(reason);
+      }
+    };
+    let info: ModelInfo | undefined;
+    line.onInfo = (now) => {
+      info = now;
+    };
+    const [asked, transfer] = await postedOptions(rest, signal);
+    const summary = await line.ask<Summary>(
+      { kind: 'load', name, options: asked } satisfies Unnumbered<Begin>,
+      transfer,
+    );
+    return new RemoteModel(line, name, summary, info as ModelInfo);
+  } catch (reason) {
+    line.close(reason);
+    throw reason;
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+/** As `measurePeak` of peak.ts, in `worker`. */
+export async function measurePeakRemote(worker: Worker, asked: Omit<Extract<Begin, { kind: 'peak' }>, 'id' | 'kind'>) {
+  const line = new Line(worker);
+  try {
+    return await line.ask<number>({ kind: 'peak', ...asked });
+  } finally {
+    line.close(new Error('worker: expected nothing more to be asked.'));
+  }
+}
+
+/** Options that can be posted, and what of them becomes the worker's. */
+async function postedOptions(
+  { weights, wasm, ...options }: Omit<LoadOptions, 'signal' | 'onProgress'>,
+  signal: AbortSignal | undefined,
+): Promise<[AskedOptions, Transferable[]]> {
+  const binary = wasm instanceof Response || wasm instanceof URL ? undefined : wasm;
+  const rest = { ...options, wasm: wasm instanceof URL ? wasm.href : (binary ?? (await bytesOf(wasm))) };
+  if (typeof weights === 'string' || weights instanceof URL) {
+    return [{ ...rest, weights: String(new URL(weights, document.baseURI)) }, []];
+  }
+  if (weights instanceof Blob || (typeof weights === 'object' && weights !== null && 'seed' in weights)) {
+    return [{ ...rest, weights }, []];
+  }
+  // A Blob's bytes lie outside of JavaScript's memory, and are not copied once more.
+  if (weights instanceof ArrayBuffer || ArrayBuffer.isView(weights)) {
+    return [{ ...rest, weights: new Blob([weights as ArrayBuffer]) }, []];
+  }
+  const origin = await originOf(weights, { signal });
+  const { port1, port2 } = new MessageChannel();
+  pump(origin, port1);
+  const { name, total, base } = origin;
+  return [{ ...rest, weights: { name, total, base: base?.toString(), port: port2 } }, [port2]];
+}
+
+async function bytesOf(wasm: unknown): Promise<Uint8Array | undefined> {
+  if (!(wasm instanceof Response)) return undefined;
+  if (!wasm.ok) throw new Error(`wasm: expected a response of status 2xx, got ${wasm.status}.`);
+  return new Uint8Array(await wasm.arrayBuffer());
+}
+
+/** A picture that can be posted, and what of it becomes the worker's. */
+async function postedImage(image: ImageSource): Promise<[unknown, Transferable[]]> {
+  if (isElement(image)) {
+    const frame = await frameOf(image);
+    return [frame, [frame]];
+  }
+  if (typeof OffscreenCanvas !== 'undefined' && image instanceof OffscreenCanvas) {
+    const frame = await createImageBitmap(image);
+    return [frame, [frame]];
+  }
+  if (typeof image === 'string' || image instanceof URL) return [String(new URL(image, document.baseURI)), []];
+  return [image, []];
+}
+
+class RemoteModel implements Model {
+  readonly name: string;
+  readonly #line: Line;
+  readonly #summary: Summary;
+  #info: ModelInfo;
+  #isDisposed = false;
+
+  constructor(line: Line, name: string, summary: Summary, info: ModelInfo) {
+    this.#line = line;
+    this.name = name;
+    this.#summary = summary;
+    this.#info = info;
+    line.onInfo = (now) => {
+      this.#info = now;
+    };
+  }
+
+  classify(image: ImageSource, options?: { top?: number }): Promise<Classification[]> {
+    return this.#show('classify', image, options);
+  }
+
+  cam(image: ImageSource, options?: Parameters<Model['cam']>[1]): Promise<Cam> {
+    return this.#show('cam', image, options);
+  }
+
+  featureMap(image: ImageSource, layer: string): Promise<FeatureMap> {
+    return this.#show('featureMap', image, layer);
+  }
+
+  async run(input: Tensor, options?: { profile?: boolean }): Promise<Output> {
+    this.#check();
+    return this.#line.ask({ kind: 'call', method: 'run', args: [input, options] });
+  }
+
+  summary(): Summary {
+    this.#check();
+    return this.#summary;
+  }
+
+  info(): ModelInfo {
+    this.#check();
+    return this.#info;
+  }
+
+  dispose(): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    this.#line.close(this.#gone());
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  async #show<Value>(method: Method, image: ImageSource, options: unknown): Promise<Value> {
+    this.#check();
+    const [posted, transfer] = await postedImage(image);
+    return this.#line.ask({ kind: 'call', method, args: [posted, options] }, transfer);
+  }
+
+  #gone(): Error {
+    return new Error(`${this.name}: expected a model in use, got one that has been disposed of.`);
+  }
+
+  #check(): void {
+    if (this.#isDisposed) throw this.#gone();
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * resnet-wasm in a browser: models run in a Web Worker each, so that the page never waits; in a worker of the page's own
+ * they run in that.
+ */
+
+import { type Binary, supportsRelaxed } from './binary.js';
+import { browser } from './browser.js';
+import type { LoadOptions as CoreLoadOptions } from './load.js';
+import type { Model } from './model.js';
+import { platform, usePlatform } from './platform.js';
+import { loadRemote, measurePeakRemote } from './remote.js';
+
+export * from './index.js';
+export type { CachedWeights } from './weights/cache.js';
+export { guessNetwork, type NetworkGuess } from './weights/guess.js';
+export { openWeights, type TensorInfo, type WeightFile } from './weights/index.js';
+export { seededInput } from './weights/seeded.js';
+
+const newWorker = (): Worker => new Worker(new URL('../dist/worker.js', import.meta.url), { type: 'module' });
+
+usePlatform(browser(newWorker));
+
+export interface LoadOptions extends CoreLoadOptions {
+  /** By default true: the model runs in a Web Worker. False: in the page, which has its turn between the layers. */
+  readonly worker?: boolean;
+}
+
+/** Settles when a worker's script has begun to run, or could not. */
+function up(start: () => Worker): Promise<Worker> {
+  return new Promise((resolve, reject) => {
+    const worker = start();
+    worker.onmessage = () => resolve(worker);
+    worker.onerror = ({ message }) => reject(new Error(message || 'no script'));
+  });
+}
+
+interface Started {
+  readonly worker: Worker;
+  /** Where the worker would not find it. */
+  readonly wasm?: Uint8Array<ArrayBuffer>;
+}
+
+/** A worker, from the file beside this script or, where that is not there, from text; undefined where none may run. */
+async function startWorker(binary: Binary | undefined): Promise<Started | undefined> {
+  if (typeof document === 'undefined') return undefined;
+  try {
+    return { worker: await up(newWorker) };
+  } catch {}
+  try {
+    const { inlineWorker, inlineWasm } = await import('./inline.js');
+    return { worker: await up(inlineWorker), wasm: inlineWasm(binary ?? (supportsRelaxed() ? 'relaxed' : 'baseline')) };
+  } catch (reason) {
+    const notShared = `One thread, in the page itself, since no worker starts here (${(reason as Error).message}).`;
+    usePlatform({ ...platform, notShared });
+    return undefined;
+  }
+}
+
+/**
+ * Loads a network by name. Weights are packed as their bytes come: no copy of them is kept in JavaScript. What the
+ * file says of its network (a Keras model's strides, biases and epsilon) holds unless an option says otherwise.
+ * Rejects with one sentence where the name, an option or the file does not fit; nothing is left of the model then.
+ */
+export async function load(name: string, { worker = true, ...options }: LoadOptions): Promise<Model> {
+  const started = worker ? await startWorker(options.binary) : undefined;
+  if (started) return loadRemote(started.worker, name, { wasm: started.wasm, ...options });
+  return (await import('./load.js')).load(name, options);
+}
+
+/** GFLOP/s of one thread in a loop of multiply–adds that touches registers alone: the best within 0.4 s. */
+export async function measurePeak(binary?: Binary): Promise<number> {
+  const started = await startWorker(binary);
+  if (started) return measurePeakRemote(started.worker, { binary, wasm: started.wasm });
+  return (await import('./peak.js')).measurePeak(binary);
+}
+
+/** The weights that this browser keeps, whole or in part. Rejects where the page may not store anything. */
+export const cachedWeights = async () => (await import('./weights/cache.js')).cachedWeights();
+
+/** Forgets the weights of one URL, or all. Rejects where the page may not store anything. */
+export const clearCachedWeights = async (url?: string | URL): Promise<void> =>
+  (await import('./weights/cache.js')).clearCachedWeights(url);

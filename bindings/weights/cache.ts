@@ -1,0 +1,185 @@
+/**
+ * Weights that browsers keep: what URLs gave, in the Cache API, in parts, so that a download that was interrupted goes on
+ * from the last whole one, and none is ever held whole in JavaScript.
+ */
+
+import { type Begun, fetchBytes, type Version } from './fetch.js';
+import type { Origin } from './source.js';
+
+const CACHE = 'resnet-wasm weights';
+
+/** Bytes of a part; the last one has fewer. */
+const PART_BYTES = 2 ** 21;
+
+/** What is kept of one URL. */
+interface Entry extends Version {
+  readonly url: string;
+  readonly bytes: number;
+  /** Of the file, where its server tells. */
+  readonly total: number | undefined;
+  readonly parts: number;
+  readonly isWhole: boolean;
+}
+
+/** Weights of one URL that are kept. */
+export interface CachedWeights {
+  readonly url: string;
+  /** Kept so far. */
+  readonly bytes: number;
+  /** Bytes of the file; undefined where the server did not tell, and not all are here yet. */
+  readonly total: number | undefined;
+}
+
+// Caches have requests for keys; nobody answers this host.
+const ENTRIES = 'https://weights.invalid/entry?';
+const entryKey = (url: string): string => ENTRIES + encodeURIComponent(url);
+const partKey = (url: string, i: number): string => `https://weights.invalid/part/${i}?${encodeURIComponent(url)}`;
+
+/** The bytes of an http or https URL: those that are kept, then those that are not, which are kept as they pass. */
+export async function cachedBytes(url: URL, signal: AbortSignal | undefined): Promise<Origin> {
+  const found = await lookUp(url.href);
+  // Storage is missing, forbidden or broken.
+  if (!found) return fetchBytes(url, signal);
+  const { cache, entry } = found;
+  if (entry?.isWhole) {
+    return { name: url.href, total: entry.bytes, base: url, chunks: partsOf(cache, entry) };
+  }
+  const begun: Begun | undefined = entry && { ...entry, received: entry.bytes };
+  const { version, begin, total, chunks } = await fetchBytes(url, signal, begun);
+  const kept = entry && begin > 0 ? entry : undefined;
+  const keeper = new Keeper(cache, kept ?? { ...NONE, ...version, url: url.href, total }, version !== undefined);
+  return { name: url.href, total, base: url, chunks: joined(kept ? partsOf(cache, kept) : undefined, chunks, keeper) };
+}
+
+const NONE = { etag: null, modified: null, bytes: 0, parts: 0, isWhole: false };
+
+async function lookUp(url: string): Promise<{ cache: Cache; entry: Entry | undefined } | undefined> {
+  try {
+    const cache = await caches.open(CACHE);
+    const entry = (await (await cache.match(entryKey(url)))?.json()) as Entry | undefined;
+    if (!entry) return { cache, entry };
+    const there = await Promise.all(Array.from({ length: entry.parts }, (_, i) => cache.match(partKey(url, i))));
+    return { cache, entry: there.every(Boolean) ? entry : undefined };
+  } catch {
+    return undefined;
+  }
+}
+
+async function entriesOf(cache: Cache): Promise<Entry[]> {
+  const keys = (await cache.keys()).filter(({ url }) => url.startsWith(ENTRIES));
+  return Promise.all(keys.map(async (key) => (await (await cache.match(key))?.json()) as Entry));
+}
+
+async function* partsOf(cache: Cache, { url, parts }: Entry): AsyncGenerator<Uint8Array, void, undefined> {
+  for (let i = 0; i < parts; i++) {
+    const part = await cache.match(partKey(url, i));
+    if (!part) throw new Error(`${url}: expected the bytes that this browser kept, got none; load it again.`);
+    yield new Uint8Array(await part.arrayBuffer());
+  }
+}
+
+/** First the parts, then what comes, which the keeper keeps. */
+function joined(
+  parts: AsyncIterator<Uint8Array> | undefined,
+  fresh: AsyncIterator<Uint8Array>,
+  keeper: Keeper,
+): AsyncIterator<Uint8Array> {
+  let old = parts;
+  return {
+    async next() {
+      if (old) {
+        const part = await old.next();
+        if (!part.done) return part;
+        old = undefined;
+      }
+      const chunk = await fresh.next();
+      await (chunk.done ? keeper.end() : keeper.add(chunk.value));
+      return chunk;
+    },
+    // At once, even during `next`.
+    async return(reason) {
+      await fresh.return?.(reason);
+      return { done: true, value: undefined };
+    },
+  };
+}
+
+/** Puts bytes into the cache, a part at a time. Where the cache refuses one (it is full), no more are kept. */
+class Keeper {
+  readonly #cache: Cache;
+  #entry: Entry;
+  /** Whether a later download can go on from what is kept before the end. */
+  readonly #canGoOn: boolean;
+  #part = new Uint8Array(PART_BYTES);
+  #filled = 0;
+  #isRefused = false;
+
+  constructor(cache: Cache, entry: Entry, canGoOn: boolean) {
+    this.#cache = cache;
+    this.#entry = entry;
+    this.#canGoOn = canGoOn;
+  }
+
+  async add(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length && !this.#isRefused; ) {
+      const count = Math.min(bytes.length - at, PART_BYTES - this.#filled);
+      this.#part.set(bytes.subarray(at, at + count), this.#filled);
+      this.#filled += count;
+      at += count;
+      if (this.#filled === PART_BYTES) await this.#put(this.#canGoOn);
+    }
+  }
+
+  async end(): Promise<void> {
+    if (!this.#isRefused) await this.#put(true, true);
+  }
+
+  async #put(writesEntry: boolean, isWhole = false): Promise<void> {
+    const { url, parts, bytes, total } = this.#entry;
+    try {
+      if (this.#filled > 0) {
+        await this.#cache.put(partKey(url, parts), new Response(this.#part.slice(0, this.#filled)));
+        this.#entry = { ...this.#entry, parts: parts + 1, bytes: bytes + this.#filled };
+        this.#filled = 0;
+      }
+      this.#entry = { ...this.#entry, isWhole, total: isWhole ? this.#entry.bytes : total };
+      if (writesEntry) await this.#cache.put(entryKey(url), Response.json(this.#entry));
+    } catch {
+      this.#isRefused = true;
+    }
+  }
+}
+
+/**
+ * Has the files of a URL's folder, which a set may consist of, compared with the server's the next time: what cannot be
+ * loaded may be another by then.
+ */
+export async function doubtCachedWeights(url: string | URL): Promise<void> {
+  try {
+    const cache = await caches.open(CACHE);
+    for (const entry of await entriesOf(cache)) {
+      const isBeside = entry.url.startsWith(new URL('.', url).href);
+      if (isBeside && entry.isWhole) await cache.put(entryKey(entry.url), Response.json({ ...entry, isWhole: false }));
+    }
+  } catch {
+    // What cannot be read is not used either.
+  }
+}
+
+/** The weights that this browser keeps, whole or in part. Rejects where the page may not store anything. */
+export async function cachedWeights(): Promise<CachedWeights[]> {
+  if (!(await caches.has(CACHE))) return [];
+  return (await entriesOf(await caches.open(CACHE))).map(({ url, bytes, total }) => ({ url, bytes, total }));
+}
+
+/** Forgets the weights of one URL, or all. Rejects where the page may not store anything. */
+export async function clearCachedWeights(url?: string | URL): Promise<void> {
+  if (url === undefined) {
+    await caches.delete(CACHE);
+    return;
+  }
+  const cache = await caches.open(CACHE);
+  const entry = (await (await cache.match(entryKey(String(url))))?.json()) as Entry | undefined;
+  await cache.delete(entryKey(String(url)));
+  for (let i = 0; i < (entry?.parts ?? 0); i++) await cache.delete(partKey(String(url), i));
+}

@@ -1,0 +1,56 @@
+/** Weights that come through a message port: from a page, which holds the stream, to a worker, which reads it. */
+
+import type { Origin } from './source.js';
+
+/** An origin whose chunks are asked for through a port. */
+export interface PortOrigin {
+  readonly name: string;
+  readonly total: number | undefined;
+  /** The URL beside which further files lie. */
+  readonly base: string | undefined;
+  readonly port: MessagePort;
+}
+
+type Reply = { readonly chunk: Uint8Array | undefined } | { readonly message: string };
+
+/** Gives an origin's chunks to who asks at the other end of `port`. */
+export function pump({ chunks }: Origin, port: MessagePort): void {
+  port.onmessage = async ({ data }: MessageEvent<'next' | 'return'>) => {
+    if (data === 'return') {
+      port.close();
+      await chunks.return?.();
+      return;
+    }
+    try {
+      const { done, value } = await chunks.next();
+      // The source may use its chunk's memory again.
+      const chunk = done ? undefined : new Uint8Array(value);
+      port.postMessage({ chunk } satisfies Reply, chunk ? [chunk.buffer] : []);
+    } catch (reason) {
+      port.postMessage({ message: String((reason as Error).message ?? reason) } satisfies Reply);
+    }
+  };
+}
+
+/** The other end. */
+export function pumped({ name, total, base, port }: PortOrigin): Origin {
+  return {
+    name,
+    total,
+    base: base === undefined ? undefined : new URL(base),
+    chunks: {
+      next: () =>
+        new Promise((resolve, reject) => {
+          port.onmessage = ({ data }: MessageEvent<Reply>) => {
+            if ('message' in data) reject(new Error(data.message));
+            else resolve(data.chunk ? { done: false, value: data.chunk } : { done: true, value: undefined });
+          };
+          port.postMessage('next');
+        }),
+      return: async () => {
+        port.postMessage('return');
+        return { done: true, value: undefined };
+      },
+    },
+  };
+}

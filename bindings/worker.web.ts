@@ -1,0 +1,22 @@
+/** Entry of a worker in a browser: the first message says whether it runs a model or is one of a model's threads. */
+
+import { browser } from './browser.js';
+import { type Asked, host } from './host.js';
+import { usePlatform } from './platform.js';
+import { serve } from './thread.js';
+import type { ThreadStart } from './threads.js';
+
+// Of the very script that this is: a bundler may have moved it, or made a blob of it.
+usePlatform(browser(() => new Worker(location.href, { type: 'module' })));
+
+type First = { readonly kind: 'thread'; readonly start: ThreadStart } | Asked;
+
+addEventListener(
+  'message',
+  ({ data }: MessageEvent<First>) => {
+    if (data.kind === 'thread') serve(data.start, (message) => postMessage(message));
+    else host(data);
+  },
+  { once: true },
+);
+postMessage('up');
