@@ -31,7 +31,11 @@ const rules: readonly Rule[] = [
     files: /^cli\//,
     may: [/^cli\//, /^bindings\/(index|node)\.js$/, /^models\//, BUILTIN, /^(commander|cli-progress)$/],
   },
-  { files: /^web\//, may: [/^web\//, /^bindings\/index\.js$/, /^models\//] },
+  {
+    files: /^web\/(build|serve)\.ts$/,
+    may: [/^web\//, /^bindings\/node\.js$/, /^models\//, BUILTIN, /^(esbuild|sirv)$/],
+  },
+  { files: /^web\//, may: [/^web\//, /^bindings\/(index|web)\.js$/, /^models\//, /^uplot$/] },
   { files: /^(bench|tests)\//, may: [/^(bench|bindings|build|cli|dist|models|tests|web)\//, BUILTIN, OTHER_PACKAGES] },
 ];
 
@@ -121,7 +125,8 @@ for (const [file, text] of [
   ['bindings/pull.ts', from('tar')],
   ['bindings/sharp.ts', `const sharp = await import('sharp');`],
   ['cli/main.ts', `${from('node:process')}${from('commander')}${from('../bindings/node.js')}`],
-  ['web/main.ts', from('../bindings/index.js')],
+  ['web/main.ts', from('../bindings/web.js')],
+  ['web/build.ts', `${from('esbuild')}${from('../bindings/node.js')}`],
   ['bench/gemm.ts', from('../bindings/wasm.js')],
   ['bench/memory.ts', `console.log(core.arena.${buffer}.byteLength);`],
   ['bindings/arena.ts', `new Float32Array(this.${buffer}, ptr, length);`],

@@ -1,6 +1,7 @@
 /** What the views share: the picture, the chosen weights and settings, and the model that they give. */
 
-import { type Binary, load, type Model, type NetworkOptions, type Preset, supportsRelaxed } from '../bindings/index.js';
+import { type Binary, load, type Model, type NetworkOptions, type Preset, supportsRelaxed } from '../bindings/web.js';
+import { hdf5, publishedWeights } from './weights.js';
 
 /** A part of the page. */
 export interface View {
@@ -63,9 +64,23 @@ export class App extends EventTarget {
   chosen: Weights | undefined;
   /** One sentence about what went wrong last. */
   problem: string | undefined;
+  /** Settles when the weights that come with the page are among `weights`. */
+  readonly ready: Promise<void>;
 
   #abort: AbortController | undefined;
   #promise: Promise<Model> | undefined;
+
+  constructor() {
+    super();
+    this.ready = publishedWeights().then(
+      (published) => {
+        this.weights = [...published, ...this.weights];
+        if (!this.chosen) this.choose({}, published[0]);
+        this.#tell('weights');
+      },
+      (reason) => this.report(reason),
+    );
+  }
 
   /**
    * The model of the chosen weights and settings, loaded if it is not there. Rejects with an AbortError where the
@@ -133,6 +148,7 @@ export class App extends EventTarget {
   }
 
   async #load(): Promise<Model> {
+    await this.ready;
     const { chosen, settings } = this;
     if (!chosen) throw new Error('weights: expected a weight file, got none; drop one on the page or choose one.');
     const abort = new AbortController();
@@ -150,6 +166,7 @@ export class App extends EventTarget {
       const model = await load(chosen.network, {
         ...chosen.options,
         weights: chosen.source,
+        hdf5,
         preset: chosen.preset,
         labels: chosen.labels,
         binary: settings.binary,
@@ -162,7 +179,7 @@ export class App extends EventTarget {
       });
       if (!isCurrent() || abort.signal.aborted) {
         model.dispose();
-        throw abort.signal.reason ?? new DOMException('Other weights were chosen.', 'AbortError');
+        throw abort.signal.reason;
       }
       this.model = model;
       show(undefined);
@@ -170,7 +187,7 @@ export class App extends EventTarget {
       return model;
     } catch (reason) {
       show(abort.signal.aborted ? { ...state, phase: 'cancelled', rate: undefined } : undefined);
-      throw reason;
+      throw abort.signal.aborted ? abort.signal.reason : reason;
     } finally {
       if (isCurrent()) this.#promise = undefined;
     }

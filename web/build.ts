@@ -1,0 +1,174 @@
+/**
+ * `npm run web:build`: makes dist-web/, a folder that any host can serve, at any path. What it loads lies one folder deep
+ * (app/, dist/, build/), as in the package, so that `new URL('../build/…', import.meta.url)` holds.
+ */
+
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { createWriteStream, existsSync } from 'node:fs';
+import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { gzipSync } from 'node:zlib';
+import { build, type Plugin } from 'esbuild';
+import { cached, openWeights, pull, writeSafetensors } from '../bindings/node.js';
+import type { PublishedSet } from './weights.js';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+/** The folder that is made. */
+export const OUT = join(ROOT, 'dist-web');
+
+const PUBLISHED = { set: 'resnet50', title: 'ResNet-50 (ImageNet)', file: 'resnet50.safetensors' };
+const STATIC = ['index.html', 'icon.svg', 'manifest.webmanifest'];
+const PHOTOS = ['chelsea.jpg', 'coffee.jpg'];
+const WASM = ['baseline.wasm', 'relaxed.wasm'];
+
+export interface BuildOptions {
+  /** By default true: fetches the published weights, and has them served in float16. */
+  readonly weights?: boolean;
+}
+
+/** Builds the page and prints its sizes. Weights that an earlier build converted stay. */
+export async function buildPage({ weights = true }: BuildOptions = {}): Promise<void> {
+  if (!WASM.every((file) => existsSync(join(ROOT, 'build', file)))) buildPackage();
+  await mkdir(OUT, { recursive: true });
+  for (const name of await readdir(OUT)) {
+    if (name !== 'weights') await rm(join(OUT, name), { recursive: true });
+  }
+  await bundle();
+  await copyFiles();
+  await putWeights(weights);
+  await putServiceWorker();
+  await printSizes();
+}
+
+function buildPackage(): void {
+  const { status } = spawnSync(process.execPath, ['build.mjs'], { cwd: ROOT, stdio: 'inherit' });
+  if (status !== 0) throw new Error(`build.mjs: expected the package to build, got exit code ${status}.`);
+}
+
+const esbuildOptions = {
+  bundle: true,
+  minify: true,
+  target: 'es2022',
+  logLevel: 'warning',
+  absWorkingDir: ROOT,
+} as const;
+
+/** The package's last resort where its worker's file is not found is a worker made of text, which this page forbids. */
+const withoutInlineWorker: Plugin = {
+  name: 'without-inline-worker',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^\.\/inline\.js$/ }, ({ path }) => ({ path, namespace: 'none' }));
+    onLoad({ filter: /.*/, namespace: 'none' }, () => ({
+      contents: `throw new Error('dist/worker.js does not load, and this page allows no worker made of text');`,
+    }));
+  },
+};
+
+async function bundle(): Promise<void> {
+  await build({
+    ...esbuildOptions,
+    entryPoints: { 'app/main': 'web/main.ts', 'dist/worker': 'bindings/worker.web.ts' },
+    plugins: [withoutInlineWorker],
+    outdir: OUT,
+    chunkNames: 'app/[name]-[hash]',
+    splitting: true,
+    format: 'esm',
+  });
+}
+
+async function copyFiles(): Promise<void> {
+  const copy = async (from: string, to: string) => cp(join(ROOT, from), join(OUT, to), { recursive: true });
+  await Promise.all([
+    ...STATIC.map((file) => copy(`web/${file}`, file)),
+    ...PHOTOS.map((file) => copy(`tests/data/photos/${file}`, `photos/${file}`)),
+    ...WASM.map((file) => copy(`build/${file}`, `build/${file}`)),
+    copy('node_modules/h5wasm/dist/esm', 'h5wasm'),
+  ]);
+}
+
+/** The published weights in float16, which halves the download; ImageNet's labels; and the list of both. */
+async function putWeights(isWanted: boolean): Promise<void> {
+  const folder = join(OUT, 'weights');
+  await mkdir(folder, { recursive: true });
+  const pulled = isWanted ? await pull(PUBLISHED.set) : await cached(PUBLISHED.set);
+  const sets: PublishedSet[] = [];
+  const path = join(folder, PUBLISHED.file);
+  if (isWanted && pulled) {
+    if (!existsSync(path)) await convert(pulled.weights, path);
+    const { network, options, preset } = pulled.set;
+    sets.push({
+      title: PUBLISHED.title,
+      network,
+      options,
+      preset,
+      file: PUBLISHED.file,
+      bytes: (await stat(path)).size,
+    });
+  } else {
+    await rm(path, { force: true });
+  }
+  await writeFile(join(folder, 'sets.json'), JSON.stringify(sets));
+  await writeFile(join(folder, 'imagenet.json'), JSON.stringify(pulled?.labels ?? []));
+}
+
+async function convert(from: string, to: string): Promise<void> {
+  const partial = `${to}.${process.pid}.partial`;
+  try {
+    const bytes = writeSafetensors(await openWeights(from), { dtype: 'F16' });
+    await pipeline(Readable.from(bytes), createWriteStream(partial));
+    await rename(partial, to);
+  } finally {
+    await rm(partial, { force: true });
+  }
+}
+
+/** Every file of `OUT`, by its path there with forward slashes. */
+async function files(): Promise<string[]> {
+  const entries = await readdir(OUT, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(OUT, join(entry.parentPath, entry.name)).replaceAll('\\', '/'))
+    .sort();
+}
+
+/** Large, and not needed by every visitor: weights, and the reader of HDF5. */
+const isOnDemand = (path: string): boolean => /\.safetensors$|^h5wasm\//.test(path);
+
+async function putServiceWorker(): Promise<void> {
+  const shell = (await files()).filter((path) => !isOnDemand(path));
+  const hash = createHash('sha256');
+  for (const path of shell) hash.update(path).update(await readFile(join(OUT, path)));
+  await build({
+    ...esbuildOptions,
+    entryPoints: ['web/sw.ts'],
+    outfile: join(OUT, 'sw.js'),
+    format: 'iife',
+    define: { SHELL: JSON.stringify(shell), VERSION: JSON.stringify(hash.digest('hex').slice(0, 16)) },
+  });
+}
+
+async function printSizes(): Promise<void> {
+  const kb = (bytes: number) => `${(bytes / 1000).toFixed(1).padStart(9)} kB`;
+  let shell = 0;
+  for (const path of await files()) {
+    const bytes = await readFile(join(OUT, path));
+    const zipped = isOnDemand(path) ? undefined : gzipSync(bytes).length;
+    shell += zipped ?? 0;
+    console.log(`${kb(bytes.length)}${zipped === undefined ? ''.padStart(21) : `${kb(zipped)} gzipped`}  ${path}`);
+  }
+  console.log(`${relative(process.cwd(), OUT) || OUT}: ${(shell / 1000).toFixed(0)} kB gzipped for the first visit.`);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { values } = parseArgs({ options: { 'no-weights': { type: 'boolean' } } });
+  buildPage({ weights: !values['no-weights'] }).catch((error: Error) => {
+    console.error(error.message);
+    process.exitCode = 1;
+  });
+}

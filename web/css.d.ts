@@ -1,0 +1,2 @@
+// Style sheets that scripts import for esbuild to collect.
+declare module '*.css';

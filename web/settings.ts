@@ -1,0 +1,147 @@
+/** What runs: the weights, the binary and the threads, what the model takes, and what the browser keeps of downloads. */
+
+import { cachedWeights, clearCachedWeights, supportsRelaxed } from '../bindings/web.js';
+import type { App } from './app.js';
+import { fileButton, takeWeights } from './choose.js';
+import { h } from './dom.js';
+import { megabytes } from './format.js';
+
+const MOST_THREADS = 8;
+const BINARIES = { relaxed: 'Relaxed SIMD', baseline: 'Baseline SIMD' } as const;
+
+export function settingsPanel(app: App): HTMLElement {
+  return h(
+    'section',
+    { class: 'panel stack settings', 'aria-labelledby': 'settings-title' },
+    h('h2', { id: 'settings-title' }, 'The network'),
+    h(
+      'div',
+      { class: 'fields' },
+      networkField(app),
+      binaryField(app),
+      threadsField(app),
+      fileButton('Open a weight file', '.safetensors,.pth,.pt,.bin,.h5,.keras', (file) => takeWeights(app, file), true),
+    ),
+    info(app),
+    h(
+      'p',
+      { class: 'soft small' },
+      'The page comes with the weights of one network. Any other of the library runs from your own weight file ',
+      '(safetensors, PyTorch or Keras): drop it anywhere here, and its tensors tell which network it is.',
+    ),
+    cacheLine(app),
+  );
+}
+
+const field = (label: string, control: HTMLElement): HTMLElement => h('label', { class: 'field' }, label, control);
+
+function networkField(app: App): HTMLElement {
+  const select = h('select', { name: 'network' });
+  const fill = () => {
+    const none = h('option', {}, 'none: open a weight file');
+    select.replaceChildren(
+      ...(app.weights.length
+        ? app.weights.map((weights) =>
+            h('option', { selected: weights === app.chosen }, `${weights.title}, ${megabytes(weights.bytes)}`),
+          )
+        : [none]),
+    );
+    select.disabled = app.weights.length === 0;
+  };
+  fill();
+  for (const event of ['weights', 'model']) app.addEventListener(event, fill);
+  select.addEventListener('change', () => app.choose({}, app.weights[select.selectedIndex]));
+  return field('Network and weights', select);
+}
+
+function binaryField(app: App): HTMLElement {
+  const select = h('select', { name: 'binary' });
+  for (const binary of ['relaxed', 'baseline'] as const) {
+    const isMissing = binary === 'relaxed' && !supportsRelaxed();
+    select.append(
+      h(
+        'option',
+        { value: binary, selected: binary === app.settings.binary, disabled: isMissing },
+        isMissing ? `${BINARIES[binary]} (not in this browser)` : BINARIES[binary],
+      ),
+    );
+  }
+  select.addEventListener('change', () => app.choose({ binary: select.value === 'relaxed' ? 'relaxed' : 'baseline' }));
+  return field('Binary', select);
+}
+
+function threadsField(app: App): HTMLElement {
+  const select = h('select', { name: 'threads' });
+  const most = crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
+  select.append(
+    h('option', { value: 'auto' }, 'as many as there are'),
+    ...Array.from({ length: most }, (_, i) => h('option', { value: i + 1 }, i + 1)),
+  );
+  select.addEventListener('change', () =>
+    app.choose({ threads: select.value === 'auto' ? 'auto' : Number(select.value) }),
+  );
+  return field('Threads', select);
+}
+
+/** One line on the model that is loaded, and why it has fewer threads than it could have. */
+function info(app: App): HTMLElement {
+  const text = h('span', {});
+  const load = h(
+    'button',
+    { class: 'button quiet', type: 'button', onclick: () => app.ensureModel().catch((reason) => app.report(reason)) },
+    'Load now',
+  );
+  const reload = h(
+    'button',
+    { class: 'button quiet', type: 'button', hidden: true, onclick: () => location.reload() },
+    'Reload for more threads',
+  );
+  const show = () => {
+    const { model, chosen } = app;
+    load.hidden = model !== undefined || chosen === undefined || app.loading !== undefined;
+    if (!model) {
+      text.textContent = chosen
+        ? app.loading?.phase === 'loading'
+          ? 'It is being loaded.'
+          : 'Not loaded yet: that happens with the first picture.'
+        : '';
+      return;
+    }
+    const { network, binary, threads, threadsNote, weightBytes, memoryBytes } = model.info();
+    text.textContent = [
+      `${network}: ${BINARIES[binary]}, ${threads} ${threads === 1 ? 'thread' : 'threads'},`,
+      `${megabytes(weightBytes)} of packed weights, ${megabytes(memoryBytes)} of memory in all.`,
+      threadsNote,
+    ]
+      .filter(Boolean)
+      .join(' ');
+  };
+  show();
+  for (const event of ['model', 'weights', 'progress']) app.addEventListener(event, show);
+  // The service worker gives the page the headers that threads need, once it is loaded through it.
+  if (!crossOriginIsolated) navigator.serviceWorker?.ready.then(() => (reload.hidden = false));
+  return h('div', { class: 'row info' }, h('p', {}, text), load, reload);
+}
+
+function cacheLine(app: App): HTMLElement {
+  const text = h('span');
+  const forget = h('button', { class: 'button quiet', type: 'button' }, 'Forget downloaded weights');
+  const show = async () => {
+    const kept = await cachedWeights();
+    const bytes = kept.reduce((sum, entry) => sum + entry.bytes, 0);
+    text.textContent = bytes
+      ? `This browser keeps ${megabytes(bytes)} of downloaded weights, for the next visit and offline.`
+      : 'This browser keeps no downloaded weights.';
+    forget.disabled = bytes === 0;
+  };
+  const update = () => void show().catch((reason) => app.report(reason));
+  forget.addEventListener('click', () => {
+    clearCachedWeights()
+      .then(update)
+      .catch((reason) => app.report(reason));
+  });
+  update();
+  app.addEventListener('model', update);
+  app.addEventListener('progress', () => app.loading?.phase !== 'loading' && update());
+  return h('div', { class: 'row small cache' }, h('p', { class: 'soft' }, text), forget);
+}
