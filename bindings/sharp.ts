@@ -1,4 +1,4 @@
-/** Decodes pictures in Node with sharp, an optional dependency. */
+/** Decodes and writes pictures in Node with sharp, an optional dependency. */
 
 import { readFile } from 'node:fs/promises';
 import type { Pixels } from './image.js';
@@ -74,6 +74,13 @@ export async function decodeImage(image: unknown): Promise<Pixels> {
   } catch (cause) {
     throw new Error(`${name}: expected a picture, got ${reason(cause as Error)}.`, { cause });
   }
+}
+
+/** The bytes of a PNG file. */
+export async function encodePng({ data, width, height, channels }: Pixels): Promise<Uint8Array> {
+  const sharp = await loadSharp();
+  const raw = { width, height, channels: channels ?? (data.length / (width * height) === 4 ? 4 : 3) };
+  return sharp(data, { raw }).png().toBuffer();
 }
 
 /** sharp's message, several lines with names of its parts, within a sentence. */

@@ -3,6 +3,7 @@
 import { stat } from 'node:fs/promises';
 import { Command } from 'commander';
 import type { Classification } from '../bindings/node.js';
+import { checkOutput, drawCam } from './cam.js';
 import { reportFailure } from './failure.js';
 import { guessModel, needWeights, openModel } from './open.js';
 import { type ModelFlags, modelOptions, networkName, positive } from './options.js';
@@ -11,6 +12,8 @@ import { bar } from './text.js';
 interface ClassifyFlags extends ModelFlags {
   readonly top: number;
   readonly json?: boolean;
+  readonly cam?: string;
+  readonly camClass?: string;
 }
 
 interface Answer {
@@ -25,6 +28,7 @@ const EXAMPLES = `
 Examples:
   resnet-wasm classify cat.jpg
   resnet-wasm classify --top 3 --json photos/*.jpg > answers.json
+  resnet-wasm classify cat.jpg --cam where.png
   resnet-wasm classify --weights resnet18.safetensors cat.jpg
 
 With --weights and without --model, the network is told by its tensors.
@@ -37,13 +41,26 @@ export function classifyCommand(signal: AbortSignal): Command {
     .argument('<image...>', 'JPEG, PNG, WebP or GIF files')
     .option('--model <name>', 'network to use (resnet-wasm models lists them)', networkName, 'resnet50')
     .option('--top <n>', 'labels to show for each picture', positive, 5)
-    .option('--json', 'print a JSON array, and no progress');
+    .option('--json', 'print a JSON array, and no progress')
+    .option('--cam <file>', 'write the picture with a heat map of where the network saw its best class (PNG)')
+    .option('--cam-class <class>', 'the class to map, by index or label, instead of the best');
   for (const option of modelOptions()) command.addOption(option);
   return command.addHelpText('after', EXAMPLES).action(async (images: string[], flags: ClassifyFlags) => {
     needWeights(command, flags);
+    checkCam(command, images, flags);
     const isGiven = command.getOptionValueSource('model') !== 'default';
     await classify(images, flags, isGiven, signal);
   });
+}
+
+function checkCam(command: Command, images: readonly string[], { cam, camClass }: ClassifyFlags): void {
+  const wrong =
+    cam !== undefined && images.length > 1
+      ? `option '--cam <file>' takes one picture, not ${images.length}`
+      : cam === undefined && camClass !== undefined
+        ? "option '--cam-class <class>' needs --cam"
+        : undefined;
+  if (wrong) command.error(`error: ${wrong}`, { exitCode: 2 });
 }
 
 /** `isGiven`: whether `flags.model` is the user's word; if not, weights of the user's tell what they are. */
@@ -53,6 +70,7 @@ async function classify(
   isGiven: boolean,
   signal: AbortSignal,
 ): Promise<void> {
+  if (flags.cam !== undefined) await checkOutput(flags.cam);
   const readable: string[] = [];
   for (const image of images) {
     // Before weights are loaded, or even fetched, for nothing.
@@ -77,6 +95,10 @@ async function classify(
         const answer = { image, model: model.name, top, ms: Math.round(10 * (performance.now() - start)) / 10 };
         if (!flags.json) process.stdout.write(`${answers.length > 0 ? '\n' : ''}${answerText(answer)}`);
         answers.push(answer);
+        if (flags.cam !== undefined) {
+          const { label, index } = await drawCam(model, image, flags.cam, flags.camClass);
+          if (!flags.json) process.stdout.write(`  where it saw ${label ?? `class ${index}`}: ${flags.cam}\n`);
+        }
       } catch (error) {
         reportFailure(error, image);
       }

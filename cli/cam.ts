@@ -1,0 +1,55 @@
+/** `classify --cam`: a picture with a heat map over it, of where the network saw a class. */
+
+import { stat, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { type Cam, type CamMap, decodeImage, encodePng, heatmap, type Model, type Pixels } from '../bindings/node.js';
+
+/** Rejects where a picture cannot be written to `path`: before the work is done for nothing. */
+export async function checkOutput(path: string): Promise<void> {
+  const folder = await stat(dirname(path)).catch(() => undefined);
+  if (!folder?.isDirectory()) throw new Error(`${path}: expected a folder to write into, got none.`);
+}
+
+/** By index or label, whatever its case; the most probable class where none is asked for. */
+function chosen({ maps }: Cam, wanted: string | undefined): CamMap {
+  const name = wanted?.toLowerCase().replaceAll(' ', '_');
+  const found = maps.find(({ index, label }) => {
+    return name === undefined || name === String(index) || name === label?.toLowerCase().replaceAll(' ', '_');
+  });
+  if (!found) throw new Error(`--cam-class: expected the index or label of a class, got ${wanted}.`);
+  return found;
+}
+
+/** The picture on white, as the network sees it, and over the crop the heat map. */
+function overlay({ data, width, height }: Pixels, { data: map }: CamMap, { shape, crop }: Cam): Pixels {
+  const from = data.length / (width * height);
+  const pixels = new Uint8ClampedArray(width * height * 3);
+  const blend = (pixel: number, colours: ArrayLike<number>, at: number, share: number): void => {
+    for (let i = 0; i < 3; i++) {
+      const under = pixels[pixel * 3 + i] as number;
+      pixels[pixel * 3 + i] = under + ((colours[at + i] as number) - under) * share;
+    }
+  };
+  pixels.fill(255);
+  for (let pixel = 0; pixel < width * height; pixel++) {
+    blend(pixel, data, pixel * from, from === 4 ? (data[pixel * 4 + 3] as number) / 255 : 1);
+  }
+  const [left, top] = [Math.round(crop.x), Math.round(crop.y)];
+  const heat = heatmap(map, shape, Math.round(crop.width), Math.round(crop.height));
+  for (let y = Math.max(0, top); y < Math.min(height, top + heat.height); y++) {
+    for (let x = Math.max(0, left); x < Math.min(width, left + heat.width); x++) {
+      const at = ((y - top) * heat.width + x - left) * 4;
+      blend(y * width + x, heat.data, at, (heat.data[at + 3] as number) / 255);
+    }
+  }
+  return { data: pixels, width, height, channels: 3 };
+}
+
+/** Writes the PNG; gives the class that it shows. */
+export async function drawCam(model: Model, image: string, path: string, wanted: string | undefined): Promise<CamMap> {
+  const pixels = await decodeImage(image);
+  const cam = await model.cam(pixels, { top: wanted === undefined ? 1 : Number.MAX_SAFE_INTEGER });
+  const map = chosen(cam, wanted);
+  await writeFile(path, await encodePng(overlay(pixels, map, cam)));
+  return map;
+}
