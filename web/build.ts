@@ -6,7 +6,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createWriteStream, existsSync } from 'node:fs';
-import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -32,13 +32,10 @@ export interface BuildOptions {
   readonly weights?: boolean;
 }
 
-/** Builds the page and prints its sizes. Weights that an earlier build converted stay. */
+/** Builds the page and prints its sizes. */
 export async function buildPage({ weights = true }: BuildOptions = {}): Promise<void> {
   if (!WASM.every((file) => existsSync(join(ROOT, 'build', file)))) buildPackage();
-  await mkdir(OUT, { recursive: true });
-  for (const name of await readdir(OUT)) {
-    if (name !== 'weights') await rm(join(OUT, name), { recursive: true });
-  }
+  await rm(OUT, { recursive: true, force: true });
   await bundle();
   await copyFiles();
   await putWeights(weights);
@@ -98,10 +95,13 @@ async function putWeights(isWanted: boolean): Promise<void> {
   await mkdir(folder, { recursive: true });
   const pulled = isWanted ? await pull(PUBLISHED.set) : await cached(PUBLISHED.set);
   const sets: PublishedSet[] = [];
-  const path = join(folder, PUBLISHED.file);
   if (isWanted && pulled) {
-    if (!existsSync(path)) await convert(pulled.weights, path);
     const { network, options, preset } = pulled.set;
+    const path = join(folder, PUBLISHED.file);
+    await pipeline(
+      Readable.from(writeSafetensors(await openWeights(pulled.weights), { dtype: 'F16' })),
+      createWriteStream(path),
+    );
     sets.push({
       title: PUBLISHED.title,
       network,
@@ -110,22 +110,9 @@ async function putWeights(isWanted: boolean): Promise<void> {
       file: PUBLISHED.file,
       bytes: (await stat(path)).size,
     });
-  } else {
-    await rm(path, { force: true });
   }
   await writeFile(join(folder, 'sets.json'), JSON.stringify(sets));
   await writeFile(join(folder, 'imagenet.json'), JSON.stringify(pulled?.labels ?? []));
-}
-
-async function convert(from: string, to: string): Promise<void> {
-  const partial = `${to}.${process.pid}.partial`;
-  try {
-    const bytes = writeSafetensors(await openWeights(from), { dtype: 'F16' });
-    await pipeline(Readable.from(bytes), createWriteStream(partial));
-    await rename(partial, to);
-  } finally {
-    await rm(partial, { force: true });
-  }
 }
 
 /** Every file of `OUT`, by its path there with forward slashes. */

@@ -38,7 +38,8 @@ async function install(): Promise<void> {
       const response = await fetch(url, { cache: 'reload' });
       if (!response.ok) throw new Error(`${url}: expected status 200, got ${response.status}.`);
       // Made anew, which also forgets that a host answered by a redirection: a page may not be opened with such a one.
-      const headers = new Headers([...response.headers, ...Object.entries(ISOLATION)]);
+      const headers = new Headers(response.headers);
+      for (const [name, value] of Object.entries(ISOLATION)) headers.set(name, value);
       await cache.put(url, new Response(response.body, { headers }));
     }),
   );

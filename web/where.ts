@@ -165,7 +165,7 @@ class Where {
     this.#shown = undefined;
     for (const { input, canvas, name, share } of this.#choices) {
       input.disabled = true;
-      name.textContent = '\u00a0';
+      name.textContent = '–';
       share.textContent = '\u00a0';
       canvas.getContext('2d')?.clearRect(0, 0, SMALL_SIDE, SMALL_SIDE);
     }
