@@ -1,0 +1,169 @@
+/**
+ * The benchmark: networks × binaries × threads, with random weights. The variants of one network run in turn, round by
+ * round, so that their ratios hold while the machine warms up or is busy with something else.
+ */
+
+import type { Binary, LoadOptions, Model } from '../bindings/web.js';
+import { buildNetwork, graphInput, summary } from '../models/index.js';
+import { median } from './statistics.js';
+
+export interface Variant {
+  readonly network: string;
+  readonly binary: Binary;
+  readonly threads: number;
+}
+
+/** What one variant took. */
+export interface Row extends Variant {
+  /** Milliseconds of each round. */
+  readonly rounds: readonly number[];
+  readonly ms: { readonly median: number; readonly min: number; readonly max: number };
+  /** By the definition of the network, at the median. */
+  readonly gflops: number;
+  /** Of so many threads in registers, each at the measured peak of one. */
+  readonly peakGflops: number;
+}
+
+/** Where it ran. */
+export interface Machine {
+  readonly browser: string;
+  readonly cores: number;
+  readonly isolated: boolean;
+}
+
+export interface Report {
+  /** ISO 8601. */
+  readonly date: string;
+  readonly machine: Machine;
+  /** GFLOP/s of one thread. */
+  readonly peaks: Partial<Record<Binary, number>>;
+  readonly rows: readonly Row[];
+}
+
+export interface Choice {
+  readonly networks: readonly string[];
+  readonly binaries: readonly Binary[];
+  readonly threads: readonly number[];
+  /** Timed runs of each variant. */
+  readonly rounds: number;
+}
+
+/** What the benchmark needs of the library. */
+export interface Library {
+  load(name: string, options: LoadOptions): Promise<Model>;
+  seededInput(shape: readonly number[]): Float32Array;
+  measurePeak(binary: Binary): Promise<number>;
+}
+
+export interface Progress {
+  readonly done: number;
+  readonly total: number;
+  readonly text: string;
+}
+
+// The engine compiles the kernels with optimisation meanwhile.
+const WARM_UP = 4;
+/** Models that stand beside each other take at most this much; more variants run one after the other. */
+const MOST_BYTES = 1.5e9;
+// float32, and most 3×3 convolutions' weights a second time, transformed.
+const BYTES_A_PARAMETER = 8;
+
+/** The variants of one network in sets that are in memory together. */
+export function setsOf(network: string, { binaries, threads }: Choice, mostBytes = MOST_BYTES): Variant[][] {
+  const variants = binaries.flatMap((binary) => threads.map((count) => ({ network, binary, threads: count })));
+  const bytes = summary(buildNetwork(network)).parameters * BYTES_A_PARAMETER;
+  const together = Math.max(1, Math.floor(mostBytes / bytes));
+  return Array.from({ length: Math.ceil(variants.length / together) }, (_, i) =>
+    variants.slice(i * together, (i + 1) * together),
+  );
+}
+
+/** `relaxed, 2 threads`. */
+export const runName = ({ binary, threads }: Variant): string =>
+  `${binary}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+
+/**
+ * Measures what is chosen. `take` is told the rows so far whenever a network's are done. Rejects with the signal's reason
+ * once it is aborted, or with one sentence where a model cannot be loaded; no model is left then.
+ */
+export async function bench(
+  library: Library,
+  choice: Choice,
+  signal: AbortSignal,
+  tell: (progress: Progress) => void,
+  take: (rows: readonly Row[], peaks: Report['peaks']) => void,
+): Promise<void> {
+  const sets = choice.networks.flatMap((network) => setsOf(network, choice));
+  const runs = WARM_UP + choice.rounds;
+  // Loading counts as one run.
+  const total = choice.binaries.length + sets.flat().length * (runs + 1);
+  let done = 0;
+  const step = async <Result>(text: string, task: () => Promise<Result>): Promise<Result> => {
+    signal.throwIfAborted();
+    tell({ done, total, text });
+    const result = await task();
+    done++;
+    return result;
+  };
+  const peaks: Partial<Record<Binary, number>> = {};
+  for (const binary of choice.binaries) {
+    peaks[binary] = await step(`Measuring the peak of the ${binary} binary.`, () => library.measurePeak(binary));
+  }
+  const rows: Row[] = [];
+  for (const set of sets) {
+    rows.push(...(await runSet(library, set, choice.rounds, peaks, signal, step)));
+    take([...rows], peaks);
+  }
+  tell({ done: total, total, text: 'Done.' });
+}
+
+async function runSet(
+  { load, seededInput }: Library,
+  set: readonly Variant[],
+  rounds: number,
+  peaks: Report['peaks'],
+  signal: AbortSignal,
+  step: <Result>(text: string, task: () => Promise<Result>) => Promise<Result>,
+): Promise<Row[]> {
+  const network = (set[0] as Variant).network;
+  const graph = buildNetwork(network);
+  const { macs } = summary(graph);
+  const { h, w, c } = graphInput(graph);
+  const shape = [1, c, h, w];
+  const input = { data: seededInput(shape), shape, layout: 'NCHW' as const };
+  const models: Model[] = [];
+  try {
+    for (const { binary, threads } of set) {
+      const options = { weights: { seed: 1 }, binary, threads, signal };
+      models.push(await step(`${network}: making random weights.`, () => load(network, options)));
+    }
+    const times = set.map((): number[] => []);
+    for (let round = -WARM_UP; round < rounds; round++) {
+      for (const [i, model] of models.entries()) {
+        const what = round < 0 ? 'warming up' : `round ${round + 1} of ${rounds}`;
+        await step(`${network}: ${what}, ${runName(set[i] as Variant)}.`, async () => {
+          const start = performance.now();
+          await model.run(input);
+          if (round >= 0) times[i]?.push(performance.now() - start);
+        });
+      }
+    }
+    signal.throwIfAborted();
+    return set.map((variant, i): Row => {
+      const ofRounds = times[i] as number[];
+      const middle = median(ofRounds);
+      // Fewer than asked for where the browser gives no more.
+      const { threads } = (models[i] as Model).info();
+      return {
+        ...variant,
+        threads,
+        rounds: ofRounds,
+        ms: { median: middle, min: Math.min(...ofRounds), max: Math.max(...ofRounds) },
+        gflops: (2 * macs) / middle / 1e6,
+        peakGflops: (peaks[variant.binary] ?? 0) * threads,
+      };
+    });
+  } finally {
+    for (const model of models) model.dispose();
+  }
+}
