@@ -126,9 +126,12 @@ export class App extends EventTarget {
   /** Shows a picture in every view. Rejects with one sentence where the browser cannot decode it. */
   async setPicture(blob: Blob, name: string): Promise<void> {
     const bitmap = await createImageBitmap(blob).catch((cause: unknown) => {
-      throw new Error(`${name}: expected a picture that this browser can read, got ${blob.type || 'something else'}.`, {
-        cause,
-      });
+      throw new Error(
+        `${name}: expected a picture that this browser can read, got none (${blob.type || 'of no known type'}).`,
+        {
+          cause,
+        },
+      );
     });
     // The one before is left to the collector: a view may still draw it.
     this.picture = { blob, bitmap, name };

@@ -7,7 +7,7 @@ import { Bars, nameOf } from './bars.js';
 import { Camera } from './camera.js';
 import { pictureButton, samples } from './choose.js';
 import { h } from './dom.js';
-import { milliseconds, percent } from './format.js';
+import { megabytes, milliseconds, percent } from './format.js';
 import { settingsPanel } from './settings.js';
 
 const TOP = 5;
@@ -21,7 +21,11 @@ class Classify {
   readonly #camera = new Camera();
   readonly #status = h('p', { class: 'status soft' });
   readonly #spoken = h('p', { class: 'sr-only', role: 'status' });
-  readonly #prompt = h('p', { class: 'prompt soft' }, 'Drop a picture anywhere on this page, or paste one.');
+  readonly #prompt = h(
+    'p',
+    { class: 'prompt soft' },
+    'Choose a picture, drop one anywhere on this page, or paste one.',
+  );
   readonly #picture = h('img', { alt: '', hidden: true });
   readonly #live: HTMLButtonElement;
   readonly #ofPicture: HTMLElement;
@@ -43,7 +47,7 @@ class Classify {
       'div',
       { class: 'row actions' },
       pictureButton(app),
-      button('Use the camera', () => void this.#openCamera()),
+      button('Camera', () => void this.#openCamera()),
       samples(app),
     );
     const take = h(
@@ -171,7 +175,8 @@ class Classify {
     else if (loading) this.#status.textContent = 'The weights come first.';
     else if (!chosen) this.#status.textContent = 'There are no weights yet: open a weight file below.';
     else if (picture) this.#status.textContent = '\u00a0';
-    else this.#status.textContent = 'Choose a picture, and they stand here.';
+    else
+      this.#status.textContent = `The first picture fetches the network’s weights, ${megabytes(chosen.bytes)}, once.`;
   }
 
   async #openCamera(): Promise<void> {

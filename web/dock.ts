@@ -1,4 +1,4 @@
-/** What is going on and what went wrong, over the foot of the window: the progress of the weights, and the last problem. */
+/** What is going on and what went wrong, over an edge of the window: the progress of the weights, and the last problem. */
 
 import type { App } from './app.js';
 import { h } from './dom.js';

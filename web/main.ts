@@ -4,11 +4,13 @@ import './style.css';
 import { App, type View } from './app.js';
 import { takeDropsAndPastes } from './choose.js';
 import { classify } from './classify.js';
+import { compare } from './compare.js';
 import { dock } from './dock.js';
 import { h } from './dom.js';
+import { inside } from './inside.js';
 import { where } from './where.js';
 
-const views: readonly View[] = [classify, where];
+const views: readonly View[] = [classify, where, inside, compare];
 
 const app = new App();
 const main = document.querySelector('main') as HTMLElement;

@@ -47,7 +47,7 @@ class Where {
     this.#prompt = h(
       'div',
       { class: 'prompt stack' },
-      h('p', { class: 'soft' }, 'Drop a picture anywhere on this page, paste one, or choose one.'),
+      h('p', { class: 'soft' }, 'Choose a picture, drop one anywhere on this page, or paste one.'),
       h(
         'button',
         { class: 'button', type: 'button', onclick: () => setSample(app).catch((reason) => app.report(reason)) },
@@ -77,9 +77,8 @@ class Where {
         h(
           'p',
           {},
-          'The last feature map, weighted by a class’s weights: where it is warm, the picture speaks for that class. ',
-          'The mean over the map, with the bias, is the class’s logit ',
-          '(Zhou et al. 2016, class activation mapping).',
+          'Each map shows what in the picture speaks for a class: the last feature map, weighted by that class’s ',
+          'weights (Zhou et al. 2016).',
         ),
       ),
       h(
@@ -97,7 +96,7 @@ class Where {
           h(
             'fieldset',
             { class: 'stack' },
-            h('legend', {}, 'What speaks for'),
+            h('legend', {}, 'Evidence for'),
             h(
               'div',
               { class: 'choices' },
@@ -179,7 +178,8 @@ class Where {
       this.#status.textContent = 'The network does not see what is dark: it takes a square from the middle.';
     else if (loading?.phase === 'cancelled') this.#status.textContent = 'The weights are not loaded.';
     else if (loading) this.#status.textContent = 'The weights come first.';
-    else this.#status.textContent = picture ? '\u00a0' : 'Choose a picture, and the maps of its classes stand here.';
+    else
+      this.#status.textContent = picture ? '\u00a0' : 'The maps of a picture’s five most probable classes appear here.';
   }
 
   #fill(): void {
