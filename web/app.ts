@@ -123,6 +123,13 @@ export class App extends EventTarget {
     this.#tell('weights');
   }
 
+  /** Takes weights back that turned out to be none; `instead` is chosen. */
+  withdraw(weights: Weights, instead: Weights | undefined): void {
+    this.weights = this.weights.filter((other) => other !== weights);
+    this.choose({}, instead);
+    this.#tell('weights');
+  }
+
   /** Shows a picture in every view. Rejects with one sentence where the browser cannot decode it. */
   async setPicture(blob: Blob, name: string): Promise<void> {
     const bitmap = await createImageBitmap(blob).catch((cause: unknown) => {

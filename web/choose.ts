@@ -62,11 +62,15 @@ function takePicture(app: App, file: Blob, name = 'the picture'): void {
 /** Takes a weight file: it can be chosen from then on, and is. */
 export async function takeWeights(app: App, file: File): Promise<void> {
   app.clearProblem();
+  const before = app.chosen;
   try {
     const weights = await weightsOf(file);
     app.offer(weights);
     app.choose({}, weights);
-    await app.ensureModel();
+    await app.ensureModel().catch((reason) => {
+      if (app.chosen === weights && app.loading === undefined) app.withdraw(weights, before);
+      throw reason;
+    });
   } catch (reason) {
     app.report(reason);
   }

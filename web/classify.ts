@@ -34,14 +34,17 @@ class Classify {
   #shown: { readonly picture: Picture; readonly model: Model } | undefined;
   #isVisible = false;
   #isBusy = false;
-  #isLive = false;
+  /** Something changed meanwhile. */
+  #again = false;
+  /** The run of live mode, while there is one. */
+  #liveRun: object | undefined;
 
   constructor(app: App) {
     this.#app = app;
     this.#camera.video.hidden = true;
     const button = (label: string, onclick: () => void) =>
       h('button', { class: 'button quiet', type: 'button', onclick }, label);
-    this.#live = button('Classify live', () => (this.#isLive ? this.#stopLive() : void this.#startLive()));
+    this.#live = button('Classify live', () => (this.#liveRun ? this.#stopLive() : void this.#startLive()));
     this.#live.setAttribute('aria-pressed', 'false');
     this.#ofPicture = h(
       'div',
@@ -128,7 +131,9 @@ class Classify {
   #update(): void {
     this.#explain();
     const { picture, model } = this.#app;
-    if (!this.#isVisible || !picture || this.#camera.isOpen || this.#isBusy) return;
+    if (!this.#isVisible || !picture || this.#camera.isOpen) return;
+    this.#again = this.#isBusy;
+    if (this.#isBusy) return;
     if (this.#shown?.picture === picture && this.#shown.model === model) return;
     void this.#classify(picture);
   }
@@ -138,24 +143,28 @@ class Classify {
     this.#bars.element.setAttribute('aria-busy', 'true');
     try {
       const model = await this.#app.ensureModel();
-      const start = performance.now();
-      const classes = await model.classify(picture.blob, { top: TOP });
-      const ms = performance.now() - start;
-      this.#shown = { picture, model };
-      this.#bars.show(classes);
-      this.#status.textContent = `In ${milliseconds(ms)}, with decoding and resizing.`;
-      this.#say(classes);
+      try {
+        const start = performance.now();
+        const classes = await model.classify(picture.blob, { top: TOP });
+        const ms = performance.now() - start;
+        this.#bars.show(classes);
+        this.#status.textContent = `In ${milliseconds(ms)}, with decoding and resizing.`;
+        this.#say(classes);
+      } catch (reason) {
+        // Not where it is gone, since others were chosen.
+        if (model === this.#app.model) throw reason;
+      } finally {
+        // What failed is not tried again.
+        this.#shown = { picture, model };
+      }
     } catch (reason) {
-      // Not tried again until something changes.
-      if (this.#app.model) this.#shown = { picture, model: this.#app.model };
       this.#app.report(reason);
       this.#bars.show([]);
     } finally {
       this.#isBusy = false;
       this.#bars.element.removeAttribute('aria-busy');
     }
-    const isOther = this.#app.picture !== picture || (this.#app.model && this.#shown?.model !== this.#app.model);
-    if (isOther) this.#update();
+    if (this.#again) this.#update();
   }
 
   #say(classes: readonly Classification[]): void {
@@ -166,7 +175,7 @@ class Classify {
   #explain(): void {
     const { picture, loading, model, chosen } = this.#app;
     if (this.#shown && this.#shown.model === model && this.#shown.picture === picture) return;
-    if (this.#isLive) return;
+    if (this.#liveRun) return;
     if (!model && this.#shown) {
       this.#shown = undefined;
       this.#bars.show([]);
@@ -216,37 +225,41 @@ class Classify {
   }
 
   async #startLive(): Promise<void> {
-    this.#setLive(true);
+    const own = {};
+    this.#setLive(own);
     let run: number | undefined;
     let whole: number | undefined;
-    try {
-      while (this.#isLive) {
-        // Asked for each frame: the settings may change meanwhile.
-        const model = await this.#app.ensureModel();
+    while (this.#liveRun === own) {
+      // Asked for each frame: the settings may change meanwhile, and take the model away.
+      let model: Model | undefined;
+      try {
+        model = await this.#app.ensureModel();
         const start = performance.now();
         const classes = await model.classify(this.#camera.video, { top: TOP });
         run = mean(run, performance.now() - start);
-        if (!this.#isLive) break;
+        if (this.#liveRun !== own) return;
         this.#shown = undefined;
         this.#bars.show(classes);
         await nextFrame();
         whole = mean(whole, performance.now() - start);
         this.#status.textContent = `${milliseconds(run)} a frame, ${(1000 / whole).toFixed(1)} frames a second.`;
+      } catch (reason) {
+        if (model && model !== this.#app.model) continue;
+        if (this.#liveRun !== own) return;
+        this.#stopLive();
+        this.#app.report(reason);
       }
-    } catch (reason) {
-      if (this.#isLive) this.#app.report(reason);
     }
-    this.#stopLive();
   }
 
   #stopLive(): void {
-    if (this.#isLive) this.#setLive(false);
+    if (this.#liveRun) this.#setLive(undefined);
   }
 
-  #setLive(isLive: boolean): void {
-    this.#isLive = isLive;
-    this.#live.setAttribute('aria-pressed', String(isLive));
-    this.#live.textContent = isLive ? 'Stop' : 'Classify live';
+  #setLive(run: object | undefined): void {
+    this.#liveRun = run;
+    this.#live.setAttribute('aria-pressed', String(run !== undefined));
+    this.#live.textContent = run ? 'Stop' : 'Classify live';
   }
 }
 

@@ -7,7 +7,6 @@ import { h } from './dom.js';
 import { megabytes } from './format.js';
 
 const MOST_THREADS = 8;
-const BINARIES = { relaxed: 'Relaxed SIMD', baseline: 'Baseline SIMD' } as const;
 
 export function settingsPanel(app: App): HTMLElement {
   return h(
@@ -62,19 +61,19 @@ function binaryField(app: App): HTMLElement {
       h(
         'option',
         { value: binary, selected: binary === app.settings.binary, disabled: isMissing },
-        isMissing ? `${BINARIES[binary]} (not in this browser)` : BINARIES[binary],
+        isMissing ? `${binary} (not in this browser)` : binary,
       ),
     );
   }
   select.addEventListener('change', () => app.choose({ binary: select.value === 'relaxed' ? 'relaxed' : 'baseline' }));
-  return field('Binary', select);
+  return field('SIMD', select);
 }
 
 function threadsField(app: App): HTMLElement {
   const select = h('select', { name: 'threads' });
   const most = crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
   select.append(
-    h('option', { value: 'auto' }, 'as many as there are'),
+    h('option', { value: 'auto' }, `auto (${most})`),
     ...Array.from({ length: most }, (_, i) => h('option', { value: i + 1 }, i + 1)),
   );
   select.addEventListener('change', () =>
@@ -103,13 +102,13 @@ function info(app: App): HTMLElement {
       text.textContent = chosen
         ? app.loading?.phase === 'loading'
           ? 'It is being loaded.'
-          : 'Not loaded yet: that happens with the first picture.'
+          : 'Not loaded yet: the first picture does it.'
         : '';
       return;
     }
     const { network, binary, threads, threadsNote, weightBytes, memoryBytes } = model.info();
     text.textContent = [
-      `${network}: ${BINARIES[binary]}, ${threads} ${threads === 1 ? 'thread' : 'threads'},`,
+      `${network}: ${binary} SIMD, ${threads} ${threads === 1 ? 'thread' : 'threads'},`,
       `${megabytes(weightBytes)} of packed weights, ${megabytes(memoryBytes)} of memory in all.`,
       threadsNote,
     ]

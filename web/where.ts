@@ -41,6 +41,8 @@ class Where {
   #chosen = 0;
   #isVisible = false;
   #isBusy = false;
+  /** Something changed meanwhile. */
+  #again = false;
 
   constructor(app: App) {
     this.#app = app;
@@ -128,7 +130,9 @@ class Where {
   /** Maps the picture, if what is shown is not of it and this model. */
   #update(): void {
     const { picture, model } = this.#app;
-    if (!this.#isVisible || this.#isBusy) return;
+    if (!this.#isVisible) return;
+    this.#again = this.#isBusy;
+    if (this.#isBusy) return;
     const isOf = (done: { picture: Picture; model: Model } | undefined) =>
       done !== undefined && done.picture === picture && done.model === model;
     if (isOf(this.#shown) || isOf(this.#failed)) return;
@@ -147,7 +151,8 @@ class Where {
         this.#fill();
       } catch (reason) {
         this.#failed = { picture, model };
-        throw reason;
+        // Not where it is gone, since others were chosen.
+        if (model === this.#app.model) throw reason;
       }
     } catch (reason) {
       this.#app.report(reason);
@@ -155,8 +160,7 @@ class Where {
       this.#isBusy = false;
     }
     this.#explain();
-    const { picture: now, model } = this.#app;
-    if (now !== picture || (model && model !== this.#shown?.model && model !== this.#failed?.model)) this.#update();
+    if (this.#again) this.#update();
   }
 
   /** The picture alone, until there are maps. */
