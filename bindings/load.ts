@@ -36,7 +36,7 @@ export interface RandomWeights {
   readonly seed: number;
 }
 
-export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache'> {
+export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache' | 'hdf5'> {
   /**
    * Path (in Node), URL, Response, Blob, stream, async iterable or bytes of a weight file; or `{ seed }` for random
    * weights, with which a network can be timed.
@@ -82,10 +82,10 @@ function presetOf({ hints }: WeightFile, graph: Graph): Preset | undefined {
 /** Opens the weights: a file, or random ones of the network that the options ask for. */
 async function openAny(
   name: string,
-  { weights, signal, cache }: LoadOptions,
+  { weights, signal, cache, hdf5 }: LoadOptions,
   network: NetworkOptions,
 ): Promise<WeightFile> {
-  if (typeof weights !== 'object' || !('seed' in weights)) return openWeights(weights, { signal, cache });
+  if (typeof weights !== 'object' || !('seed' in weights)) return openWeights(weights, { signal, cache, hdf5 });
   const { seed } = weights;
   if (!Number.isInteger(seed)) throw new TypeError(`weights: expected seed to be a whole number, got ${seed}.`);
   const { seededWeights } = await import('./weights/seeded.js');
@@ -101,6 +101,7 @@ export async function load(name: string, options: LoadOptions): Promise<Model> {
   const {
     weights,
     cache,
+    hdf5,
     threads: wanted = 'auto',
     winograd = true,
     tune: isTuned = false,

@@ -1,6 +1,7 @@
 /** resnet-wasm in Node: the same API with files, picture decoding and pulled weights. */
 
 import { createHash } from 'node:crypto';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -10,7 +11,7 @@ import { type WeightSet, weightSets } from '../models/index.js';
 import { pullFromHub } from './hub.js';
 import { type LoadOptions as CoreLoadOptions, load as coreLoad } from './load.js';
 import type { Model } from './model.js';
-import { type FileBytes, usePlatform } from './platform.js';
+import { type FileBytes, type RandomBytes, usePlatform } from './platform.js';
 import { cached, defaultCacheDir, type Pulled, type PullOptions, pull } from './pull.js';
 import { decodeImage } from './sharp.js';
 
@@ -37,12 +38,12 @@ async function openFile(path: string | URL): Promise<FileBytes> {
       cause,
     });
   });
-  async function* chunks(begin: number): AsyncGenerator<Uint8Array, void, undefined> {
+  async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
     const file = await open(path);
     const buffer = spare ?? new Uint8Array(READ_BYTES);
     spare = undefined;
     try {
-      for (let at = begin; ; ) {
+      for (let at = 0; ; ) {
         const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
         if (bytesRead === 0) return;
         at += bytesRead;
@@ -53,7 +54,30 @@ async function openFile(path: string | URL): Promise<FileBytes> {
       await file.close();
     }
   }
-  return { total: size, chunks: chunks(0), from: chunks };
+  return { total: size, chunks: chunks(), random: () => randomBytes(path) };
+}
+
+function randomBytes(path: string | URL): RandomBytes {
+  const file = openSync(path, 'r');
+  return {
+    read(begin, into) {
+      let filled = 0;
+      for (let count = -1; count !== 0 && filled < into.length; filled += count) {
+        count = readSync(file, into, filled, into.length - filled, begin + filled);
+      }
+      return filled;
+    },
+    close: () => closeSync(file),
+  };
+}
+
+function findH5wasm(): string {
+  try {
+    return import.meta.resolve('h5wasm');
+  } catch (cause) {
+    const got = 'none; run npm install h5wasm';
+    throw new Error(`h5wasm: expected this package to read HDF5 files with, got ${got}.`, { cause });
+  }
 }
 
 // One small file a key, in the folder of pulled weights.
@@ -86,6 +110,7 @@ usePlatform({
   hoistsLoads: Number.parseInt(process.versions.v8, 10) < 13,
   fetchAsset: async (url) => new Uint8Array(await readFile(url)),
   openFile,
+  hdf5: findH5wasm,
   decodeImage,
 });
 

@@ -10,8 +10,16 @@ import type { ThreadMessage, ThreadStart } from './threads.js';
 export interface FileBytes {
   readonly total: number;
   readonly chunks: AsyncIterable<Uint8Array>;
-  /** The same from a place on, as often as is wanted. */
-  from?(begin: number): AsyncIterable<Uint8Array>;
+  /** The same at any place, for who has to have them at once. */
+  random?(): RandomBytes;
+}
+
+/** Bytes at any place, without waiting. */
+export interface RandomBytes {
+  /** Fills `into` from `begin` on; returns how many bytes there were. */
+  read(begin: number, into: Uint8Array): number;
+  /** Lets go of the file. */
+  close(): void;
 }
 
 /** A worker that runs bindings/thread.ts. */
@@ -42,6 +50,8 @@ export interface Platform {
   fetchAsset(url: URL): Promise<Uint8Array<ArrayBuffer>>;
   /** Opens a file by path or file: URL; throws one sentence where there is no file system. */
   openFile(path: string | URL): Promise<FileBytes>;
+  /** The URL of the ES module of h5wasm, where the platform finds packages; throws one sentence where it is not there. */
+  hdf5?(): string;
   /** Decodes a picture of any type the platform knows into upright 8-bit RGB or RGBA. */
   decodeImage(image: unknown): Promise<Pixels>;
 }

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import * as platforms from '../bindings/platform.js';
 import { usePlatform } from '../bindings/platform.js';
 import { openWeights } from '../bindings/weights/index.js';
+import { randomBytes } from '../bindings/weights/source.js';
 import { concat, hostileChunks, pattern, safetensorsFile, utf8 } from './weight-files.js';
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -223,8 +224,7 @@ export async function runCase(reader: string, seed: number, i: number, whole?: M
 function fileOf(files: Model, path: string, chunk: number) {
   const bytes = Object.hasOwn(files, path) ? files[path] : undefined;
   if (!bytes) throw new Error(`${path}: expected a file, got none.`);
-  const from = (begin: number) => hostileChunks(bytes.subarray(begin), [chunk]);
-  return { total: bytes.length, chunks: from(0), from };
+  return { total: bytes.length, chunks: hostileChunks(bytes, [chunk]), random: () => randomBytes(bytes) };
 }
 
 const COUNTED = ['Uint8Array', 'Uint16Array', 'Uint32Array', 'Float32Array', 'Float64Array'] as const;

@@ -3,6 +3,7 @@
 import * as assert from 'uvu/assert';
 import { type Platform, platform, usePlatform } from '../bindings/platform.js';
 import type { Piece, WeightFile } from '../bindings/weights/format.js';
+import { randomBytes } from '../bindings/weights/source.js';
 
 export interface Entry {
   name: string;
@@ -90,8 +91,11 @@ export function memoryFiles(files: Record<string, Uint8Array>, sizes: readonly n
       const bytes = files[key];
       if (!bytes) throw new Error(`${key}: expected a file, got none.`);
       const [onOpen, onClose] = [() => opened.push(key), () => closed.push(key)];
-      const from = (begin: number) => hostileChunks(bytes.subarray(begin), sizes, onClose, onOpen);
-      return { total: bytes.length, chunks: from(0), from };
+      const random = () => {
+        onOpen();
+        return { ...randomBytes(bytes), close: onClose };
+      };
+      return { total: bytes.length, chunks: hostileChunks(bytes, sizes, onClose, onOpen), random };
     },
   });
   return { opened, closed, restore: () => usePlatform(before) };

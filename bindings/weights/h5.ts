@@ -1,20 +1,25 @@
 /**
- * Keras's HDF5 files: weights alone, or whole models (weights under `model_weights`, the topology as an attribute). A
- * tensor's path ends in its layer's name and its variable's. Other HDF5 files are read by their paths as names.
+ * Keras's HDF5 files: weights alone, whole models (weights under `model_weights`, the topology as an attribute), and
+ * Keras 3's .weights.h5. A tensor's path ends in its layer's name and its variable's, but in Keras 3's, where its number
+ * stands for it. Other HDF5 files are read by their paths as names.
  */
 
 import type { NetworkHints, Piece, Reader, TensorInfo } from './format.js';
-import { type Dataset, Hdf5, readSuperblock, SUPERBLOCK_BYTES } from './hdf5.js';
-import type { Address, Member } from './hdf5-messages.js';
-import { applicationHints, kerasHints, kerasLayers, torchTensor } from './keras.js';
-import { heldTensor, spanPieces, tensorBytes, weightFile } from './layout.js';
-import { RandomAccess } from './random.js';
+import { type Dataset, endOf, Hdf5, MAX_EXPANSION, SUPERBLOCK_BYTES } from './hdf5.js';
+import { applicationHints, kerasHints, kerasLayers, numberedTensor, torchTensor } from './keras.js';
+import { heldTensor, tensorBytes, weightFile } from './layout.js';
+import { type ByteStream, randomBytes } from './source.js';
 import { label, parseJson } from './text.js';
+import { Decoder } from './values.js';
 
 const MODEL_WEIGHTS = 'model_weights';
 const MODEL_CONFIG = 'model_config';
 /** Keras lists the layers of a group of weights there, or, where they are too many, there and in 1, 2 and so on. */
 const LAYER_NAMES = /^layer_names0?$/;
+/** Where Keras 3 and, before it, Keras 2.13 keep a model's layers. */
+const NUMBERED_LAYERS = /^(layers|_layer_checkpoint_dependencies)$/;
+/** The group of a layer's variables, whose attribute `name` is the layer's. */
+const VARIABLES = 'vars';
 
 const MAX_MEMBERS = 20_000;
 const MAX_DEPTH = 16;
@@ -24,68 +29,113 @@ interface Found {
   readonly dataset: Dataset;
 }
 
-export const h5: Reader = {
-  async open(stream, { signal }) {
-    const superblock = readSuperblock(stream.name, await stream.peek(SUPERBLOCK_BYTES));
-    const file = await RandomAccess.of(stream, superblock.end, signal);
-    const hdf5 = await Hdf5.open(file, superblock);
-    const top = await hdf5.object('/', hdf5.root);
-    const members = top && 'members' in top ? top.members : [];
-    const model = members.find(({ name }) => name === MODEL_WEIGHTS);
-    const group = model?.address ?? hdf5.root;
-    const isKeras = (await hdf5.attributes(group)).some(({ name }) => LAYER_NAMES.test(name));
-    const found = await datasetsIn(file.name, hdf5, group);
-    const tensors = found.map(({ path, dataset }) => {
-      const named = isKeras ? torchTensor(path.slice(-2).join('/'), dataset.shape) : plainTensor(path, dataset);
-      return { tensor: checkedTensor(path.join('/'), named, dataset), dataset };
-    });
-    checkNames(tensors, found);
-    const ordered = inFileOrder(file, tensors);
-    const hints = isKeras ? await hintsOf(file.name, hdf5, found) : {};
-    const infos = ordered.map(({ tensor }) => tensor);
-    return weightFile({ format: 'hdf5', metadata: {}, hints }, infos, file, () => pieces(file, ordered));
-  },
-};
-
-/** All tensors of a group and the groups in it. */
-async function datasetsIn(file: string, hdf5: Hdf5, group: Address): Promise<Found[]> {
-  const found: Found[] = [];
-  let count = 0;
-  const walk = async (path: readonly string[], { address }: Pick<Member, 'address'>): Promise<void> => {
-    if (++count > MAX_MEMBERS) throw new Error(`${file}: expected at most ${MAX_MEMBERS} members, got more.`);
-    const name = path.join('/');
-    const object = await hdf5.object(name, address);
-    if (object && 'dataset' in object) found.push({ path, dataset: object.dataset });
-    if (!object || !('members' in object)) return;
-    if (path.length >= MAX_DEPTH)
-      throw new Error(`${label(name)}: expected at most ${MAX_DEPTH} groups deep, got more.`);
-    for (const member of object.members) await walk([...path, member.name], member);
-  };
-  await walk([], { address: group });
-  return found;
-}
-
-type Named = Pick<TensorInfo, 'name' | 'shape' | 'order'>;
-
-function plainTensor(path: readonly string[], { shape }: Dataset): Named {
-  if (/^\d+$/.test(path.at(-1) ?? '') && path.at(-2) === 'vars') {
-    const expected = 'names of layers, as model.save("x.h5") writes';
-    throw new Error(`${label(path.join('/'))}: expected ${expected}, got numbers, as in a .weights.h5 of Keras 3.`);
-  }
-  return { name: path.join('.'), shape, order: 'OI' };
-}
-
-function checkedTensor(path: string, { name, shape, order }: Named, { float, bytes }: Dataset): TensorInfo {
-  const subject = label(path);
-  if (!float) throw new Error(`${subject}: expected values of floating point, got others.`);
-  const expected = tensorBytes(subject, shape, float.dtype);
-  if (bytes !== expected) throw new Error(`${subject}: expected ${expected} bytes, got ${bytes}.`);
-  return heldTensor(name, shape, float.dtype, order);
-}
-
 interface Placed {
   readonly tensor: TensorInfo;
   readonly dataset: Dataset;
+}
+
+export const h5: Reader = {
+  async open(stream, { signal, hdf5: url }) {
+    const file = await openHdf5(stream, url);
+    const source = { name: stream.name, close: async () => file.close() };
+    try {
+      const top = file.members('/');
+      const has = (matches: (name: string) => boolean) =>
+        top.find(({ name, kind }) => kind === 'group' && matches(name))?.path;
+      const numbered = has((name) => NUMBERED_LAYERS.test(name));
+      const group = numbered ?? has((name) => name === MODEL_WEIGHTS) ?? '/';
+      const isKeras = file.attributes(group).some((name) => LAYER_NAMES.test(name));
+      const found = datasetsIn(stream.name, file, group);
+      const names = numbered
+        ? numberedNames(file, found)
+        : isKeras
+          ? found.map(({ path }) => layerName(path))
+          : undefined;
+      const tensors = found.map(({ path, dataset }, i) => {
+        const keras = names?.[i];
+        const { shape } = dataset;
+        const named =
+          keras === undefined ? ({ name: path.join('.'), shape, order: 'OI' } as const) : torchTensor(keras, shape);
+        return { tensor: checkedTensor(path.join('/'), named, dataset), dataset };
+      });
+      checkNames(tensors, found);
+      checkSizes(stream.name, tensors, file.size);
+      const hints = names ? hintsOf(stream.name, file, names) : {};
+      const infos = tensors.map(({ tensor }) => tensor);
+      return weightFile({ format: 'hdf5', metadata: {}, hints }, infos, source, () => pieces(file, tensors, signal));
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  },
+};
+
+/** Opens the file that a stream brings; where its bytes come only once, all of them are taken into memory first. */
+async function openHdf5(stream: ByteStream, url: string | URL | undefined): Promise<Hdf5> {
+  const { name, total } = stream;
+  const end = endOf(name, await stream.peek(SUPERBLOCK_BYTES));
+  const placed = stream.random();
+  // What is behind the end belongs to nobody; a stream may go on for ever.
+  const bytes = placed ? undefined : await stream.take(end);
+  const size = bytes?.length ?? total ?? 0;
+  await stream.close();
+  if (size < end) {
+    placed?.close();
+    throw new Error(`${name}: expected ${end} bytes, got ${size}.`);
+  }
+  return Hdf5.open(name, size, placed ?? randomBytes(bytes ?? new Uint8Array(0)), url);
+}
+
+/** All tensors of a group and the groups in it. */
+function datasetsIn(name: string, file: Hdf5, root: string): Found[] {
+  const found: Found[] = [];
+  let count = 0;
+  const walk = (group: string, above: readonly string[]): void => {
+    for (const member of file.members(group)) {
+      if (++count > MAX_MEMBERS) throw new Error(`${name}: expected at most ${MAX_MEMBERS} members, got more.`);
+      const path = [...above, member.name];
+      if (path.length > MAX_DEPTH) {
+        throw new Error(`${label(path.join('/'))}: expected at most ${MAX_DEPTH} groups deep, got more.`);
+      }
+      if (member.kind === 'group') walk(member.path, path);
+      else if (member.kind === 'dataset') found.push({ path, dataset: file.dataset(member.path) });
+    }
+  };
+  walk(root, []);
+  return found;
+}
+
+const layerName = (path: readonly string[]): string => path.slice(-2).join('/');
+
+/** What Keras calls the tensors of a .weights.h5, whose own names are numbers. */
+function numberedNames(file: Hdf5, found: readonly Found[]): string[] {
+  const groupOf = ({ dataset }: Found) => dataset.path.slice(0, dataset.path.lastIndexOf('/'));
+  const counts = new Map<string, number>();
+  for (const one of found) counts.set(groupOf(one), (counts.get(groupOf(one)) ?? 0) + 1);
+  const layers = new Map<string, string>();
+  return found.map((one) => {
+    const [kind = '', vars, variable = ''] = one.path.slice(-3);
+    const group = groupOf(one);
+    const subject = label(one.path.join('/'));
+    if (vars !== VARIABLES) throw new Error(`${subject}: expected a layer's ${VARIABLES}, got another group.`);
+    if (!layers.has(group)) {
+      if (!file.attributes(group).includes('name')) {
+        const expected = 'the name of its layer, as newer versions of Keras 3 and model.save("x.h5") write';
+        throw new Error(`${subject}: expected ${expected}, got a number alone.`);
+      }
+      layers.set(group, file.text(group, 'name'));
+    }
+    return numberedTensor(kind, layers.get(group) ?? '', variable, counts.get(group) ?? 0);
+  });
+}
+
+function checkedTensor(
+  path: string,
+  { name, shape, order }: Pick<TensorInfo, 'name' | 'shape' | 'order'>,
+  { dtype }: Dataset,
+): TensorInfo {
+  if (!dtype) throw new Error(`${label(path)}: expected values of floating point, got others.`);
+  return heldTensor(name, shape, dtype, order);
 }
 
 function checkNames(tensors: readonly Placed[], found: readonly Found[]): void {
@@ -98,45 +148,39 @@ function checkNames(tensors: readonly Placed[], found: readonly Found[]): void {
   });
 }
 
-/** Sorted by their place, which they must have for themselves. */
-function inFileOrder(file: RandomAccess, tensors: readonly Placed[]): Placed[] {
-  const placeOf = ({ dataset }: Placed) => dataset.place ?? 0;
-  const ordered = tensors.toSorted((a, b) => placeOf(a) - placeOf(b) || a.dataset.bytes - b.dataset.bytes);
-  let end = 0;
-  for (const { tensor, dataset } of ordered) {
-    if (dataset.bytes === 0) continue;
-    const subject = label(tensor.name);
-    const { place } = dataset;
-    if (place === undefined)
-      throw new Error(`${subject}: expected ${dataset.bytes} bytes of values, got none written.`);
-    if (place < end) throw new Error(`${subject}: expected values from ${end} on, got ${place}, an overlap.`);
-    end = place + dataset.bytes;
-    if (end > file.size) throw new Error(`${subject}: expected values in ${file.size} bytes, got an end at ${end}.`);
+/** Values must have been in the file, packed at best: where it lies about shapes, libhdf5 would make up the rest. */
+function checkSizes(name: string, tensors: readonly Placed[], size: number): void {
+  let [plain, packed] = [0, 0];
+  for (const { tensor, dataset } of tensors) {
+    const bytes = tensorBytes(label(tensor.name), dataset.shape, dataset.dtype ?? 'F32');
+    if (dataset.chunks) packed += bytes;
+    else plain += bytes;
+    if (plain > size) throw new Error(`${name}: expected values of at most its ${size} bytes, got ${plain}.`);
+    if (packed > MAX_EXPANSION * size) {
+      const most = MAX_EXPANSION * size;
+      throw new Error(`${name}: expected packed values of at most ${most} bytes in ${size}, got ${packed}.`);
+    }
   }
-  return ordered;
 }
 
 /** What the topology says, or the names where there is none. */
-async function hintsOf(file: string, hdf5: Hdf5, found: readonly Found[]): Promise<NetworkHints> {
-  const config = (await hdf5.attributes(hdf5.root)).find(({ name }) => name === MODEL_CONFIG);
-  if (!config) return applicationHints(found.map(({ path }) => path.slice(-2).join('/')));
-  const subject = `${file}: ${MODEL_CONFIG}`;
-  const topology = parseJson(subject, new TextEncoder().encode(await hdf5.text(config)));
+function hintsOf(name: string, file: Hdf5, names: readonly string[]): NetworkHints {
+  if (!file.attributes('/').includes(MODEL_CONFIG)) return applicationHints(names);
+  const subject = `${name}: ${MODEL_CONFIG}`;
+  const topology = parseJson(subject, new TextEncoder().encode(file.text('/', MODEL_CONFIG)));
   return kerasHints(kerasLayers(subject, topology.value));
 }
 
-async function* pieces(file: RandomAccess, tensors: readonly Placed[]): AsyncGenerator<Piece, void, undefined> {
-  const held = tensors.filter(({ dataset }) => dataset.bytes > 0);
-  const first = held[0]?.dataset.place ?? 0;
-  const stream = file.from(first);
-  try {
-    for (const { tensor, dataset } of held) {
-      const { place = 0, bytes, float } = dataset;
-      const ended = () => `${file.name}: expected ${place + bytes} bytes, got ${first + stream.position}.`;
-      yield* spanPieces(stream, { tensor: undefined, bytes: place - first - stream.position }, ended);
-      yield* spanPieces(stream, { tensor, bytes, stored: float }, ended);
+async function* pieces(
+  file: Hdf5,
+  tensors: readonly Placed[],
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Piece, void, undefined> {
+  for (const { tensor, dataset } of tensors) {
+    const decoder = dataset.dtype === 'F64' ? new Decoder('F64', false) : undefined;
+    for (const values of file.values(dataset)) {
+      signal?.throwIfAborted();
+      yield { tensor, bytes: decoder ? decoder.push(values) : values };
     }
-  } finally {
-    await stream.close();
   }
 }

@@ -1,294 +1,230 @@
-/**
- * HDF5 files as far as Keras and h5py's defaults write them: groups of links, and tensors whose values lie in one
- * stretch. After https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html, whose names are used.
- */
+/** HDF5 files: groups, attributes and tensors by their paths. libhdf5 reads them; here are the limits that it lacks. */
 
-import {
-  type Address,
-  type Attribute,
-  Fields,
-  type FloatType,
-  type Layout,
-  type Member,
-  readAttribute,
-  readDataspace,
-  readFloatType,
-  readLayout,
-  readLink,
-  utf8,
-} from './hdf5-messages.js';
-import type { RandomAccess } from './random.js';
-import { label } from './text.js';
+import type { RandomBytes } from '../platform.js';
+import { keepLibhdf5, type Libhdf5, loadLibhdf5, mount, PATH } from './libhdf5.js';
+import { slabsOf } from './slabs.js';
+import { label, shown } from './text.js';
+import { STORED_BYTES, type StoredDtype } from './values.js';
 
-/** "\x89HDF\r\n\x1a\n". */
-const SIGNATURE = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a];
-
-/** Structures that are read in all, and their bytes: a file that points in circles ends here. ResNet-152 has 9,000. */
+/** Reads of one operation: a file that points in circles ends here. All of ResNet-152 takes 9,000. */
 const MAX_READS = 100_000;
-const MAX_BYTES = 2 ** 25;
-const MAX_LINKS = 20_000;
-const MAX_NAME = 1024;
-/** Of one header. */
-const MAX_MESSAGES = 10_000;
+/** What deflate can at most make of a byte (zlib's manual). */
+export const MAX_EXPANSION = 1032;
+const MAX_CHUNK_BYTES = 2 ** 28;
 
-const MESSAGE = {
-  dataspace: 1,
-  linkInfo: 2,
-  datatype: 3,
-  link: 6,
-  layout: 8,
-  attribute: 12,
-  continuation: 16,
-  symbolTable: 17,
-} as const;
+const [FLOAT, STRING] = [1, 3];
+/** By bytes. h5wasm tells no more of a type than its size: two bytes are taken for IEEE's half precision. */
+const DTYPES: readonly StoredDtype[] = ['F16', 'F32', 'F64'];
+/** libhdf5's own filters: deflate, shuffle, fletcher32, szip, nbit, scaleoffset. */
+const FILTERS = [1, 2, 3, 4, 5, 6];
 
-interface Message {
-  readonly type: number;
-  readonly isShared: boolean;
-  /** Where its bytes lie in the file. */
-  readonly place: number;
-  readonly bytes: Fields;
+export interface Member {
+  readonly name: string;
+  readonly path: string;
+  /** Undefined for types, and for links that lead nowhere or to another file. */
+  readonly kind: 'group' | 'dataset' | undefined;
 }
 
-/** Row-major values; `float` is undefined where they are no values of floating point. */
-export interface Dataset extends Layout {
+/** A tensor of row-major values; `dtype` is undefined where they are none of floating point. */
+export interface Dataset {
+  readonly path: string;
   readonly shape: readonly number[];
-  readonly float: FloatType | undefined;
+  readonly dtype: StoredDtype | undefined;
+  /** The shape of a chunk, where the values lie in chunks. */
+  readonly chunks: readonly number[] | undefined;
 }
 
-export type HdfObject = { readonly members: readonly Member[] } | { readonly dataset: Dataset };
+/** As far as the place of its end in the longest form. */
+export const SUPERBLOCK_BYTES = 52;
 
-/** A signature and what is before the first value. */
-const HEADER_BYTES = 40;
-export const SUPERBLOCK_BYTES = 96;
-
-const SOFT_LINK = 2;
-
-const STRING = 3;
-const VARIABLE_LENGTH = 9;
-
-export interface Superblock {
-  /** Bytes of the file. */
-  readonly end: number;
-  readonly root: Address;
-}
-
-/** Reads the first bytes of a file. Throws one sentence, `subject` first. */
-export function readSuperblock(subject: string, head: Uint8Array): Superblock {
+/** Where a file ends, as its first bytes say. Throws one sentence where libhdf5 would look elsewhere, or they are cut. */
+export function endOf(name: string, head: Uint8Array): number {
   const fail = (expected: string, got: string): never => {
-    throw new Error(`${subject}: expected ${expected}, got ${got}.`);
+    throw new Error(`${name}: expected ${expected}, got ${got}.`);
   };
-  const fields = new Fields(subject, head);
-  const signature = fields.take(SIGNATURE.length);
-  if (!SIGNATURE.every((byte, i) => signature[i] === byte)) fail('the signature of HDF5', 'another');
-  const version = fields.u8();
+  if (head.length < SUPERBLOCK_BYTES) fail(`a superblock of at least ${SUPERBLOCK_BYTES} bytes`, `${head.length}`);
+  const view = new DataView(head.buffer, head.byteOffset, SUPERBLOCK_BYTES);
+  const version = view.getUint8(8);
   if (version > 3) fail('a superblock of version 0 to 3', `${version}`);
   const isOld = version < 2;
-  if (isOld) fields.skip(4);
-  const widths = [fields.u8(), fields.u8()];
-  if (widths.some((width) => width !== 8)) fail('addresses and sizes of 8 bytes', widths.join(' and '));
-  fields.skip(isOld ? (version === 0 ? 9 : 13) : 1);
-  const base = fields.size();
-  if (base !== 0) fail('addresses from the beginning of the file', `from ${base}`);
-  fields.skip(8);
-  const end = fields.size();
-  // The place of a driver's block, and of the name that the root does not have.
-  if (isOld) fields.skip(16);
-  return { end, root: fields.size() };
+  const [address, size] = [view.getUint8(isOld ? 13 : 9), view.getUint8(isOld ? 14 : 10)];
+  if (address !== 8 || size !== 8) fail('addresses and sizes of 8 bytes', `${address} and ${size}`);
+  // Version 1 has four bytes more than version 0 before the addresses: the base, that of free space, the end.
+  const place = isOld ? 24 + 4 * version : 12;
+  const [base, end] = [view.getBigUint64(place, true), view.getBigUint64(place + 16, true)];
+  if (base !== 0n) fail('addresses from the beginning of the file', `from ${base}`);
+  if (end > Number.MAX_SAFE_INTEGER) fail('an end up to 2^53', `${end}`);
+  return Number(end);
 }
 
+/** A file that is open. Its operations throw one sentence; behind one that failed in libhdf5 it can only be closed. */
 export class Hdf5 {
-  readonly #file: RandomAccess;
+  readonly #name: string;
+  /** Bytes of the file. */
+  readonly size: number;
+  readonly #bytes: RandomBytes;
+  readonly #url: string;
+  readonly #lib: Libhdf5;
+  #file = -1n;
   #reads = 0;
-  #bytes = 0;
-  /** The group that all others are in. */
-  readonly root: Address;
+  /** An instance in which something failed may have lost memory or hold the file open: it is let go. */
+  #isSound = true;
+  #isClosed = false;
 
-  private constructor(file: RandomAccess, root: Address) {
-    this.#file = file;
-    this.root = root;
+  private constructor(name: string, size: number, bytes: RandomBytes, url: string, lib: Libhdf5) {
+    this.#name = name;
+    this.size = size;
+    this.#bytes = bytes;
+    this.#url = url;
+    this.#lib = lib;
   }
 
-  /** Opens the file whose superblock this is. */
-  static async open(file: RandomAccess, { end, root }: Superblock): Promise<Hdf5> {
-    const hdf5 = new Hdf5(file, root);
-    if (end > file.size) hdf5.#fail(`${end} bytes`, `${file.size}`);
-    return hdf5;
-  }
-
-  /** A group or a tensor; undefined for what is neither. Throws one sentence where `name` is not as Keras writes. */
-  async object(name: string, address: Address): Promise<HdfObject | undefined> {
-    const messages = await this.#messages(address);
-    const find = (kind: number) => messages.find(({ type }) => type === kind);
-    const table = find(MESSAGE.symbolTable)?.bytes;
-    if (table) return { members: await this.#tableMembers(table.size(), table.size()) };
-    const info = find(MESSAGE.linkInfo)?.bytes;
-    if (info) {
-      const flags = info.skip(1).u8();
-      if (info.skip(flags & 1 ? 8 : 0).address() !== undefined) {
-        this.#fail('groups as h5py writes by default', 'one of the newest form, in a fractal heap');
-      }
-      const links = messages.filter(({ type }) => type === MESSAGE.link);
-      return { members: links.flatMap(({ bytes }) => readLink(this.#file.name, bytes)) };
+  /** Opens a file of `size` bytes, which are closed with it. `url`: of h5wasm, where the platform does not find it. */
+  static async open(name: string, size: number, bytes: RandomBytes, url: string | URL | undefined): Promise<Hdf5> {
+    try {
+      const { url: place, lib } = await loadLibhdf5(url);
+      const hdf5 = new Hdf5(name, size, bytes, place, lib);
+      hdf5.#file = hdf5.#run('/', () => {
+        mount(lib, size, (begin, into) => hdf5.#read(begin, into));
+        return checked(lib.open(PATH, 0, false, -1, -1));
+      });
+      return hdf5;
+    } catch (error) {
+      bytes.close();
+      throw error;
     }
-    const [space, type, layout] = [find(MESSAGE.dataspace), find(MESSAGE.datatype), find(MESSAGE.layout)];
-    if (!space || !type || !layout) return undefined;
-    const subject = label(name);
-    const shape = readDataspace(subject, space.bytes);
-    // A type that several tensors share lies elsewhere.
-    const float = type.isShared ? undefined : readFloatType(type.bytes);
-    return { dataset: { shape, float, ...readLayout(subject, layout.bytes, layout.place) } };
   }
 
-  /** The attributes that lie in an object's header. */
-  async attributes(address: Address): Promise<Attribute[]> {
-    const messages = await this.#messages(address);
-    return messages.filter(({ type }) => type === MESSAGE.attribute).map(({ bytes }) => readAttribute(bytes));
+  members(group: string): Member[] {
+    return this.#run(group, () =>
+      this.#lib.get_names(this.#file, group, false).map((name) => {
+        const path = `${group === '/' ? '' : group}/${name}`;
+        const type = this.#lib.get_type(this.#file, path);
+        return { name, path, kind: type === 0 ? 'group' : type === 1 ? 'dataset' : undefined };
+      }),
+    );
+  }
+
+  attributes(path: string): string[] {
+    return this.#run(path, () => this.#lib.get_attribute_names(this.#file, path));
   }
 
   /** An attribute's text. Throws one sentence where it is none. */
-  async text({ name, type, data }: Attribute): Promise<string> {
-    const kind = type.u8() & 15;
-    if (kind === STRING) return utf8(data.take(data.length));
-    if (kind !== VARIABLE_LENGTH || (type.u8() & 15) !== 1) {
-      throw new Error(`${label(name)}: expected a text, got an attribute of class ${kind}.`);
+  text(path: string, name: string): string {
+    const lib = this.#lib;
+    const { type, size, vlen, total_size } = this.#run(path, () => lib.get_attribute_metadata(this.#file, path, name));
+    const subject = label(name);
+    if (type !== STRING || total_size !== 1) {
+      throw new Error(`${subject}: expected one text, got an attribute of class ${type} with ${total_size} values.`);
     }
-    const length = data.u32();
-    const [collection, index] = [data.size(), data.u32()];
-    const head = await this.#fields(collection, 16);
-    this.#expect(head, 'GCOL');
-    const objects = await this.#fields(collection + 16, head.skip(4).size() - 16);
-    while (objects.at + 16 <= objects.length) {
-      const id = objects.u16();
-      const size = objects.skip(6).size();
-      // The last one, of number 0, is the room that is left.
-      if (id === 0) break;
-      const bytes = objects.take(size);
-      if (id === index && length <= size) return utf8(bytes.subarray(0, length));
-      objects.skip(-size & 7);
-    }
-    throw new Error(`${label(name)}: expected a text of ${length} bytes in the heap, got none.`);
+    if (size > this.size) throw new Error(`${subject}: expected a text that the file holds, got ${size} bytes.`);
+    return this.#run(path, () => {
+      const at = allocated(lib, size);
+      checked(lib.get_attribute_data(this.#file, path, name, BigInt(at)));
+      const bytes = lib.HEAPU8;
+      const pointer = vlen ? new DataView(bytes.buffer, bytes.byteOffset).getUint32(at, true) : at;
+      const text = pointer === 0 ? '' : utf8(bytes.subarray(pointer, pointer + (vlen ? this.size : size)));
+      if (vlen) checked(lib.reclaim_vlen_memory(this.#file, path, name, BigInt(at)));
+      lib._free(at);
+      return text;
+    });
   }
 
-  /** A group of the old form: names in a heap, links in tables, which are the leaves of a tree. */
-  async #tableMembers(tree: Address, heap: Address): Promise<Member[]> {
-    const head = await this.#fields(heap, 32);
-    this.#expect(head, 'HEAP');
-    const size = head.skip(4).size();
-    const names = (await this.#fields(head.skip(8).size(), size)).take(size);
-    let nodes = [tree];
-    for (let level: number | undefined; level !== 0; ) {
-      const children: number[] = [];
-      const expected: number | undefined = level === undefined ? undefined : level - 1;
-      for (const address of nodes) {
-        const node = await this.#treeNode(address);
-        level = node.level;
-        if (level !== (expected ?? level)) this.#fail(`a node of level ${expected}`, `one of level ${level}`);
-        children.push(...node.children);
-        if (children.length > MAX_LINKS) this.#fail(`at most ${MAX_LINKS} links`, 'more');
+  /** What a tensor is, but for its values. Throws one sentence where these cannot be had. */
+  dataset(path: string): Dataset {
+    const lib = this.#lib;
+    const metadata = this.#run(path, () => lib.get_dataset_metadata(this.#file, path));
+    const { shape, size, type, chunks } = metadata;
+    const subject = label(path.slice(1));
+    if (!shape) throw new Error(`${subject}: expected values, got none.`);
+    if (metadata.virtual_sources) throw new Error(`${subject}: expected values of its own, got a view of others.`);
+    const dtype = type === FLOAT ? DTYPES.find((name) => STORED_BYTES[name] === size) : undefined;
+    if (!chunks) return { path, shape, dtype, chunks: undefined };
+    const bytes = chunks.reduce((product, n) => product * n, size);
+    const most = Math.min(MAX_CHUNK_BYTES, MAX_EXPANSION * this.size);
+    if (!(bytes > 0 && bytes <= most)) {
+      throw new Error(`${subject}: expected chunks of 1 to ${most} bytes, got ${shown(chunks)} of ${size} each.`);
+    }
+    const filters = this.#run(path, () => lib.get_dataset_filters(this.#file, path));
+    const other = filters.find(({ id }) => !FILTERS.includes(id));
+    if (other) {
+      const got = `filter ${other.id} (${label(other.name)})`;
+      throw new Error(`${subject}: expected values that are not compressed, or by gzip, got ${got}.`);
+    }
+    return { path, shape, dtype, chunks };
+  }
+
+  /** A tensor's little-endian values, stretch by stretch; each is valid until the next one is asked for. */
+  *values({ path, shape, dtype = 'F32', chunks }: Dataset): Generator<Uint8Array, void, undefined> {
+    const lib = this.#lib;
+    const width = STORED_BYTES[dtype];
+    const { bytes: most, slabs } = slabsOf(shape, chunks, width);
+    const at = this.#run(path, () => allocated(lib, most));
+    const strides = shape.map(() => 1n);
+    try {
+      for (const { offset, count } of slabs) {
+        // A scalar has no axes to select along.
+        const [counts, offsets, steps] =
+          shape.length > 0 ? [count.map(BigInt), offset.map(BigInt), strides] : [null, null, null];
+        this.#run(path, () => checked(lib.get_dataset_data(this.#file, path, counts, offsets, steps, BigInt(at))));
+        yield lib.HEAPU8.subarray(at, at + count.reduce((product, n) => product * n, width));
       }
-      if (nodes.length === 0) break;
-      nodes = children;
+    } finally {
+      if (this.#isSound && !this.#isClosed) lib._free(at);
     }
-    const members: Member[] = [];
-    for (const table of nodes) {
-      members.push(...(await this.#symbols(table, names)));
-      if (members.length > MAX_LINKS) this.#fail(`at most ${MAX_LINKS} links`, 'more');
-    }
-    return members;
   }
 
-  async #treeNode(address: Address): Promise<{ level: number; children: Address[] }> {
-    const head = await this.#fields(address, 24);
-    this.#expect(head, 'TREE');
-    const kind = head.u8();
-    if (kind !== 0) this.#fail("a tree of a group's links", `one of type ${kind}`);
-    const [level, count] = [head.u8(), head.u16()];
-    const keys = await this.#fields(address + 24, 16 * count);
-    return { level, children: Array.from({ length: count }, () => keys.skip(8).size()) };
-  }
-
-  async #symbols(address: Address, names: Uint8Array): Promise<Member[]> {
-    const head = await this.#fields(address, 8);
-    this.#expect(head, 'SNOD');
-    const count = head.skip(2).u16();
-    const entries = await this.#fields(address + 8, 40 * count);
-    const members: Member[] = [];
-    for (let i = 0; i < count; i++) {
-      const [place, object, cache] = [entries.size(), entries.size(), entries.u32()];
-      entries.skip(20);
-      const name = names.subarray(place, place + MAX_NAME);
-      const end = name.indexOf(0);
-      if (end < 0) this.#fail(`names of members, at most ${MAX_NAME} bytes long, in their heap`, 'another');
-      // Links to other names or files lead to nothing that a model is made of.
-      if (cache !== SOFT_LINK) members.push({ name: utf8(name.subarray(0, end)), address: object });
+  /** Lets go of the file. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#bytes.close();
+    const lib = this.#lib;
+    try {
+      if (!this.#isSound) return;
+      checked(lib.close_file(this.#file));
+      lib.FS.unlink(PATH);
+      keepLibhdf5(this.#url, lib);
+    } catch {
+      // Nobody has the instance any more.
     }
-    return members;
   }
 
-  /** All messages of an object's header, in its first block and those that continue it. */
-  async #messages(address: Address): Promise<Message[]> {
-    const head = await this.#upTo(address, HEADER_BYTES);
-    const blocks: { place: number; bytes: number }[] = [];
-    let flags: number | undefined;
-    if (head.u8() === 1) {
-      blocks.push({ bytes: head.skip(7).u32(), place: address + 16 });
-    } else {
-      head.at = 0;
-      this.#expect(head, 'OHDR');
-      const version = head.u8();
-      if (version !== 2) this.#fail('a header of version 1 or 2', `${version}`);
-      flags = head.u8();
-      head.skip((flags & 32 ? 16 : 0) + (flags & 16 ? 4 : 0));
-      blocks.push({ bytes: head.uint(flags & 3), place: address + head.at });
+  #read(begin: number, into: Uint8Array): number {
+    if (++this.#reads > MAX_READS) throw new Error(`more than ${MAX_READS} reads`);
+    return this.#bytes.read(begin, into);
+  }
+
+  #run<T>(path: string, operation: () => T): T {
+    if (this.#isClosed || !this.#isSound) throw new Error(`${this.#name}: expected an open file, got a closed one.`);
+    this.#reads = 0;
+    try {
+      return operation();
+    } catch (cause) {
+      this.#isSound = false;
+      const what = path === '/' ? 'a file' : `"${label(path.slice(1))}"`;
+      const reason = label((cause as Error).message ?? '');
+      throw new Error(`${this.#name}: expected ${what} that libhdf5 can read, got a damaged one (${reason}).`, {
+        cause,
+      });
     }
-    const isOld = flags === undefined;
-    const prefix = isOld ? 8 : flags && flags & 4 ? 6 : 4;
-    const messages: Message[] = [];
-    for (const { place, bytes } of blocks) {
-      const fields = await this.#fields(place, bytes);
-      while (fields.at + prefix <= fields.length) {
-        const start = fields.at;
-        const [type, size, own] = [isOld ? fields.u16() : fields.u8(), fields.u16(), fields.u8()];
-        fields.at = start + prefix;
-        const content = { place: place + fields.at, bytes: new Fields(this.#file.name, fields.take(size)) };
-        if (type === MESSAGE.continuation) {
-          const next = { place: content.bytes.size(), bytes: content.bytes.size() };
-          // Those of version 2 have a signature before and a checksum behind.
-          blocks.push(isOld ? next : { place: next.place + 4, bytes: next.bytes - 8 });
-        } else messages.push({ type, isShared: (own & 2) !== 0, ...content });
-        if (messages.length + blocks.length > MAX_MESSAGES) this.#fail(`at most ${MAX_MESSAGES} messages`, 'more');
-      }
-    }
-    return messages;
   }
+}
 
-  #expect(fields: Fields, signature: string): void {
-    const got = utf8(fields.take(signature.length));
-    if (got !== signature) this.#fail(`${signature} before a structure`, `"${label(got)}"`);
-  }
+/** What libhdf5 returns; throws where that says that it failed. */
+function checked<T extends number | bigint>(status: T): T {
+  if (status < 0) throw new Error('refused');
+  return status;
+}
 
-  /** `count` bytes from `place` on, or fewer at the file's end. */
-  #upTo(place: number, count: number): Promise<Fields> {
-    return this.#fields(place, Math.max(0, Math.min(count, this.#file.size - place)));
-  }
+function allocated(lib: Libhdf5, bytes: number): number {
+  const at = lib._malloc(bytes);
+  if (at === 0) throw new Error(`no memory for ${bytes} bytes`);
+  return at;
+}
 
-  /** A structure, which must lie in the file. */
-  async #fields(place: number, count: number): Promise<Fields> {
-    const { name, size } = this.#file;
-    if (!(count >= 0 && place + count <= size)) {
-      this.#fail(`structures in its ${size} bytes`, `one of ${count} at ${place}`);
-    }
-    this.#reads += 1;
-    this.#bytes += count;
-    if (this.#reads > MAX_READS || this.#bytes > MAX_BYTES) {
-      this.#fail(`at most ${MAX_READS} structures of ${MAX_BYTES} bytes in all`, 'more');
-    }
-    const bytes = await this.#file.read(place, count);
-    return new Fields(name, bytes);
-  }
-
-  #fail(expected: string, got: string): never {
-    throw new Error(`${this.#file.name}: expected ${expected}, got ${got}.`);
-  }
+/** Text up to a zero byte, if there is one. */
+function utf8(bytes: Uint8Array): string {
+  const end = bytes.indexOf(0);
+  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
 }

@@ -80,6 +80,30 @@ export function torchTensor(name: string, shape: readonly number[]): Pick<Tensor
   return { name: target, shape: [to, from, ...shape.slice(0, -2)], order: 'IO' };
 }
 
+/** What Keras 3 numbers, by the kind of layer that its group is named after and the number. */
+const NUMBERED: Readonly<Record<string, readonly string[]>> = {
+  conv2d: ['kernel', 'bias'],
+  dense: ['kernel', 'bias'],
+  batch_normalization: ['gamma', 'beta', 'moving_mean', 'moving_variance'],
+};
+
+/**
+ * The name (`res2a_branch1/kernel`) of a tensor of Keras 3's .weights.h5: number `variable` of `count` in the group
+ * `kind` (`conv2d_3`) of the layer that is called `layer`. Throws one sentence where it is of no ResNet.
+ */
+export function numberedTensor(kind: string, layer: string, variable: string, count: number): string {
+  const names = NUMBERED[kind.replace(/_\d+$/, '')];
+  const name = /^\d$/.test(variable) ? names?.[Number(variable)] : undefined;
+  // Without its scale or shift, a batch norm's numbers would mean others.
+  if (name === undefined || (names?.length === 4 && count !== 4)) {
+    const got = `number ${label(variable)} of ${count}`;
+    throw new Error(
+      `${label(`${kind}/${layer}`)}: expected variables of convolution, batch norm or dense, got ${got}.`,
+    );
+  }
+  return `${layer}/${name}`;
+}
+
 /** The layers of a topology by name. Throws one sentence, `subject` first, where it is malformed. */
 export function kerasLayers(subject: string, topology: unknown): Map<string, KerasLayer> {
   const model = isRecord(topology) && isRecord(topology.model_config) ? topology.model_config : topology;

@@ -1,6 +1,6 @@
 /** Where weights come from, all made one thing: a stream of bytes that can be peeked at, read, aborted and closed. */
 
-import { platform } from '../platform.js';
+import { platform, type RandomBytes } from '../platform.js';
 import { label, shown } from './text.js';
 
 /**
@@ -27,9 +27,11 @@ export interface Origin {
   readonly base?: string | URL | undefined;
   /** A chunk is valid until the next one is asked for. `return` is called at once, even during `next`. */
   readonly chunks: AsyncIterator<Uint8Array>;
-  /** The same from a place on, as often as is wanted, where the bytes lie still. */
-  readonly from?: ((begin: number) => AsyncIterator<Uint8Array>) | undefined;
+  /** The same at any place, where they lie still and can be had without waiting. */
+  readonly random?: (() => RandomBytes) | undefined;
 }
+
+const EMPTY = new Uint8Array(0);
 
 /** How sources are opened. */
 export interface OpenOptions {
@@ -39,6 +41,11 @@ export interface OpenOptions {
    * the next time, from where it broke off if it did (weights/cache.ts).
    */
   readonly cache?: boolean | undefined;
+  /**
+   * URL of h5wasm's ES module (hdf5_hl.js, beside which hdf5_util.js lies; in a worker an absolute one), where a page
+   * reads HDF5 files. Node finds the package by itself.
+   */
+  readonly hdf5?: string | URL | undefined;
 }
 
 /** Opens a source. Throws one sentence where it cannot be, or the signal's reason. */
@@ -65,7 +72,7 @@ export async function originOf(source: WeightSource | Origin, { signal, cache = 
       total: file.total,
       base: location,
       chunks: file.chunks[Symbol.asyncIterator](),
-      from: file.from && ((begin) => (file.from?.(begin) ?? file.chunks)[Symbol.asyncIterator]()),
+      random: file.random?.bind(file),
     };
   }
   if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) {
@@ -74,8 +81,8 @@ export async function originOf(source: WeightSource | Origin, { signal, cache = 
   if (source instanceof Response) return (await import('./fetch.js')).responseBytes(source, source.url || 'weights');
   if (source instanceof Blob) {
     const name = 'name' in source ? String(source.name) : 'weights';
-    const from = (begin: number) => streamChunks(name, source.slice(begin).stream());
-    return { name, total: source.size, chunks: from(0), from };
+    const random = typeof FileReaderSync === 'undefined' ? undefined : () => new BlobBytes(source);
+    return { name, total: source.size, chunks: streamChunks(name, source.stream()), random };
   }
   if (typeof source === 'object' && source !== null) {
     if ('chunks' in source) return source;
@@ -92,11 +99,53 @@ function urlOf(text: string): URL {
   return new URL(text);
 }
 
-export function bytesOrigin(name: string, bytes: Uint8Array): Origin {
-  async function* from(begin: number): AsyncGenerator<Uint8Array, void> {
-    yield bytes.subarray(begin);
+function bytesOrigin(name: string, bytes: Uint8Array): Origin {
+  async function* chunks(): AsyncGenerator<Uint8Array, void> {
+    yield bytes;
   }
-  return { name, total: bytes.length, chunks: from(0), from };
+  return { name, total: bytes.length, chunks: chunks(), random: () => randomBytes(bytes) };
+}
+
+export const randomBytes = (bytes: Uint8Array): RandomBytes => ({
+  read(begin, into) {
+    const part = bytes.subarray(begin, begin + into.length);
+    into.set(part);
+    return part.length;
+  },
+  close() {},
+});
+
+/** Of the workers' library of types, which does not go with the pages'. */
+declare const FileReaderSync: new () => { readAsArrayBuffer(blob: Blob): ArrayBuffer };
+
+/** The bytes of a Blob in a worker, which may wait for them. */
+class BlobBytes implements RandomBytes {
+  /** What is read at once, since to ask for a Blob's bytes takes long. */
+  static readonly #AHEAD = 2 ** 16;
+  readonly #blob: Blob;
+  readonly #reader = new FileReaderSync();
+  #page: Uint8Array = EMPTY;
+  #place = 0;
+
+  constructor(blob: Blob) {
+    this.#blob = blob;
+  }
+
+  read(begin: number, into: Uint8Array): number {
+    const end = Math.min(begin + into.length, this.#blob.size);
+    if (begin < this.#place || end > this.#place + this.#page.length) {
+      const slice = this.#blob.slice(begin, Math.max(end, begin + BlobBytes.#AHEAD));
+      this.#page = new Uint8Array(this.#reader.readAsArrayBuffer(slice));
+      this.#place = begin;
+    }
+    const part = this.#page.subarray(begin - this.#place, end - this.#place);
+    into.set(part);
+    return part.length;
+  }
+
+  close(): void {
+    this.#page = EMPTY;
+  }
 }
 
 /** A stream as an iterator whose `return` cancels at once: a stream's own iterator would wait for a read under way. */
@@ -154,15 +203,13 @@ function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): 
   });
 }
 
-const EMPTY = new Uint8Array(0);
-
 /** One pass over a source's bytes, holding no more than the present chunk and what was peeked at. */
 export class ByteStream {
   readonly name: string;
   readonly total: number | undefined;
   readonly base: string | URL | undefined;
   readonly #chunks: AsyncIterator<Uint8Array>;
-  readonly #from: Origin['from'];
+  readonly #random: Origin['random'];
   readonly #signal: AbortSignal | undefined;
   readonly #abort = () => this.#release(this.#signal?.reason);
   /** Bytes copied out of earlier chunks by `peek`; they come before those of `#chunk`. */
@@ -171,9 +218,9 @@ export class ByteStream {
   #received = 0;
   #state: 'open' | 'reading' | 'ended' | 'closed' = 'open';
 
-  constructor({ name, total, base, chunks, from }: Origin, signal?: AbortSignal) {
+  constructor({ name, total, base, chunks, random }: Origin, signal?: AbortSignal) {
     this.name = name;
-    this.#from = from;
+    this.#random = random;
     this.total = total;
     this.base = base;
     this.#chunks = chunks;
@@ -187,16 +234,10 @@ export class ByteStream {
     return this.#received - this.#ahead.length - this.#chunk.length;
   }
 
-  /** Whether the source's bytes can be had from any place on, and more than once. */
-  get canSeek(): boolean {
-    return this.#from !== undefined && this.total !== undefined;
-  }
-
-  /** A stream of the source's bytes from `begin` on. Throws where these come only once. */
-  seek(begin: number): ByteStream {
-    const { name, total, base } = this;
-    if (!this.#from || total === undefined) throw new Error(`${name}: expected bytes that lie still, got a stream.`);
-    return new ByteStream({ name, total: total - begin, base, chunks: this.#from(begin) }, this.#signal);
+  /** The source's bytes at any place, whatever was read; undefined where they are not to be had so. */
+  random(): RandomBytes | undefined {
+    this.#check();
+    return this.total === undefined ? undefined : this.#random?.();
   }
 
   /**

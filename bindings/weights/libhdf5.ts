@@ -1,0 +1,107 @@
+/**
+ * libhdf5 as the optional dependency h5wasm brings it: a WebAssembly module whose file system holds the one file that is
+ * read, and nothing else. What a file says of other files, devices or plugins leads nowhere.
+ */
+
+import { platform, type RandomBytes } from '../platform.js';
+
+/** What is used of h5wasm's module (its hdf5_util_helpers.d.ts). Where an operation fails it throws, or returns below 0. */
+export interface Libhdf5 {
+  readonly HEAPU8: Uint8Array;
+  readonly FS: {
+    createFile(folder: string, name: string, properties: object, canRead: boolean, canWrite: boolean): FileNode;
+    unlink(path: string): void;
+  };
+  _malloc(bytes: number): number;
+  _free(address: number): void;
+  open(path: string, mode: number, tracksOrder: boolean, low: number, high: number): bigint;
+  close_file(file: bigint): number;
+  get_names(file: bigint, path: string, recursive: boolean): string[];
+  get_type(file: bigint, path: string): number;
+  get_attribute_names(file: bigint, path: string): string[];
+  get_attribute_metadata(file: bigint, path: string, name: string): HdfMetadata;
+  get_attribute_data(file: bigint, path: string, name: string, address: bigint): number;
+  reclaim_vlen_memory(file: bigint, path: string, name: string, address: bigint): number;
+  get_dataset_metadata(file: bigint, path: string): HdfMetadata;
+  get_dataset_filters(file: bigint, path: string): { id: number; name: string }[];
+  get_dataset_data(
+    file: bigint,
+    path: string,
+    count: bigint[] | null,
+    offset: bigint[] | null,
+    strides: bigint[] | null,
+    address: bigint,
+  ): number;
+}
+
+export interface HdfMetadata {
+  /** An H5T_class_t: 1 for floating point, 3 for text. */
+  readonly type: number;
+  /** Bytes of an element. */
+  readonly size: number;
+  readonly total_size: number;
+  readonly vlen: boolean;
+  readonly littleEndian: boolean;
+  readonly shape: number[] | null;
+  readonly chunks: number[] | null;
+  readonly virtual_sources?: readonly unknown[];
+}
+
+/** A file of Emscripten's file system in memory. */
+interface FileNode {
+  usedBytes: number;
+  stream_ops: object;
+}
+
+type Factory = (options: object) => Promise<Libhdf5>;
+
+/** The place of the one file. */
+export const PATH = '/weights.h5';
+
+/** A spare instance may hold so much memory: libhdf5 begins with 19 MB, most of them never touched. */
+const SPARE_BYTES = 2 ** 25;
+
+/** The instance whose last file was closed well, for the next one: to make one takes 30 ms. */
+let spare: { readonly url: string; readonly lib: Libhdf5 } | undefined;
+
+/** libhdf5 from h5wasm's ES module at `url`, or where the platform finds it. Throws one sentence where it is not there. */
+export async function loadLibhdf5(url: string | URL | undefined): Promise<{ url: string; lib: Libhdf5 }> {
+  const entry = url ?? platform.hdf5?.();
+  if (entry === undefined) {
+    const expected = "the URL of this package's ES module (option hdf5) to read HDF5 files with";
+    throw new Error(`h5wasm: expected ${expected}, got none.`);
+  }
+  // The module proper lies beside the entry, which would make an instance of its own and keep it for good.
+  const place = new URL('hdf5_util.js', new URL(entry, globalThis.location?.href)).href;
+  if (spare?.url === place) {
+    const taken = spare;
+    spare = undefined;
+    return taken;
+  }
+  let factory: Factory;
+  try {
+    factory = (await import(/* @vite-ignore */ /* webpackIgnore: true */ place)).default;
+  } catch (cause) {
+    throw new Error(`h5wasm: expected hdf5_util.js of this package at ${place}, got none that loads.`, { cause });
+  }
+  const silent = () => {};
+  return { url: place, lib: await factory({ noInitialRun: true, print: silent, printErr: silent, stdin: () => null }) };
+}
+
+/** Takes an instance back that has no open file any more. */
+export function keepLibhdf5(url: string, lib: Libhdf5): void {
+  if (lib.HEAPU8.length <= SPARE_BYTES) spare = { url, lib };
+}
+
+/** Puts a file of `size` bytes into the file system, whose bytes `read` gives as they are wanted. */
+export function mount(lib: Libhdf5, size: number, read: RandomBytes['read']): void {
+  const node = lib.FS.createFile('/', PATH.slice(1), {}, true, false);
+  node.usedBytes = size;
+  node.stream_ops = {
+    ...node.stream_ops,
+    read: (_: unknown, heap: Int8Array, to: number, count: number, begin: number): number => {
+      const length = Math.max(0, Math.min(count, size - begin));
+      return length === 0 ? 0 : read(begin, new Uint8Array(heap.buffer, heap.byteOffset + to, length));
+    },
+  };
+}
