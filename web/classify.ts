@@ -76,11 +76,11 @@ class Classify {
       ),
       h(
         'div',
-        { class: 'columns' },
+        { class: 'split' },
         h(
           'div',
           { class: 'stack' },
-          h('div', { class: 'stage' }, this.#prompt, this.#picture, this.#camera.video),
+          h('div', { class: 'photo' }, this.#prompt, this.#picture, this.#camera.video),
           this.#ofPicture,
           this.#ofCamera,
         ),

@@ -85,11 +85,11 @@ class Where {
       ),
       h(
         'div',
-        { class: 'columns' },
+        { class: 'split' },
         h(
           'div',
           { class: 'stack' },
-          h('div', { class: 'stage' }, this.#canvas, this.#prompt),
+          h('div', { class: 'photo' }, this.#canvas, this.#prompt),
           h('div', { class: 'row actions' }, pictureButton(app), samples(app)),
         ),
         h(
