@@ -9,6 +9,8 @@ const MEASURED = 'resnet-wasm measured';
 // A name for what is kept: caches have requests for keys.
 const request = (key: string): string => `https://measured.invalid/?${encodeURIComponent(key)}`;
 
+const THREAD_ENDS_MS = 1000;
+
 /** `startWorker`: starts another worker of this package, which waits for a first message. */
 export const browser = (startWorker: () => Worker): Platform => ({
   machine: `${globalThis.navigator?.userAgent} ${globalThis.navigator?.hardwareConcurrency}`,
@@ -37,7 +39,8 @@ export const browser = (startWorker: () => Worker): Platform => ({
     worker.onerror = ({ message }) =>
       onError(new Error(`threads: expected a worker to start, got ${message ?? 'no script'}.`));
     worker.postMessage({ kind: 'thread', start });
-    return worker;
+    // A thread that is told to stop ends by itself; one that a browser finds asleep takes it seconds to end.
+    return { terminate: () => setTimeout(() => worker.terminate(), THREAD_ENDS_MS) };
   },
   hoistsLoads: false,
   fetchAsset: async (url) => {

@@ -22,33 +22,45 @@ export interface AskedOptions extends Omit<LoadOptions, 'weights' | 'signal' | '
 export type Asked =
   | { readonly kind: 'load'; readonly id: number; readonly name: string; readonly options: AskedOptions }
   | { readonly kind: 'peak'; readonly id: number; readonly binary?: Binary; readonly wasm?: AskedOptions['wasm'] }
+  /** No more is asked: the worker is to end, and its threads before it. */
+  | { readonly kind: 'end' }
   | { readonly kind: 'call'; readonly id: number; readonly method: Method; readonly args: readonly unknown[] };
+
+export type Question = Exclude<Asked, { kind: 'end' }>;
 
 export type Answer =
   | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'done'; readonly id: number; readonly value: unknown; readonly info?: ModelInfo }
   | { readonly kind: 'failed'; readonly id: number; readonly name: string; readonly message: string };
 
+const THREADS_END_MS = 100;
+
 const post = (answer: Answer, transfer: Transferable[] = []): void => postMessage(answer, { transfer });
 
 /** Answers `first` and all that is asked after it. */
-export function host(first: Asked): void {
+export function host(first: Question): void {
+  const ending = new AbortController();
   let model: Model | undefined;
 
-  const answer = async (asked: Asked): Promise<unknown> => {
+  const answer = async (asked: Question): Promise<unknown> => {
     if (asked.kind === 'peak') return measurePeak(asked.binary, asked.wasm);
     if (asked.kind === 'load') {
       const { weights, ...options } = asked.options;
       const onProgress = (progress: Progress): void => post({ kind: 'progress', progress });
       const source = typeof weights === 'object' && 'port' in weights ? pumped(weights) : weights;
-      model = await load(asked.name, { ...options, weights: source as WeightSource, onProgress });
+      model = await load(asked.name, {
+        ...options,
+        weights: source as WeightSource,
+        onProgress,
+        signal: ending.signal,
+      });
       return model.summary();
     }
     const method = model?.[asked.method] as ((...args: unknown[]) => Promise<unknown>) | undefined;
     return method?.call(model, ...asked.args);
   };
 
-  const take = async (asked: Asked): Promise<void> => {
+  const take = async (asked: Question): Promise<void> => {
     const { id } = asked;
     try {
       const value = await answer(asked);
@@ -58,8 +70,15 @@ export function host(first: Asked): void {
       post({ kind: 'failed', id, name, message });
     }
   };
-  addEventListener('message', ({ data }: MessageEvent<Asked>) => void take(data));
-  void take(first);
+  const taken = take(first);
+  addEventListener('message', async ({ data }: MessageEvent<Asked>) => {
+    if (data.kind !== 'end') return take(data);
+    ending.abort();
+    await taken;
+    model?.dispose();
+    // Its threads end first: a browser takes seconds to end one that it finds asleep.
+    setTimeout(close, THREADS_END_MS);
+  });
 }
 
 /** The memory of an answer's values, which is the page's from then on. */

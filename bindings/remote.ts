@@ -12,7 +12,10 @@ import { originOf } from './weights/source.js';
 type Begin = Extract<Asked, { kind: 'load' | 'peak' }>;
 
 // Omit would merge the union.
-type Unnumbered<Message> = Message extends unknown ? Omit<Message, 'id'> : never;
+type Unnumbered<Message> = Message extends { id: number } ? Omit<Message, 'id'> : never;
+
+/** Milliseconds in which a worker may end by itself: browsers are slow to end threads that sleep. */
+const GRACE = 1000;
 
 const ERRORS: Readonly<Record<string, ErrorConstructor>> = { TypeError, RangeError, SyntaxError };
 
@@ -47,7 +50,8 @@ class Line {
   close(reason: unknown): void {
     if (this.#end) return;
     this.#end = reason;
-    this.#worker.terminate();
+    this.#worker.postMessage({ kind: 'end' } satisfies Asked);
+    setTimeout(() => this.#worker.terminate(), GRACE);
     for (const { reject } of this.#waiting.values()) reject(reason);
     this.#waiting.clear();
   }
@@ -115,8 +119,7 @@ async function postedOptions(
   { weights, wasm, ...options }: Omit<LoadOptions, 'signal' | 'onProgress'>,
   signal: AbortSignal | undefined,
 ): Promise<[AskedOptions, Transferable[]]> {
-  const binary = wasm instanceof Response || wasm instanceof URL ? undefined : wasm;
-  const rest = { ...options, wasm: wasm instanceof URL ? wasm.href : (binary ?? (await bytesOf(wasm))) };
+  const rest = { ...options, wasm: await postedWasm(wasm) };
   if (typeof weights === 'string' || weights instanceof URL) {
     return [{ ...rest, weights: String(new URL(weights, document.baseURI)) }, []];
   }
@@ -134,10 +137,11 @@ async function postedOptions(
   return [{ ...rest, weights: { name, total, base: base?.toString(), port: port2 } }, [port2]];
 }
 
-async function bytesOf(wasm: unknown): Promise<Uint8Array | undefined> {
-  if (!(wasm instanceof Response)) return undefined;
+async function postedWasm(wasm: LoadOptions['wasm']): Promise<AskedOptions['wasm']> {
+  if (typeof wasm === 'string' || wasm instanceof URL) return String(new URL(wasm, document.baseURI));
+  if (!(wasm instanceof Response)) return wasm;
   if (!wasm.ok) throw new Error(`wasm: expected a response of status 2xx, got ${wasm.status}.`);
-  return new Uint8Array(await wasm.arrayBuffer());
+  return wasm.arrayBuffer();
 }
 
 /** A picture that can be posted, and what of it becomes the worker's. */

@@ -83,7 +83,7 @@ const UNSHARED_LIMITS = 1;
  */
 function unshare(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   const at = bytes.findIndex((_, i) => SHARED_IMPORT.every((byte, j) => bytes[i + j] === byte));
-  if (at < 0) throw new Error('wasm: expected a binary that imports a shared memory, got another; build again.');
+  if (at < 0) throw foreign('one that imports no shared memory');
   const copy = bytes.slice();
   copy[at + SHARED_IMPORT.length - 1] = UNSHARED_LIMITS;
   return copy;
@@ -128,11 +128,14 @@ export async function wasmOf(source: WasmSource): Promise<WebAssembly.Module | U
   return platform.fetchAsset(new URL(source));
 }
 
+const foreign = (got: string): TypeError => new TypeError(`wasm: expected a binary of this package, got ${got}.`);
+
 /** An instance of a binary that the caller brought, which itself says what it is. */
 async function given(source: WasmSource, binary: Binary | undefined, wanted: boolean): Promise<Core> {
   const found = await wasmOf(source);
   const start = async (shared: boolean) => {
     const module = found instanceof WebAssembly.Module ? found : await compile(found, shared);
+    if (!WebAssembly.Module.exports(module).some(({ name }) => name === 'STEP_BYTES')) throw foreign('another module');
     return { module, shared, ...(await attach(module, newMemory(shared))) };
   };
   let core: Awaited<ReturnType<typeof start>>;
@@ -143,12 +146,7 @@ async function given(source: WasmSource, binary: Binary | undefined, wanted: boo
       throw reason;
     });
   } catch (cause) {
-    if (!(cause instanceof WebAssembly.CompileError || cause instanceof WebAssembly.LinkError)) throw cause;
-    const got = cause instanceof WebAssembly.LinkError ? 'another module' : 'one that does not compile here';
-    throw new TypeError(`wasm: expected a binary of this package, got ${got}.`, { cause });
-  }
-  if (core.constants.STEP_BYTES === undefined) {
-    throw new TypeError('wasm: expected a binary of this package, got another module.');
+    throw cause instanceof WebAssembly.CompileError ? foreign('one that does not compile here') : cause;
   }
   const which: Binary = core.constants.RELAXED ? 'relaxed' : 'baseline';
   if (binary && binary !== which) throw new TypeError(`wasm: expected the ${binary} binary, got the ${which} one.`);

@@ -1,7 +1,7 @@
 /** Entry of a worker in a browser: the first message says whether it runs a model or is one of a model's threads. */
 
 import { browser } from './browser.js';
-import { type Asked, host } from './host.js';
+import { host, type Question } from './host.js';
 import { usePlatform } from './platform.js';
 import { serve } from './thread.js';
 import type { ThreadStart } from './threads.js';
@@ -9,12 +9,12 @@ import type { ThreadStart } from './threads.js';
 // Of the very script that this is: a bundler may have moved it, or made a blob of it.
 usePlatform(browser(() => new Worker(location.href, { type: 'module' })));
 
-type First = { readonly kind: 'thread'; readonly start: ThreadStart } | Asked;
+type First = { readonly kind: 'thread'; readonly start: ThreadStart } | Question;
 
 addEventListener(
   'message',
   ({ data }: MessageEvent<First>) => {
-    if (data.kind === 'thread') serve(data.start, (message) => postMessage(message));
+    if (data.kind === 'thread') serve(data.start, (message) => postMessage(message)).finally(close);
     else host(data);
   },
   { once: true },

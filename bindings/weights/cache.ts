@@ -45,7 +45,11 @@ export async function cachedBytes(url: URL, signal: AbortSignal | undefined): Pr
     return { name: url.href, total: entry.bytes, base: url, chunks: partsOf(cache, entry) };
   }
   const begun: Begun | undefined = entry && { ...entry, received: entry.bytes };
-  const { version, begin, total, chunks } = await fetchBytes(url, signal, begun);
+  const { version, begin, total, chunks } = await fetchBytes(url, signal, {
+    begun,
+    // The browser's own cache need not keep them too.
+    cache: 'no-store',
+  });
   const kept = entry && begin > 0 ? entry : undefined;
   const keeper = new Keeper(cache, kept ?? { ...NONE, ...version, url: url.href, total }, version !== undefined);
   return { name: url.href, total, base: url, chunks: joined(kept ? partsOf(cache, kept) : undefined, chunks, keeper) };

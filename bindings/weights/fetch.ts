@@ -34,6 +34,12 @@ export interface Begun extends Version {
   readonly received: number;
 }
 
+export interface FetchOptions {
+  readonly begun?: Begun | undefined;
+  /** Of the browser's own cache. */
+  readonly cache?: RequestCache;
+}
+
 export interface Fetched extends Origin {
   /** The place of the first byte that comes: behind those of `begun`, or 0 where the file is another now. */
   readonly begin: number;
@@ -46,8 +52,12 @@ export interface Fetched extends Origin {
  * file; so does one that `begun` tells of. Throws one sentence, with the URL first, where no answer of status 2xx comes
  * in the end.
  */
-export async function fetchBytes(url: URL, signal: AbortSignal | undefined, begun?: Begun): Promise<Fetched> {
-  const download = new Download(url, signal);
+export async function fetchBytes(
+  url: URL,
+  signal: AbortSignal | undefined,
+  { begun, cache = 'default' }: FetchOptions = {},
+): Promise<Fetched> {
+  const download = new Download(url, signal, cache);
   const { total, begin, version } = await download.start(begun);
   return { name: url.href, total, base: url, chunks: download, begin, version };
 }
@@ -55,6 +65,7 @@ export async function fetchBytes(url: URL, signal: AbortSignal | undefined, begu
 class Download implements AsyncIterator<Uint8Array, undefined> {
   readonly #url: URL;
   readonly #signal: AbortSignal | undefined;
+  readonly #cache: RequestCache;
   /** Aborted by the caller's signal, or when no more is wanted. */
   readonly #closing = new AbortController();
   readonly #onAbort = () => this.#close(this.#signal?.reason);
@@ -73,9 +84,10 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
   #requests = 0;
   #idle = 0;
 
-  constructor(url: URL, signal: AbortSignal | undefined) {
+  constructor(url: URL, signal: AbortSignal | undefined, cache: RequestCache) {
     this.#url = url;
     this.#signal = signal;
+    this.#cache = cache;
     if (signal?.aborted) this.#onAbort();
     else signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
@@ -260,7 +272,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
         const { signal } = this.#request;
         // Weights hardly shrink; and only bytes as they are can be asked for by their place.
         const all = { ...headers, 'accept-encoding': 'identity' };
-        const response = await this.#unlessSilent(() => fetch(this.#url, { headers: all, signal }));
+        const response = await this.#unlessSilent(() => fetch(this.#url, { headers: all, signal, cache: this.#cache }));
         if (!BUSY.includes(response.status) || isLast) return response;
         // Unread, the body would hold its connection.
         await response.body?.cancel().catch(() => {});
