@@ -65,7 +65,7 @@ class Compare implements View {
           {},
           'How fast this browser runs the networks on this machine, and how near that is to what its CPU can do at best. The weights are random numbers: nothing is downloaded.',
         ),
-        h('p', { class: 'small' }, machineLine(thisMachine(), new Date().toISOString())),
+        h('p', { class: 'small machine' }, machineLine(thisMachine())),
       ),
       this.#form,
       this.#results,
@@ -94,7 +94,7 @@ class Compare implements View {
       ),
       h(
         'div',
-        { class: 'fields' },
+        { class: 'variants' },
         group(
           'Binaries',
           h(
@@ -222,7 +222,7 @@ class Compare implements View {
           { class: 'small soft' },
           `Measured peak of one thread, in GFLOP/s: ${peaksText(report)}. GFLOP/s count the definition of a convolution; Winograd’s algorithm takes fewer operations, so that more than 100 % of the peak is possible.`,
         ),
-        h('p', { class: 'small soft' }, machineLine(report.machine, report.date)),
+        h('p', { class: 'small soft machine' }, machineLine(report.machine, report.date)),
         h(
           'div',
           { class: 'row' },

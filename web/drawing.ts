@@ -20,30 +20,36 @@ interface BoxParts {
   readonly group: SVGGElement;
   readonly bar: SVGRectElement;
   readonly text: SVGTextElement;
-  readonly label: string;
-  readonly width: number;
+  /** What a screen reader says, with the share of the time. */
+  readonly label: (time: string) => string;
+  readonly length: number;
 }
 
-/** One box: a heading, lines below it, a bar along its foot. */
+/** One box: a heading, lines below it, the time at its foot. */
 function box(
   place: { x: number; y: number; width: number; height: number },
   lines: readonly string[],
-  label: string,
+  words: string,
 ): BoxParts {
   const { x, y, width, height } = place;
-  const bar = svg('rect', { class: 'bar', x: 8, y: height - 6, width: 0, height: 2.5, rx: 1.25 });
-  const text = svg('text', { class: 'share', x: width - 8, y: 17, 'text-anchor': 'end' });
+  // The last line is for the time: a bar, and the share at its end.
+  const foot = height - 11;
+  const length = width - 54;
+  const bar = svg('rect', { class: 'bar', x: 8, y: foot - 1.5, width: 0, height: 3, rx: 1.5 });
+  const text = svg('text', { class: 'share', x: width - 8, y: foot + 4, 'text-anchor': 'end' });
   const group = svg(
     'g',
     { class: 'node', role: 'option', tabindex: -1, 'aria-selected': 'false', transform: `translate(${x} ${y})` },
     svg('rect', { class: 'box', width, height, rx: 7 }),
-    lines.map((line, i) => svg('text', { class: i === 0 ? 'name' : 'line', x: 8, y: 17 + 15 * i }, line)),
+    // Spaces part the texts for those who hear them.
+    lines.map((line, i) => [svg('text', { class: i === 0 ? 'name' : 'line', x: 8, y: 16 + 14 * i }, line), ' ']),
     text,
-    svg('rect', { class: 'track', x: 8, y: height - 6, width: width - 16, height: 2.5, rx: 1.25 }),
+    svg('rect', { class: 'track', x: 8, y: foot - 1.5, width: length, height: 3, rx: 1.5 }),
     bar,
   );
-  group.setAttribute('aria-label', label);
-  return { group, bar, text, label, width: width - 16 };
+  const label = (time: string): string => `${[...lines, time].filter(Boolean).join(' ')}: ${words}`;
+  group.setAttribute('aria-label', label(''));
+  return { group, bar, text, label, length };
 }
 
 function options(
@@ -81,11 +87,11 @@ function options(
     },
     setShares(shares) {
       const greatest = Math.max(...shares.map((each) => each ?? 0));
-      boxes.forEach(({ group, bar, text, label, width }, i) => {
+      boxes.forEach(({ group, bar, text, label, length }, i) => {
         const own = shares[i];
-        bar.setAttribute('width', `${own && greatest ? Math.max(1, (width * own) / greatest) : 0}`);
+        bar.setAttribute('width', `${own && greatest ? Math.max(1, (length * own) / greatest) : 0}`);
         text.textContent = own === undefined ? '' : share(own);
-        group.setAttribute('aria-label', own === undefined ? label : `${label}, ${share(own)} of the time`);
+        group.setAttribute('aria-label', label(text.textContent));
       });
     },
     focus(index) {
@@ -118,8 +124,7 @@ export function shortcutMarks(shortcut: PlacedShortcut): SVGElement[] {
 export function drawNetwork(name: string, layout: Layout, choose: (index: number) => void): Drawing {
   const boxes = layout.parts.map((placed) => {
     const { part } = placed;
-    const label = `${part.name}, ${description(part)}, output ${shapeOf(part.shape)}`;
-    return box(placed, [part.label, shapeOf(part.shape)], label);
+    return box(placed, [part.label, shapeOf(part.shape)], description(part));
   });
   const element = svg(
     'svg',
@@ -164,7 +169,7 @@ export function drawBlock(name: string, input: string, layout: BlockLayout, choo
     const { unit } = placed;
     const followers = unitFollowers(unit);
     const lines = [label(unit), unitOperation(unit), [shapeOf(unit.shape), followers].filter(Boolean).join(' · ')];
-    return box(placed, lines, `${label(unit)}, ${unitDescription(unit)}, output ${shapeOf(unit.shape)}`);
+    return box(placed, lines, unitDescription(unit));
   });
   const { input: start } = layout;
   const element = svg(

@@ -49,7 +49,7 @@ export interface Point {
   readonly y: number;
 }
 
-const BOX = 44;
+const BOX = 52;
 const GAP = 26;
 const PITCH = BOX + GAP;
 const HEADER = 28;
@@ -57,11 +57,13 @@ const HEADER = 28;
 const LEAD = 20;
 // A shortcut leaves and meets the flow this far from the box, and passes this far beside it.
 const SPLIT = 9;
-const PASS = 12;
+const PASS = 10;
+// Beyond it, to the edge of the group.
+const EDGE = 8;
 // Where a line turns to another column.
 const TURN = 16;
-const GUTTER = 14;
-const MARGIN = 12;
+const GUTTER = 12;
+const MARGIN = 10;
 const BAND_GAP = 24;
 const LEAST_COLUMN = 140;
 const GREATEST_COLUMN = 184;
@@ -123,7 +125,7 @@ export function layoutNetwork(groups: readonly Group[], width: number): Layout {
   }
   const used = Math.max(...bands.map((band) => band.columns));
   const column = Math.min(GREATEST_COLUMN, Math.floor((width - MARGIN) / used));
-  const boxWidth = column - GUTTER - MARGIN - PASS;
+  const boxWidth = column - GUTTER - MARGIN - PASS - EDGE;
 
   const parts: PlacedPart[] = [];
   const placedGroups: PlacedGroup[] = [];
@@ -232,8 +234,8 @@ export interface BlockLayout {
   readonly lines: readonly string[];
 }
 
-const UNIT = 58;
-const UNIT_GAP = 24;
+const UNIT = 66;
+const UNIT_GAP = 20;
 const LANE = 18;
 
 /** The layers of a block: the longest way straight down, the other ways beside it. */

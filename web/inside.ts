@@ -186,6 +186,11 @@ class Inside implements View {
     this.#details.scrollIntoView({ behavior: isStill ? 'auto' : 'smooth' });
   }
 
+  #backToGraph(): void {
+    this.#graph.scrollIntoView({ block: 'nearest' });
+    this.#drawing?.focus(this.#part);
+  }
+
   #chooseUnit(unit: number | undefined): void {
     this.#unit = unit;
     this.#blockDrawing?.select(unit);
@@ -210,10 +215,15 @@ class Inside implements View {
     const words = 'units' in chosen ? description(chosen) : unitDescription(chosen);
     const back =
       this.#unit !== undefined &&
-      h('button', { class: 'link small', type: 'button', onclick: () => this.#chooseUnit(undefined) }, part.name);
+      h('button', { class: 'link', type: 'button', onclick: () => this.#chooseUnit(undefined) }, part.name);
     const own = this.#unit === undefined ? part.name : chosen.name.slice(part.name.length + 1);
     this.#heading.replaceChildren(
-      h('h2', {}, back, back && ' ', own),
+      h('h2', {}, back, back && ' › ', own),
+      h(
+        'button',
+        { class: 'link small back', type: 'button', onclick: () => this.#backToGraph() },
+        'Back to the graph',
+      ),
       h('p', { class: 'soft' }, `${words.charAt(0).toUpperCase()}${words.slice(1)}.`),
     );
     this.#showFacts();
@@ -225,7 +235,7 @@ class Inside implements View {
     const { parameters, macs, ms: time } = costs.of(chosen);
     const part = costs.share(chosen);
     const fact = (name: string, text: Child) => h('div', {}, h('dt', {}, name), h('dd', {}, text));
-    const timeText = time !== undefined ? ms(time) : measured ? 'within other steps' : 'not measured';
+    const timeText = time !== undefined ? ms(time) : measured && macs === 0 ? 'fused' : '–';
     this.#facts.replaceChildren(
       fact('Output', shapeOf(chosen.shape)),
       fact('Parameters', digits(parameters)),

@@ -41,13 +41,13 @@ export function browserOf(userAgent: string, { brands = [], platform }: BrowserD
   return `${name ?? 'An unknown browser'}${system ? ` on ${system}` : ''}`;
 }
 
-/** One line: browser, cores, whether threads may share memory, the day. */
-export function machineLine({ browser, cores, isolated }: Machine, date: string): string {
+/** One line: browser, cores, whether threads may share memory, and when. */
+export function machineLine({ browser, cores, isolated }: Machine, date?: string): string {
   return [
     browser,
     cores === 1 ? '1 logical core' : `${cores} logical cores`,
     isolated ? 'isolated, so that threads share memory' : 'not isolated: one thread',
-    `${date.slice(0, 16).replace('T', ' ')} UTC`,
+    ...(date ? [`${date.slice(0, 16).replace('T', ' ')} UTC`] : []),
   ].join(' · ');
 }
 

@@ -39,7 +39,7 @@ const NAMES: Readonly<Record<Node['kind'], string>> = {
   batchNorm: 'batch norm',
   linear: 'linear',
   relu: 'ReLU',
-  add: 'add',
+  add: 'sum',
   concat: 'concatenate',
   softmax: 'softmax',
   zeroPadShortcut: 'zero padding',
@@ -69,11 +69,17 @@ function operation(node: Node): string {
 /** `conv 3×3, stride 2`. */
 export const unitOperation = ({ nodes: [first] }: Unit): string => operation(first);
 
-/** `batch norm, ReLU`; empty where nothing follows. */
+/** `norm, ReLU`; empty where nothing follows. */
 export const unitFollowers = ({ nodes: [, ...others] }: Unit): string =>
-  others.map(({ kind }) => NAMES[kind]).join(', ');
+  others.map(({ kind }) => (kind === 'batchNorm' ? 'norm' : NAMES[kind])).join(', ');
 
 const COUNTS = ['no', 'one', 'two', 'three', 'four', 'five', 'six'];
+
+const WITH: Readonly<Record<ShortcutKind, string>> = {
+  identity: 'an identity shortcut',
+  projection: 'a projection shortcut',
+  concat: 'a concatenation',
+};
 
 /** What becomes of the input of a block. */
 export const SHORTCUTS: Readonly<Record<ShortcutKind, string>> = {
@@ -82,16 +88,15 @@ export const SHORTCUTS: Readonly<Record<ShortcutKind, string>> = {
   concat: 'its channels set beside those of its input',
 };
 
-/** `a block of three convolutions its input added as it is`; `conv 7×7, stride 2, then batch norm, ReLU`. */
+/** `three convolutions with an identity shortcut`; `conv 7×7, stride 2, then batch norm and ReLU`. */
 export function description({ isBlock, units, shortcut }: Part): string {
   if (!isBlock) return unitDescription(units[0] as Unit);
   const count = units.filter(({ nodes }) => nodes[0].kind === 'conv').length;
-  const block = `a block of ${COUNTS[count] ?? count} convolution${count === 1 ? '' : 's'}`;
-  if (shortcut) return `${block}, ${SHORTCUTS[shortcut]}`;
-  return block;
+  const convolutions = `${COUNTS[count] ?? count} convolution${count === 1 ? '' : 's'}`;
+  return shortcut ? `${convolutions} with ${WITH[shortcut]}` : convolutions;
 }
 
 export function unitDescription(unit: Unit): string {
-  const followers = unitFollowers(unit);
-  return `${unitOperation(unit)}${followers && `, then ${followers}`}`;
+  const followers = unit.nodes.slice(1).map(({ kind }) => NAMES[kind]);
+  return `${unitOperation(unit)}${followers.length ? `, then ${followers.join(' and ')}` : ''}`;
 }
