@@ -61,7 +61,7 @@ function progress(app: App): HTMLElement {
     dismiss.hidden = isRunning;
     title.textContent = isRunning ? `Loading ${loading.title}` : `Stopped loading ${loading.title}`;
     figures.textContent = [
-      `${megabytes(loaded)} of ${megabytes(total)}`,
+      `${megabytes(loaded).replace(' MB', '')} of ${megabytes(total)}`,
       isRunning && rate !== undefined && `${megabytes(rate)}/s`,
       isRunning && rate && timeLeft((total - loaded) / rate),
       !isRunning && 'it goes on from there',

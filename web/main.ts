@@ -6,7 +6,6 @@ import { takeDropsAndPastes } from './choose.js';
 import { classify } from './classify.js';
 import { compare } from './compare.js';
 import { dock } from './dock.js';
-import { h } from './dom.js';
 import { inside } from './inside.js';
 import { where } from './where.js';
 
@@ -14,22 +13,15 @@ const views: readonly View[] = [classify, where, inside, compare];
 
 const app = new App();
 const main = document.querySelector('main') as HTMLElement;
-const nav = document.querySelector('nav') as HTMLElement;
+const links = document.querySelectorAll('nav a');
 dock(app, document.querySelector('.dock') as HTMLElement);
 takeDropsAndPastes(app);
-
-const links = views.map(({ id, title }) => h('a', { href: `#${id}` }, title));
-nav.append(...links);
 
 const rendered = new Map<View, HTMLElement>();
 let current: View | undefined;
 
 function show(): void {
-  const index = Math.max(
-    0,
-    views.findIndex(({ id }) => `#${id}` === location.hash),
-  );
-  const view = views[index] as View;
+  const view = views.find(({ id }) => `#${id}` === location.hash) ?? classify;
   if (view === current) return;
   const isFirst = current === undefined;
   current?.hidden?.();
@@ -41,8 +33,8 @@ function show(): void {
   }
   main.replaceChildren(element);
   document.title = `${view.title} · resnet-wasm`;
-  for (const [i, link] of links.entries()) {
-    if (i === index) link.setAttribute('aria-current', 'page');
+  for (const link of links) {
+    if (link.getAttribute('href') === `#${view.id}`) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
   }
   view.shown?.();

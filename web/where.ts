@@ -10,7 +10,7 @@ import { percent } from './format.js';
 
 const TOP = 5;
 const LONGEST_SIDE = 1200;
-const HEAT_SIDE = 448;
+const HEAT_SIDE = 224;
 const SMALL_SIDE = 160;
 const OUTSIDE = 'rgb(0 0 0 / 45%)';
 
