@@ -67,6 +67,8 @@ const MARGIN = 10;
 const BAND_GAP = 24;
 const LEAST_COLUMN = 140;
 const GREATEST_COLUMN = 184;
+// A stem of three or four is no reason for a second column.
+const LEAST_ROWS = 3;
 const GREATEST_ROWS = 60;
 const RADIUS = 7;
 
@@ -118,8 +120,8 @@ const packedHeight = (bands: readonly Band[]): number =>
 /** Lays a network out in `width` pixels, as low as it goes. */
 export function layoutNetwork(groups: readonly Group[], width: number): Layout {
   const columns = Math.max(1, Math.floor((width - MARGIN) / LEAST_COLUMN));
-  let bands = pack(groups, columns, 1);
-  for (let rows = 2; rows <= GREATEST_ROWS; rows++) {
+  let bands = pack(groups, columns, LEAST_ROWS);
+  for (let rows = LEAST_ROWS + 1; rows <= GREATEST_ROWS; rows++) {
     const other = pack(groups, columns, rows);
     if (packedHeight(other) <= packedHeight(bands)) bands = other;
   }

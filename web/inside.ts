@@ -11,7 +11,7 @@ import {
   type Summary,
   summary,
 } from '../models/index.js';
-import type { App, View } from './app.js';
+import type { App, View, Weights } from './app.js';
 import { samples, setSample } from './choose.js';
 import { Costs, stepTimes } from './costs.js';
 import { type Child, h } from './dom.js';
@@ -51,8 +51,9 @@ class Inside implements View {
   /** Stops what was begun for a choice that no longer holds. */
   #measuring: AbortController | undefined;
   #maps = 0;
+  #followed: { readonly model?: Model; readonly chosen?: Weights } = {};
 
-  readonly #select = h('select', { onchange: () => this.#open(this.#select.value) });
+  readonly #select = h('select', { onchange: () => this.#openAndMeasure(this.#select.value) });
   readonly #measure = h('button', { class: 'button quiet', type: 'button', onclick: () => this.#startMeasuring() });
   readonly #status = h('p', { class: 'small soft', role: 'status' });
   readonly #totals = h('p', { class: 'totals' });
@@ -75,8 +76,7 @@ class Inside implements View {
   render(app: App): HTMLElement {
     this.#app = app;
     this.#select.append(...networkOptions());
-    app.addEventListener('model', () => this.#takeModel());
-    app.addEventListener('weights', () => this.#takeModel());
+    for (const event of ['model', 'weights']) app.addEventListener(event, () => this.#follow());
     app.addEventListener('picture', () => this.#showFeatures());
     new ResizeObserver(() => this.#draw()).observe(this.#graph);
     this.#open(app.model?.name ?? app.settings.network);
@@ -111,7 +111,7 @@ class Inside implements View {
 
   shown(): void {
     this.#isVisible = true;
-    this.#takeModel();
+    this.#follow();
   }
 
   hidden(): void {
@@ -125,12 +125,16 @@ class Inside implements View {
     return model?.name === this.#shown.name ? model : undefined;
   }
 
-  /** Shows the network of the model that was loaded or given up, and measures it. */
-  #takeModel(): void {
-    const { model, settings } = this.#app;
-    const wanted = model?.name ?? settings.network;
-    this.#open(wanted);
-    if (model && this.#isVisible) void this.#startMeasuring();
+  /** Follows what is loaded and chosen elsewhere in the page; what the visitor opened here stays until that changes. */
+  #follow(): void {
+    const { model, chosen, settings } = this.#app;
+    if (model !== this.#followed.model || chosen !== this.#followed.chosen) {
+      this.#followed = { model, chosen };
+      this.#open(model?.name ?? settings.network);
+    } else {
+      void this.#showFeatures();
+    }
+    if (this.#isVisible && this.#model && !this.#shown.measured) void this.#startMeasuring();
   }
 
   #open(name: string): void {
@@ -156,6 +160,12 @@ class Inside implements View {
     this.#draw();
     this.#showCosts();
     this.#showPart();
+  }
+
+  /** A model that is there is measured at once; to make one of random weights is left to the visitor. */
+  #openAndMeasure(name: string): void {
+    this.#open(name);
+    if (this.#model) void this.#startMeasuring();
   }
 
   #draw(): void {
@@ -364,7 +374,7 @@ class Inside implements View {
         h('p', {}, `Feature maps need weights, and those here are of ${chosen.network}.`),
         h(
           'button',
-          { class: 'button quiet', type: 'button', onclick: () => this.#takeModel() },
+          { class: 'button quiet', type: 'button', onclick: () => this.#openAndMeasure(chosen.network) },
           `Show ${chosen.network}`,
         ),
       ];

@@ -23,8 +23,9 @@ export function short(value: number): string {
 /** `0.48 ms`, `12.3 ms`. */
 export const ms = (value: number): string => `${value.toFixed(value < 10 ? 2 : 1)} ms`;
 
-/** `0.4 %`, `12 %`. */
-export const share = (value: number): string => `${(100 * value).toFixed(value < 0.0995 ? 1 : 0)} %`;
+/** `< 0.1 %`, `0.4 %`, `12 %`. */
+export const share = (value: number): string =>
+  value > 0 && value < 0.0005 ? '< 0.1 %' : `${(100 * value).toFixed(value < 0.0995 ? 1 : 0)} %`;
 
 /** Four digits at most, for values of a feature map. */
 export const value = (number: number): string => `${Number(number.toPrecision(3))}`.replace('-', '−');
