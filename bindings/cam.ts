@@ -4,9 +4,6 @@
  */
 
 import type { ConvOp, Graph, LinearOp, Node, NodeId } from '../models/graph.js';
-import type { Preset } from '../models/index.js';
-import { cropOf, type Pixels } from './image.js';
-import type { Crop } from './model.js';
 import type { Plan, PlanStep } from './plan.js';
 
 /** The end of a network that has class activation maps: features -> global average pool -> linear (-> softmax). */
@@ -75,16 +72,4 @@ export function camStep({ graph, values, steps }: Plan): { step: PlanStep; befor
 /** The map of one class out of [h, w, classes]. */
 export function classMap(values: Float32Array, classes: number, index: number): Float32Array {
   return Float32Array.from({ length: values.length / classes }, (_, i) => values[i * classes + index] as number);
-}
-
-/** What a network's input shows of a picture. */
-export function shownOf({ width, height }: Pixels, preset: Preset): Crop {
-  const { x, y } = cropOf(width, height, preset);
-  const [across, down] = [width / x.size, height / y.size];
-  return {
-    x: (x.first - x.before) * across,
-    y: (y.first - y.before) * down,
-    width: preset.crop * across,
-    height: preset.crop * down,
-  };
 }

@@ -1,6 +1,7 @@
 /** Decoded pixels -> resize -> centre crop -> normalise -> NHWC float32, as torchvision does it with Pillow. */
 
 import type { Preset } from '../models/index.js';
+import type { Crop } from './model.js';
 import type { Core } from './wasm.js';
 
 /** Decoded 8-bit pixels, row by row from the top left. */
@@ -41,6 +42,18 @@ export function cropOf(width: number, height: number, { resize, crop }: Preset):
   const other = Math.floor((resize * Math.max(width, height)) / Math.min(width, height));
   const [w, h] = width <= height ? [resize, other] : [other, resize];
   return { x: cropSide(w, crop), y: cropSide(h, crop) };
+}
+
+/** What a network's input shows of a picture. */
+export function shownOf({ width, height }: Pixels, preset: Preset): Crop {
+  const { x, y } = cropOf(width, height, preset);
+  const [across, down] = [width / x.size, height / y.size];
+  return {
+    x: (x.first - x.before) * across,
+    y: (y.first - y.before) * down,
+    width: preset.crop * across,
+    height: preset.crop * down,
+  };
 }
 
 function checkPixels({ data, width, height, channels }: Pixels): 3 | 4 {

@@ -2,8 +2,7 @@
 
 import type { Preset, Summary } from '../models/index.js';
 import { macs, summary } from '../models/index.js';
-import { camStep, classMap, shownOf } from './cam.js';
-import { type Pixels, preprocess } from './image.js';
+import { type Pixels, preprocess, shownOf } from './image.js';
 import type {
   Cam,
   Classification,
@@ -66,6 +65,7 @@ export class LocalModel implements Model {
         throw new RangeError(`classes: expected whole numbers from 0 to ${count - 1}, got ${index}.`);
       }
     }
+    const { camStep, classMap } = await import('./cam.js');
     const { step, before } = camStep(plan);
     const { session, pixels, preset } = await this.#decoded(image);
     const { output, values } = await this.#next(() => {

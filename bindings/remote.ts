@@ -116,13 +116,11 @@ export async function measurePeakRemote(worker: Worker, asked: Omit<Extract<Begi
 
 /** Options that can be posted, and what of them becomes the worker's. */
 async function postedOptions(
-  { weights, wasm, ...options }: Omit<LoadOptions, 'signal' | 'onProgress'>,
+  { weights, wasm, hdf5, ...options }: Omit<LoadOptions, 'signal' | 'onProgress'>,
   signal: AbortSignal | undefined,
 ): Promise<[AskedOptions, Transferable[]]> {
-  const rest = { ...options, wasm: await postedWasm(wasm) };
-  if (typeof weights === 'string' || weights instanceof URL) {
-    return [{ ...rest, weights: String(new URL(weights, document.baseURI)) }, []];
-  }
+  const rest = { ...options, hdf5: hdf5 && String(hdf5), wasm: await postedWasm(wasm) };
+  if (typeof weights === 'string' || weights instanceof URL) return [{ ...rest, weights: String(weights) }, []];
   if (weights instanceof Blob || (typeof weights === 'object' && weights !== null && 'seed' in weights)) {
     return [{ ...rest, weights }, []];
   }
@@ -138,7 +136,7 @@ async function postedOptions(
 }
 
 async function postedWasm(wasm: LoadOptions['wasm']): Promise<AskedOptions['wasm']> {
-  if (typeof wasm === 'string' || wasm instanceof URL) return String(new URL(wasm, document.baseURI));
+  if (wasm instanceof URL) return wasm.href;
   if (!(wasm instanceof Response)) return wasm;
   if (!wasm.ok) throw new Error(`wasm: expected a response of status 2xx, got ${wasm.status}.`);
   return wasm.arrayBuffer();

@@ -9,11 +9,12 @@ import type { LoadOptions as CoreLoadOptions } from './load.js';
 import type { Model } from './model.js';
 import { platform, usePlatform } from './platform.js';
 import { loadRemote, measurePeakRemote } from './remote.js';
+import type { OpenOptions, WeightFile, WeightSource } from './weights/index.js';
 
 export * from './index.js';
 export type { CachedWeights } from './weights/cache.js';
 export { guessNetwork, type NetworkGuess } from './weights/guess.js';
-export { openWeights, type TensorInfo, type WeightFile } from './weights/index.js';
+export type { OpenOptions, TensorInfo, WeightFile } from './weights/index.js';
 export { seededInput } from './weights/seeded.js';
 
 const newWorker = (): Worker => new Worker(new URL('../dist/worker.js', import.meta.url), { type: 'module' });
@@ -33,6 +34,12 @@ function up(start: () => Worker): Promise<Worker> {
     worker.onerror = ({ message }) => reject(new Error(message || 'no script'));
   });
 }
+
+/** What is a URL beside the page, as `fetch` has it, made one that holds in a worker too. */
+const absolute = <Source>(source: Source): Source | string => {
+  const base = globalThis.document?.baseURI ?? location.href;
+  return typeof source === 'string' && URL.canParse(source, base) ? new URL(source, base).href : source;
+};
 
 interface Started {
   readonly worker: Worker;
@@ -61,11 +68,17 @@ async function startWorker(binary: Binary | undefined): Promise<Started | undefi
  * file says of its network (a Keras model's strides, biases and epsilon) holds unless an option says otherwise.
  * Rejects with one sentence where the name, an option or the file does not fit; nothing is left of the model then.
  */
-export async function load(name: string, { worker = true, ...options }: LoadOptions): Promise<Model> {
+export async function load(name: string, { worker = true, ...given }: LoadOptions): Promise<Model> {
+  const { weights, wasm, hdf5 } = given;
+  const options = { ...given, weights: absolute(weights), wasm: absolute(wasm), hdf5: absolute(hdf5) };
   const started = worker ? await startWorker(options.binary) : undefined;
-  if (started) return loadRemote(started.worker, name, { wasm: started.wasm, ...options });
+  if (started) return loadRemote(started.worker, name, { ...options, wasm: options.wasm ?? started.wasm });
   return (await import('./load.js')).load(name, options);
 }
+
+/** As the core's: reads what a weight file says of itself, up to its first value. */
+export const openWeights = async (source: WeightSource, options: OpenOptions = {}): Promise<WeightFile> =>
+  (await import('./weights/index.js')).openWeights(absolute(source), { ...options, hdf5: absolute(options.hdf5) });
 
 /** GFLOP/s of one thread in a loop of multiply–adds that touches registers alone: the best within 0.4 s. */
 export async function measurePeak(binary?: Binary): Promise<number> {
