@@ -30,17 +30,21 @@ const WASM = ['baseline.wasm', 'relaxed.wasm'];
 export interface BuildOptions {
   /** By default true: fetches the published weights, and has them served in float16. */
   readonly weights?: boolean;
+  /** By default dist-web. What is there is removed. */
+  readonly folder?: string;
+  /** By default true: prints what was made. */
+  readonly isTold?: boolean;
 }
 
 /** Builds the page and prints its sizes. */
-export async function buildPage({ weights = true }: BuildOptions = {}): Promise<void> {
+export async function buildPage({ weights = true, folder = OUT, isTold = true }: BuildOptions = {}): Promise<void> {
   if (!WASM.every((file) => existsSync(join(ROOT, 'build', file)))) buildPackage();
-  await rm(OUT, { recursive: true, force: true });
-  await bundle();
-  await copyFiles();
-  await putWeights(weights);
-  await putServiceWorker();
-  await printSizes();
+  await rm(folder, { recursive: true, force: true });
+  await bundle(folder);
+  await copyFiles(folder);
+  await putWeights(join(folder, 'weights'), weights);
+  await putServiceWorker(folder);
+  if (isTold) await printSizes(folder);
 }
 
 function buildPackage(): void {
@@ -67,20 +71,20 @@ const withoutInlineWorker: Plugin = {
   },
 };
 
-async function bundle(): Promise<void> {
+async function bundle(outdir: string): Promise<void> {
   await build({
     ...esbuildOptions,
     entryPoints: { 'app/main': 'web/main.ts', 'dist/worker': 'bindings/worker.web.ts' },
     plugins: [withoutInlineWorker],
-    outdir: OUT,
+    outdir,
     chunkNames: 'app/[name]-[hash]',
     splitting: true,
     format: 'esm',
   });
 }
 
-async function copyFiles(): Promise<void> {
-  const copy = async (from: string, to: string) => cp(join(ROOT, from), join(OUT, to), { recursive: true });
+async function copyFiles(folder: string): Promise<void> {
+  const copy = async (from: string, to: string) => cp(join(ROOT, from), join(folder, to), { recursive: true });
   await Promise.all([
     ...STATIC.map((file) => copy(`web/${file}`, file)),
     ...PHOTOS.map((file) => copy(`tests/data/photos/${file}`, `photos/${file}`)),
@@ -90,8 +94,7 @@ async function copyFiles(): Promise<void> {
 }
 
 /** The published weights in float16, which halves the download; ImageNet's labels; and the list of both. */
-async function putWeights(isWanted: boolean): Promise<void> {
-  const folder = join(OUT, 'weights');
+async function putWeights(folder: string, isWanted: boolean): Promise<void> {
   await mkdir(folder, { recursive: true });
   const pulled = isWanted ? await pull(PUBLISHED.set) : await cached(PUBLISHED.set);
   const sets: PublishedSet[] = [];
@@ -115,41 +118,43 @@ async function putWeights(isWanted: boolean): Promise<void> {
   await writeFile(join(folder, 'imagenet.json'), JSON.stringify(pulled?.labels ?? []));
 }
 
-/** Every file of `OUT`, by its path there with forward slashes. */
-async function files(): Promise<string[]> {
-  const entries = await readdir(OUT, { recursive: true, withFileTypes: true });
+/** Every file of a folder, by its path there with forward slashes. */
+async function filesOf(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   return entries
     .filter((entry) => entry.isFile())
-    .map((entry) => relative(OUT, join(entry.parentPath, entry.name)).replaceAll('\\', '/'))
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll('\\', '/'))
     .sort();
 }
 
 /** Large, and not needed by every visitor: weights, and the reader of HDF5. */
 const isOnDemand = (path: string): boolean => /\.safetensors$|^h5wasm\//.test(path);
 
-async function putServiceWorker(): Promise<void> {
-  const shell = (await files()).filter((path) => !isOnDemand(path));
+async function putServiceWorker(folder: string): Promise<void> {
+  const shell = (await filesOf(folder)).filter((path) => !isOnDemand(path));
   const hash = createHash('sha256');
-  for (const path of shell) hash.update(path).update(await readFile(join(OUT, path)));
+  for (const path of shell) hash.update(path).update(await readFile(join(folder, path)));
   await build({
     ...esbuildOptions,
     entryPoints: ['web/sw.ts'],
-    outfile: join(OUT, 'sw.js'),
+    outfile: join(folder, 'sw.js'),
     format: 'iife',
     define: { SHELL: JSON.stringify(shell), VERSION: JSON.stringify(hash.digest('hex').slice(0, 16)) },
   });
 }
 
-async function printSizes(): Promise<void> {
+async function printSizes(folder: string): Promise<void> {
   const kb = (bytes: number) => `${(bytes / 1000).toFixed(1).padStart(9)} kB`;
   let shell = 0;
-  for (const path of await files()) {
-    const bytes = await readFile(join(OUT, path));
+  for (const path of await filesOf(folder)) {
+    const bytes = await readFile(join(folder, path));
     const zipped = isOnDemand(path) ? undefined : gzipSync(bytes).length;
     shell += zipped ?? 0;
     console.log(`${kb(bytes.length)}${zipped === undefined ? ''.padStart(21) : `${kb(zipped)} gzipped`}  ${path}`);
   }
-  console.log(`${relative(process.cwd(), OUT) || OUT}: ${(shell / 1000).toFixed(0)} kB gzipped for the first visit.`);
+  console.log(
+    `${relative(process.cwd(), folder) || folder}: ${(shell / 1000).toFixed(0)} kB gzipped for the first visit.`,
+  );
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

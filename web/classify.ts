@@ -76,7 +76,7 @@ class Classify {
       ),
       h(
         'div',
-        { class: 'split' },
+        { class: 'beside' },
         h(
           'div',
           { class: 'stack' },

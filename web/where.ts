@@ -85,7 +85,7 @@ class Where {
       ),
       h(
         'div',
-        { class: 'split' },
+        { class: 'beside' },
         h(
           'div',
           { class: 'stack' },
