@@ -15,7 +15,13 @@ for (const target of ['baseline', 'relaxed']) {
 
 // dist/ is as deep as bindings/, so that `new URL('../build/…', import.meta.url)` holds in both; so `../dist/worker.js`.
 const options = { bundle: true, format: 'esm', target: 'es2022', logLevel: 'warning' };
-const minified = { ...options, platform: 'browser', minify: true };
+const minified = {
+  ...options,
+  platform: 'browser',
+  minifyWhitespace: true,
+  minifyIdentifiers: true,
+  minifySyntax: true,
+};
 
 // For pages that cannot find the files: all in one script, in text.
 const { outputFiles } = await build({ ...minified, entryPoints: ['bindings/worker.web.ts'], write: false });
@@ -29,6 +35,8 @@ await rm('dist', { recursive: true, force: true });
 await Promise.all([
   build({
     ...minified,
+    // What bundlers are told stands in comments.
+    minifyWhitespace: false,
     entryPoints: { web: 'bindings/web.ts', worker: 'bindings/worker.web.ts' },
     outdir: 'dist',
     splitting: true,

@@ -36,8 +36,11 @@ export const browser = (startWorker: () => Worker): Platform => ({
     const worker = startWorker();
     // The first message says that its script runs.
     worker.onmessage = ({ data }) => data === 'up' || onMessage(data);
-    worker.onerror = ({ message }) =>
-      onError(new Error(`threads: expected a worker to start, got ${message ?? 'no script'}.`));
+    worker.onerror = (event) => {
+      // Or else it would be the page's too.
+      event.preventDefault();
+      onError(new Error(`threads: expected a worker to start, got ${event.message ?? 'no script'}.`));
+    };
     worker.postMessage({ kind: 'thread', start });
     // A thread that is told to stop ends by itself; one that a browser finds asleep takes it seconds to end.
     return { terminate: () => setTimeout(() => worker.terminate(), THREAD_ENDS_MS) };

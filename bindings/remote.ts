@@ -32,8 +32,9 @@ class Line {
   constructor(worker: Worker) {
     this.#worker = worker;
     worker.onmessage = ({ data }: MessageEvent<Answer>) => this.#take(data);
-    worker.onerror = ({ message }) => {
-      this.close(new Error(`worker: expected an answer, got its end (${message ?? 'out of memory'}).`));
+    worker.onerror = (event) => {
+      event.preventDefault();
+      this.close(new Error(`worker: expected an answer, got its end (${event.message ?? 'out of memory'}).`));
     };
   }
 

@@ -31,7 +31,10 @@ function up(start: () => Worker): Promise<Worker> {
   return new Promise((resolve, reject) => {
     const worker = start();
     worker.onmessage = () => resolve(worker);
-    worker.onerror = ({ message }) => reject(new Error(message || 'no script'));
+    worker.onerror = (event) => {
+      event.preventDefault();
+      reject(new Error(event.message || 'no script'));
+    };
   });
 }
 

@@ -6,8 +6,22 @@ import { usePlatform } from './platform.js';
 import { serve } from './thread.js';
 import type { ThreadStart } from './threads.js';
 
+declare const importScripts: () => void;
+
+/** Bundlers may make a classic script of a module. */
+function isClassic(): boolean {
+  try {
+    importScripts();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const type = isClassic() ? 'classic' : 'module';
+
 // Of the very script that this is: a bundler may have moved it, or made a blob of it.
-usePlatform(browser(() => new Worker(location.href, { type: 'module' })));
+usePlatform(browser(() => new Worker(location.href, { type })));
 
 type First = { readonly kind: 'thread'; readonly start: ThreadStart } | Question;
 
