@@ -250,7 +250,7 @@ function check(name: string, value: string, checked: boolean, disabled = false, 
 
 function networkCheck(name: string): HTMLElement {
   const { macs } = summary(buildNetwork(name));
-  const label = check('network', name, CHOSEN.includes(name), false, `${short(macs)} multiply–adds`);
+  const label = check('network', name, CHOSEN.includes(name), false, `${short(macs)}MACs`);
   label.title = networks[name]?.description ?? '';
   return label;
 }

@@ -12,7 +12,7 @@ import {
   summary,
 } from '../models/index.js';
 import type { App, View, Weights } from './app.js';
-import { samples, setSample } from './choose.js';
+import { pictureButton, samples, setSample } from './choose.js';
 import { Costs, stepTimes } from './costs.js';
 import { type Child, h } from './dom.js';
 import { type Drawing, drawBlock, drawNetwork } from './drawing.js';
@@ -336,7 +336,7 @@ class Inside implements View {
     if (!picture) {
       this.#features.replaceChildren(
         h('p', {}, 'Choose a picture to see what this layer makes of it.'),
-        h('div', { class: 'row' }, samples(this.#app)),
+        h('div', { class: 'row' }, pictureButton(this.#app), samples(this.#app)),
       );
       return;
     }
