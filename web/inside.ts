@@ -1,56 +1,32 @@
 /** Inside: the network as its graph, where its time goes, and what each layer makes of the picture. */
 
 import './inside.css';
-import { load, type Model, type StepProfile, seededInput } from '../bindings/web.js';
-import {
-  buildNetwork,
-  type Graph,
-  graphInput,
-  networkNames,
-  networks,
-  type Summary,
-  summary,
-} from '../models/index.js';
+import { load, type Model } from '../bindings/web.js';
+import { networkNames, networks } from '../models/index.js';
 import type { App, View, Weights } from './app.js';
-import { pictureButton, samples, setSample } from './choose.js';
-import { Costs, stepTimes } from './costs.js';
-import { type Child, h } from './dom.js';
-import { type Drawing, drawBlock, drawNetwork } from './drawing.js';
-import { featureMaps } from './feature-maps.js';
-import { layoutBlock, layoutNetwork } from './graph-layout.js';
+import { Details } from './details.js';
+import { h } from './dom.js';
+import { type Drawing, drawNetwork } from './drawing.js';
+import { layoutNetwork } from './graph-layout.js';
 import { legend } from './legend.js';
-import { groupsOf, type Part, partsOf, shapeOf, type Unit } from './structure.js';
-import { description, digits, ms, share, short, unitDescription } from './words.js';
-
-// The engine compiles the kernels with optimisation meanwhile.
-const WARM_UP = 3;
-const RUNS = 7;
-
-/** A network that is looked into. */
-interface Shown {
-  readonly name: string;
-  readonly graph: Graph;
-  readonly parts: readonly Part[];
-  readonly summary: Summary;
-  costs: Costs;
-  /** How it was measured, once it is. */
-  measured: string | undefined;
-}
+import { groupsOf } from './structure.js';
+import { Subject } from './subject.js';
+import { ms, short } from './words.js';
 
 class Inside implements View {
   readonly id = 'inside';
   readonly title = 'Inside';
   #app!: App;
-  #shown!: Shown;
+  #details!: Details;
+  #subject!: Subject;
   #drawing: Drawing | undefined;
-  #blockDrawing: Drawing | undefined;
   #part = 0;
-  #unit: number | undefined;
   #isVisible = false;
+  /** Of the graph, in pixels; 0 until it is drawn. */
   #width = 0;
-  /** Stops what was begun for a choice that no longer holds. */
+  /** Stops the measurement that was begun last. */
   #measuring: AbortController | undefined;
-  #maps = 0;
+  /** What was loaded and chosen in the page when it was last looked at. */
   #followed: { readonly model?: Model; readonly chosen?: Weights } = {};
 
   readonly #select = h('select', { onchange: () => this.#openAndMeasure(this.#select.value) });
@@ -59,40 +35,30 @@ class Inside implements View {
   readonly #totals = h('p', { class: 'totals' });
   readonly #graph = h('div', { class: 'graph' });
   readonly #legend = h('div');
-  readonly #heading = h('div', { class: 'heading' });
-  readonly #facts = h('dl', { class: 'facts' });
-  readonly #layers = h('div', { class: 'layers' });
-  readonly #features = h('div', { class: 'features' });
-  readonly #details = h(
-    'section',
-    { class: 'panel stack details', 'aria-label': 'The chosen part', tabindex: -1 },
-    this.#heading,
-    this.#facts,
-    this.#layers,
-    h('h3', {}, 'Feature maps'),
-    this.#features,
-  );
 
   render(app: App): HTMLElement {
     this.#app = app;
+    this.#details = new Details(app, {
+      back: () => {
+        this.#graph.scrollIntoView({ block: 'nearest' });
+        this.#drawing?.focus(this.#part);
+      },
+      open: (network) => this.#openAndMeasure(network),
+      model: () => this.#model,
+    });
     this.#select.append(...networkOptions());
     for (const event of ['model', 'weights']) app.addEventListener(event, () => this.#follow());
-    app.addEventListener('picture', () => this.#showFeatures());
+    app.addEventListener('picture', () => this.#details.showFeatures());
     new ResizeObserver(() => this.#draw()).observe(this.#graph);
     this.#open(app.model?.name ?? app.settings.network);
+    const lead = [
+      'The network as its graph, from the picture to the answer. Choose a box to see what it is made of, what it costs,',
+      'and what it makes of the picture.',
+    ];
     return h(
       'div',
       { class: 'view inside' },
-      h(
-        'div',
-        { class: 'lead' },
-        h('h1', {}, 'Inside'),
-        h(
-          'p',
-          {},
-          'The network as its graph, from the picture to the answer. Choose a box to see what it is made of, what it costs, and what it makes of the picture.',
-        ),
-      ),
+      h('div', { class: 'lead' }, h('h1', {}, 'Inside'), h('p', {}, lead.join(' '))),
       h(
         'div',
         { class: 'row bar' },
@@ -104,7 +70,7 @@ class Inside implements View {
         'div',
         { class: 'split' },
         h('section', { class: 'panel stack', 'aria-label': 'The graph' }, this.#graph, this.#legend),
-        this.#details,
+        this.#details.element,
       ),
     );
   }
@@ -119,10 +85,10 @@ class Inside implements View {
     this.#measuring?.abort();
   }
 
-  /** The loaded model, if it is the network that is shown. */
+  /** The loaded model, if it is of the network that is shown. */
   get #model(): Model | undefined {
     const { model } = this.#app;
-    return model?.name === this.#shown.name ? model : undefined;
+    return model?.name === this.#subject.name ? model : undefined;
   }
 
   /** Follows what is loaded and chosen elsewhere in the page; what the visitor opened here stays until that changes. */
@@ -132,34 +98,27 @@ class Inside implements View {
       this.#followed = { model, chosen };
       this.#open(model?.name ?? settings.network);
     } else {
-      void this.#showFeatures();
+      void this.#details.showFeatures();
     }
-    if (this.#isVisible && this.#model && !this.#shown.measured) void this.#startMeasuring();
+    if (this.#isVisible && this.#model && !this.#subject.measured) void this.#startMeasuring();
   }
 
   #open(name: string): void {
     const { model, chosen } = this.#app;
-    const isLoaded = model?.name === name;
-    const isChosen = chosen?.network === name;
-    const graph = buildNetwork(name, isChosen ? chosen.options : {});
-    const counts = isLoaded ? model.summary() : summary(graph);
+    const isOther = this.#subject?.name !== name;
     this.#measuring?.abort();
     this.#select.value = name;
-    const isOther = this.#shown?.name !== name;
-    this.#shown = {
+    this.#subject = new Subject(
       name,
-      graph,
-      parts: partsOf(graph),
-      summary: counts,
-      costs: new Costs(counts),
-      measured: undefined,
-    };
+      chosen?.network === name ? chosen.options : {},
+      model?.name === name ? model : undefined,
+    );
     // The first layer: its maps are still like the picture.
-    if (isOther) [this.#part, this.#unit] = [Math.min(1, this.#shown.parts.length - 1), undefined];
+    if (isOther) this.#part = Math.min(1, this.#subject.parts.length - 1);
+    this.#details.show(this.#subject, this.#part);
     this.#width = 0;
     this.#draw();
     this.#showCosts();
-    this.#showPart();
   }
 
   /** A model that is there is measured at once; to make one of random weights is left to the visitor. */
@@ -168,230 +127,65 @@ class Inside implements View {
     if (this.#model) void this.#startMeasuring();
   }
 
+  /** Draws the graph in the width that there is. */
   #draw(): void {
     const width = this.#graph.clientWidth;
     if (width === 0 || width === this.#width) return;
     const hadFocus = this.#graph.contains(document.activeElement);
     this.#width = width;
-    const layout = layoutNetwork(groupsOf(this.#shown.parts), width);
-    this.#drawing = drawNetwork(this.#shown.name, layout, (index) => this.#choose(index));
+    const { name, parts, costs } = this.#subject;
+    this.#drawing = drawNetwork(name, layoutNetwork(groupsOf(parts), width), (part) => {
+      this.#part = part;
+      this.#drawing?.select(part);
+      this.#details.show(this.#subject, part);
+      this.#details.reveal();
+    });
     this.#graph.replaceChildren(this.#drawing.element);
-    this.#legend.replaceChildren(...legend(this.#shown.parts));
+    this.#legend.replaceChildren(...legend(parts));
     this.#drawing.select(this.#part);
-    this.#drawing.setShares(this.#shown.parts.map((part) => this.#shown.costs.share(part)));
+    this.#drawing.setShares(parts.map((part) => costs.share(part)));
     if (hadFocus) this.#drawing.focus(this.#part);
-    this.#showLayers();
-  }
-
-  #choose(part: number): void {
-    [this.#part, this.#unit] = [part, undefined];
-    this.#drawing?.select(part);
-    this.#showPart();
-    const { top } = this.#details.getBoundingClientRect();
-    if (top < innerHeight - 120) {
-      this.#details.scrollTop = 0;
-      return;
-    }
-    const isStill = matchMedia('(prefers-reduced-motion: reduce)').matches;
-    this.#details.scrollIntoView({ behavior: isStill ? 'auto' : 'smooth' });
-  }
-
-  #backToGraph(): void {
-    this.#graph.scrollIntoView({ block: 'nearest' });
-    this.#drawing?.focus(this.#part);
-  }
-
-  #chooseUnit(unit: number | undefined): void {
-    this.#unit = unit;
-    this.#blockDrawing?.select(unit);
-    this.#showHeading();
-    void this.#showFeatures();
-  }
-
-  get #chosen(): Part | Unit {
-    const part = this.#shown.parts[this.#part] as Part;
-    return this.#unit === undefined ? part : (part.units[this.#unit] as Unit);
-  }
-
-  #showPart(): void {
-    this.#showHeading();
-    this.#showLayers();
-    void this.#showFeatures();
-  }
-
-  #showHeading(): void {
-    const part = this.#shown.parts[this.#part] as Part;
-    const chosen = this.#chosen;
-    const words = 'units' in chosen ? description(chosen) : unitDescription(chosen);
-    const back =
-      this.#unit !== undefined &&
-      h('button', { class: 'link', type: 'button', onclick: () => this.#chooseUnit(undefined) }, part.name);
-    const own = this.#unit === undefined ? part.name : chosen.name.slice(part.name.length + 1);
-    this.#heading.replaceChildren(
-      h('h2', {}, back, back && ' › ', own),
-      h(
-        'button',
-        { class: 'link small back', type: 'button', onclick: () => this.#backToGraph() },
-        'Back to the graph',
-      ),
-      h('p', { class: 'soft' }, `${words.charAt(0).toUpperCase()}${words.slice(1)}.`),
-    );
-    this.#showFacts();
-  }
-
-  #showFacts(): void {
-    const { costs, measured } = this.#shown;
-    const chosen = this.#chosen;
-    const { parameters, macs, ms: time } = costs.of(chosen);
-    const part = costs.share(chosen);
-    const fact = (name: string, text: Child) => h('div', {}, h('dt', {}, name), h('dd', {}, text));
-    const timeText = time !== undefined ? ms(time) : measured && macs === 0 ? 'fused' : '–';
-    this.#facts.replaceChildren(
-      fact('Output', shapeOf(chosen.shape)),
-      fact('Parameters', digits(parameters)),
-      fact('Multiply–adds', macs === 0 ? '0' : short(macs)),
-      fact('Time', timeText),
-      fact('Share of the run', part === undefined ? '–' : share(part)),
-      fact('Speed', time && macs ? `${((2 * macs) / time / 1e6).toFixed(0)} GFLOP/s` : '–'),
-    );
-  }
-
-  #showLayers(): void {
-    const part = this.#shown.parts[this.#part] as Part;
-    this.#layers.hidden = !part.isBlock;
-    this.#blockDrawing = undefined;
-    if (!part.isBlock) return;
-    const width = this.#layers.clientWidth;
-    if (width === 0) return;
-    const before = this.#shown.parts[this.#part - 1];
-    this.#blockDrawing = drawBlock(part.name, before ? shapeOf(before.shape) : '', layoutBlock(part, width), (unit) =>
-      this.#chooseUnit(unit === this.#unit ? undefined : unit),
-    );
-    this.#blockDrawing.select(this.#unit);
-    this.#blockDrawing.setShares(part.units.map((unit) => this.#shown.costs.share(unit)));
-    this.#layers.replaceChildren(this.#blockDrawing.element);
+    this.#details.showLayers();
   }
 
   #showCosts(): void {
-    const { summary: counts, costs, measured, parts } = this.#shown;
+    const { summary, costs, measured, parts } = this.#subject;
     const total = costs.totalMs;
     this.#totals.textContent = [
-      `${short(counts.parameters)} parameters`,
-      `${short(counts.macs)} multiply–adds`,
-      total !== undefined && ms(total),
-    ]
-      .filter(Boolean)
-      .join(' · ');
+      `${short(summary.parameters)} parameters`,
+      `${short(summary.macs)} multiply–adds`,
+      ...(total === undefined ? [] : [ms(total)]),
+    ].join(' · ');
     this.#status.textContent =
       measured ?? (this.#model ? '' : 'Times appear when it is measured: random weights do for that.');
     this.#measure.textContent = measured ? 'Measure again' : 'Measure';
     this.#measure.disabled = false;
     this.#drawing?.setShares(parts.map((part) => costs.share(part)));
-    this.#blockDrawing?.setShares((parts[this.#part] as Part).units.map((unit) => costs.share(unit)));
-    this.#showFacts();
+    this.#details.showCosts();
   }
 
-  /** Runs the network that is shown, on the loaded model or on one of random weights, and shows each step's time. */
+  /** Measures the network that is shown, on the loaded model or on one of random weights. */
   async #startMeasuring(): Promise<void> {
     this.#measuring?.abort();
     const abort = new AbortController();
     this.#measuring = abort;
-    const shown = this.#shown;
+    const { signal } = abort;
+    const subject = this.#subject;
     const own = this.#model;
     const { binary, threads } = this.#app.settings;
     this.#measure.disabled = true;
     this.#status.textContent = own ? 'Measuring.' : 'Making random weights.';
-    let model: Model | undefined;
+    let model = own;
     try {
-      model = own ?? (await load(shown.name, { weights: { seed: 1 }, binary, threads, signal: abort.signal }));
-      this.#status.textContent = 'Measuring.';
-      const { h: height, w: width, c } = graphInput(shown.graph);
-      const shape = [1, c, height, width];
-      const input = { data: seededInput(shape), shape, layout: 'NCHW' as const };
-      const runs: (readonly StepProfile[])[] = [];
-      for (let run = -WARM_UP; run < RUNS; run++) {
-        const { profile = [] } = await model.run(input, { profile: true });
-        abort.signal.throwIfAborted();
-        if (run >= 0) runs.push(profile);
-      }
-      const { threads: count } = model.info();
-      shown.costs = new Costs(shown.summary, stepTimes(runs));
-      shown.measured = `Median of ${RUNS} runs, ${runs[0]?.length} steps one by one, ${count === 1 ? 'one thread' : `${count} threads`}${own ? '' : ', random weights'}.`;
+      model ??= await load(subject.name, { weights: { seed: 1 }, binary, threads, signal });
+      if (!signal.aborted) this.#status.textContent = 'Measuring.';
+      await subject.measure(model, signal);
     } catch (reason) {
-      if (!abort.signal.aborted) this.#app.report(reason);
+      if (!signal.aborted) this.#app.report(reason);
     } finally {
       if (!own) model?.dispose();
       if (this.#measuring === abort) this.#showCosts();
     }
-  }
-
-  async #showFeatures(): Promise<void> {
-    const turn = ++this.#maps;
-    const { picture, chosen: weights } = this.#app;
-    const model = this.#model;
-    if (!model) {
-      this.#features.replaceChildren(...this.#askForModel());
-      return;
-    }
-    if (!picture) {
-      this.#features.replaceChildren(
-        h('p', {}, 'Choose a picture to see what this layer makes of it.'),
-        h('div', { class: 'row' }, pictureButton(this.#app), samples(this.#app)),
-      );
-      return;
-    }
-    if (!this.#isVisible) return;
-    const chosen = this.#chosen;
-    const unit = 'units' in chosen ? (chosen.units.at(-1) as Unit) : chosen;
-    const node = unit.nodes.at(-1);
-    this.#features.setAttribute('aria-busy', 'true');
-    try {
-      const map = await model.featureMap(picture.blob, node?.name ?? unit.name);
-      if (turn !== this.#maps) return;
-      const isOutput = map.layer === this.#shown.graph.nodes[this.#shown.graph.output]?.name;
-      this.#features.replaceChildren(
-        featureMaps(map, picture, isOutput ? weights?.labels : undefined),
-        ...(map.layer === node?.name
-          ? []
-          : [
-              h('p', { class: 'small soft' }, `This is the value of ${map.layer}, which is computed in the same step.`),
-            ]),
-      );
-    } catch (reason) {
-      if (turn === this.#maps) this.#app.report(reason);
-    } finally {
-      if (turn === this.#maps) this.#features.setAttribute('aria-busy', 'false');
-    }
-  }
-
-  #askForModel(): Node[] {
-    const app = this.#app;
-    const { chosen, model } = app;
-    if (!chosen)
-      return [h('p', {}, 'Feature maps need weights: drop a weight file on the page, or choose one in Classify.')];
-    if (chosen.network !== this.#shown.name) {
-      return [
-        h('p', {}, `Feature maps need weights, and those here are of ${chosen.network}.`),
-        h(
-          'button',
-          { class: 'button quiet', type: 'button', onclick: () => this.#openAndMeasure(chosen.network) },
-          `Show ${chosen.network}`,
-        ),
-      ];
-    }
-    if (model) return [];
-    const start = async (): Promise<void> => {
-      try {
-        await app.ensureModel();
-        if (!app.picture) await setSample(app);
-      } catch (reason) {
-        app.report(reason);
-      }
-    };
-    return [
-      h('p', {}, 'Feature maps need the weights of the network.'),
-      h('button', { class: 'button', type: 'button', onclick: start }, `Load ${chosen.title}`),
-    ];
   }
 }
 
