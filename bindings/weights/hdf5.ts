@@ -1,6 +1,7 @@
 /** HDF5 files: groups, attributes and tensors by their paths. libhdf5 reads them; here are the limits that it lacks. */
 
 import type { RandomBytes } from '../platform.js';
+import { hasEndlessHeap } from './heaps.js';
 import { keepLibhdf5, type Libhdf5, loadLibhdf5, mount, PATH } from './libhdf5.js';
 import { slabsOf } from './slabs.js';
 import { label, shown } from './text.js';
@@ -67,6 +68,8 @@ export class Hdf5 {
   readonly #lib: Libhdf5;
   #file = -1n;
   #reads = 0;
+  /** No texts are read with values, which are too many to be searched. */
+  #isReadingValues = false;
   /** An instance in which something failed may have lost memory or hold the file open: it is let go. */
   #isSound = true;
   #isClosed = false;
@@ -166,7 +169,9 @@ export class Hdf5 {
         // A scalar has no axes to select along.
         const [counts, offsets, steps] =
           shape.length > 0 ? [count.map(BigInt), offset.map(BigInt), strides] : [null, null, null];
+        this.#isReadingValues = true;
         this.#run(path, () => checked(lib.get_dataset_data(this.#file, path, counts, offsets, steps, BigInt(at))));
+        this.#isReadingValues = false;
         yield lib.HEAPU8.subarray(at, at + count.reduce((product, n) => product * n, width));
       }
     } finally {
@@ -191,7 +196,9 @@ export class Hdf5 {
   }
 
   #read(begin: number, into: Uint8Array): number {
-    if (++this.#reads > MAX_READS) throw new Error(`more than ${MAX_READS} reads`);
+    if (++this.#reads > MAX_READS) throw new Limit(`more than ${MAX_READS} reads`);
+    if (!this.#isReadingValues && hasEndlessHeap(this.#bytes, begin, begin + into.length))
+      throw new Limit('texts without an end');
     return this.#bytes.read(begin, into);
   }
 
@@ -202,14 +209,16 @@ export class Hdf5 {
       return operation();
     } catch (cause) {
       this.#isSound = false;
-      const what = path === '/' ? 'a file' : `"${label(path.slice(1))}"`;
-      const reason = label((cause as Error).message ?? '');
-      throw new Error(`${this.#name}: expected ${what} that libhdf5 can read, got a damaged one (${reason}).`, {
-        cause,
-      });
+      const what = path === '/' ? 'groups' : `"${label(path.slice(1))}"`;
+      // libhdf5's own messages tell no more.
+      const got = cause instanceof Limit ? cause.message : 'damage';
+      throw new Error(`${this.#name}: expected ${what} that libhdf5 can read, got ${got}.`, { cause });
     }
   }
 }
+
+/** Why an operation was ended. */
+class Limit extends Error {}
 
 /** What libhdf5 returns; throws where that says that it failed. */
 function checked<T extends number | bigint>(status: T): T {
@@ -219,7 +228,7 @@ function checked<T extends number | bigint>(status: T): T {
 
 function allocated(lib: Libhdf5, bytes: number): number {
   const at = lib._malloc(bytes);
-  if (at === 0) throw new Error(`no memory for ${bytes} bytes`);
+  if (at === 0) throw new Limit(`no memory for ${bytes} bytes`);
   return at;
 }
 
