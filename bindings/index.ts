@@ -2,7 +2,29 @@
  * What the entries for browsers (web.ts) and for Node (node.ts) share. Each adds its `load`.
  */
 
-export type { Network, NetworkOptions, Preset, Summary, SummaryRow } from '../models/index.js';
+export type {
+  BatchNormOp,
+  ConvOp,
+  Graph,
+  LinearOp,
+  Network,
+  NetworkOptions,
+  Node,
+  NodeId,
+  Op,
+  OpKind,
+  Padding,
+  Pair,
+  PlainOp,
+  PoolOp,
+  Preset,
+  Shape,
+  Shortcut,
+  ShortcutOp,
+  StridePlace,
+  Summary,
+  SummaryRow,
+} from '../models/index.js';
 export { buildNetwork, networkNames, networks, presets, summary, summaryTable } from '../models/index.js';
 export type { Algorithm } from './algorithm.js';
 export { type Binary, supportsRelaxed } from './binary.js';
@@ -23,4 +45,4 @@ export type {
   Tensor,
 } from './model.js';
 export type { WasmSource } from './wasm.js';
-export type { WeightSource } from './weights/index.js';
+export type { Dtype, NetworkHints, OpenOptions, Piece, TensorInfo, WeightFile, WeightSource } from './weights/index.js';

@@ -15,6 +15,8 @@ import { type FileBytes, type RandomBytes, usePlatform } from './platform.js';
 import { cached, defaultCacheDir, type Pulled, type PullOptions, pull } from './pull.js';
 import { decodeImage } from './sharp.js';
 
+export type { HubSet } from '../models/hub.js';
+export type { NpmSource, WeightSet } from '../models/index.js';
 export { cachedFromHub } from './hub.js';
 export * from './index.js';
 export { inspectWeights, type TensorReport, type WeightReport } from './inspect.js';
@@ -22,7 +24,7 @@ export { measurePeak } from './peak.js';
 export * from './pull.js';
 export { decodeImage, encodePng } from './sharp.js';
 export { guessNetwork, type NetworkGuess } from './weights/guess.js';
-export { openWeights, type TensorInfo, type WeightFile } from './weights/index.js';
+export { openWeights } from './weights/index.js';
 export { seededInput, seededWeights } from './weights/seeded.js';
 export { type WriteOptions, writeSafetensors } from './weights/write.js';
 

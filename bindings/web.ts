@@ -14,7 +14,6 @@ import type { OpenOptions, WeightFile, WeightSource } from './weights/index.js';
 export * from './index.js';
 export type { CachedWeights } from './weights/cache.js';
 export { guessNetwork, type NetworkGuess } from './weights/guess.js';
-export type { OpenOptions, TensorInfo, WeightFile } from './weights/index.js';
 export { seededInput } from './weights/seeded.js';
 
 const newWorker = (): Worker => new Worker(new URL('../dist/worker.js', import.meta.url), { type: 'module' });

@@ -124,6 +124,10 @@ test('the types are those that each entry resolves to', async () => {
   await run(process.execPath, [attw, tarball, '--profile', 'esm-only'], { cwd: root });
 });
 
+test('the pages of the API are made without a warning', async () => {
+  await run(process.execPath, ['node_modules/typedoc/bin/typedoc', '--emit', 'none'], { cwd: root });
+});
+
 if (browser) {
   test('a page without a bundler, under a strict policy', async () => {
     const home = await app('plain');

@@ -51,7 +51,7 @@ const IMPOSTORS: readonly { readonly is: (text: string) => boolean; readonly wha
  * Reads what a weight file says of itself, up to its first value. Throws one sentence where it is not a weight file or
  * a damaged one, or the signal's reason when that aborts, now or while the pieces are read; the source is closed then.
  */
-export async function openWeights(source: WeightSource | Origin, options: OpenOptions = {}): Promise<WeightFile> {
+export async function openWeights(source: WeightSource, options: OpenOptions = {}): Promise<WeightFile> {
   const file = await openFile(source, FORMATS, options);
   try {
     return withTorchvisionNames(file);
