@@ -59,7 +59,8 @@ class Line {
 
   #take(answer: Answer): void {
     if (answer.kind === 'progress') {
-      this.onProgress?.(answer.progress);
+      // A worker that is told to end may be in the middle of a tensor.
+      if (!this.#end) this.onProgress?.(answer.progress);
       return;
     }
     const waiting = this.#waiting.get(answer.id);
