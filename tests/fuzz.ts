@@ -19,12 +19,12 @@ async function work(reader: string, seed: number, count: number): Promise<void> 
   const report = (i: number) => {
     if (i % REPORT_EVERY === 0) process.send?.(i);
   };
-  const { read, refused, slowest, largest, allocated } = await runCases(reader, seed, 0, count, report);
+  const { read, refused, slowest, largest, allocated, heap } = await runCases(reader, seed, 0, count, report);
   const kB = (bytes: number) => `${Math.round(bytes / 1000)} kB`;
   const seconds = ((performance.now() - start) / 1000).toFixed(0);
   console.log(
     `${reader}: ${count} cases in ${seconds} s: ${read} read, ${refused} refused; the slowest ${slowest.toFixed(0)} ms, ` +
-      `the largest array ${kB(largest)}, most for a file ${kB(allocated)}.`,
+      `the largest array ${kB(largest)}, most for a file ${kB(allocated)}, the largest heap ${kB(heap)}.`,
   );
   process.disconnect();
 }

@@ -1,7 +1,7 @@
 /** HDF5 files: groups, attributes and tensors by their paths. libhdf5 reads them; here are the limits that it lacks. */
 
 import type { RandomBytes } from '../platform.js';
-import { hasEndlessHeap } from './heaps.js';
+import { hasDamagedHeap } from './heaps.js';
 import { keepLibhdf5, type Libhdf5, loadLibhdf5, mount, PATH } from './libhdf5.js';
 import { slabsOf } from './slabs.js';
 import { label, shown } from './text.js';
@@ -183,7 +183,6 @@ export class Hdf5 {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#bytes.close();
     const lib = this.#lib;
     try {
       if (!this.#isSound) return;
@@ -192,13 +191,15 @@ export class Hdf5 {
       keepLibhdf5(this.#url, lib);
     } catch {
       // Nobody has the instance any more.
+    } finally {
+      this.#bytes.close();
     }
   }
 
   #read(begin: number, into: Uint8Array): number {
     if (++this.#reads > MAX_READS) throw new Limit(`more than ${MAX_READS} reads`);
-    if (!this.#isReadingValues && hasEndlessHeap(this.#bytes, begin, begin + into.length))
-      throw new Limit('texts without an end');
+    if (!this.#isReadingValues && hasDamagedHeap(this.#bytes, begin, begin + into.length))
+      throw new Limit('a damaged heap of texts');
     return this.#bytes.read(begin, into);
   }
 

@@ -12,6 +12,7 @@ export interface Libhdf5 {
     createFile(folder: string, name: string, properties: object, canRead: boolean, canWrite: boolean): FileNode;
     unlink(path: string): void;
   };
+  activate_throwing_error_handler(): number;
   _malloc(bytes: number): number;
   _free(address: number): void;
   open(path: string, mode: number, tracksOrder: boolean, low: number, high: number): bigint;
@@ -85,7 +86,10 @@ export async function loadLibhdf5(url: string | URL | undefined): Promise<{ url:
     throw new Error(`h5wasm: expected hdf5_util.js of this package at ${place}, got none that loads.`, { cause });
   }
   const silent = () => {};
-  return { url: place, lib: await factory({ noInitialRun: true, print: silent, printErr: silent, stdin: () => null }) };
+  const lib = await factory({ noInitialRun: true, print: silent, printErr: silent, stdin: () => null });
+  // h5wasm passes over some failures: of a damaged group it would give the first members, as if there were no others.
+  lib.activate_throwing_error_handler();
+  return { url: place, lib };
 }
 
 /** Takes an instance back that has no open file any more. */

@@ -139,7 +139,7 @@ new = ("conv1_conv", "conv1_bn", NEW("conv"), NEW("bn"), "predictions")
 old = ("conv1", "bn_conv1", OLD("res"), OLD("bn"), "fc1000")
 
 # model.save_weights("weights.h5")
-layers = layers_of(*new)
+layers = new_layers = layers_of(*new)
 with h5py.File(path("weights.h5"), "w") as file:
     write(file, layers)
 safetensors("weights.safetensors", expected(layers, modules(*new)))
@@ -186,13 +186,47 @@ with h5py.File(path("many.h5"), "w") as file:
     file.create_dataset("weight", data=np.arange(3, dtype="<f4"))
 safetensors("many.safetensors", {"weight": np.arange(3, dtype="<f4")})
 
-# What Keras never writes: each is refused.
+# Chunks that are packed, and a group whose links lie in a fractal heap.
+chunked = values(8, 8)
 with h5py.File(path("chunked.h5"), "w") as file:
-    file.create_dataset("weight", data=values(8, 8), chunks=(4, 4), compression="gzip")
+    file.create_dataset("weight", data=chunked, chunks=(4, 4), compression="gzip")
+safetensors("chunked.safetensors", {"weight": chunked})
 with h5py.File(path("dense.h5"), "w", libver="latest") as file:
     for i in range(20):
-        file.create_group(f"group{i}")
+        file.create_dataset(f"tensor{i:02}", data=np.float32(i))
+safetensors("dense.safetensors", {f"tensor{i:02}": np.float32(i) for i in range(20)})
+
+# Chunks of seven rows, more than are read at once: value i is i % 251.
+with h5py.File(path("rows.h5"), "w") as file:
+    data = (np.arange(600 * 1000) % 251).astype("<f4").reshape(600, 1000)
+    file.create_dataset("weight", data=data, chunks=(7, 1000), compression="gzip", compression_opts=9, shuffle=True)
+
+# What is refused.
 with h5py.File(path("whole_numbers.h5"), "w") as file:
     file.create_dataset("weight", data=np.arange(4, dtype="<i4"))
 with h5py.File(path("keras3.h5"), "w") as file:
     file.create_group("layers/conv2d/vars").create_dataset("0", data=values(3, 3))
+with h5py.File(path("lzf.h5"), "w") as file:
+    file.create_dataset("weight", data=np.zeros((8, 8), "<f4"), compression="lzf")
+with h5py.File(path("view.h5"), "w") as file:
+    layout = h5py.VirtualLayout((4,), "<f4")
+    layout[:] = h5py.VirtualSource("other.h5", "weight", (4,))
+    file.create_virtual_dataset("weight", layout)
+with h5py.File(path("external.h5"), "w") as file:
+    file.create_dataset("weight", (4,), "<f4", external=[("/etc/passwd", 0, 16)])
+
+# model.save_weights("named.weights.h5") of Keras 3, of its versions that name the layers.
+with h5py.File(path("keras3_named.h5"), "w") as file:
+    counts = {}
+    for name, variables in new_layers:
+        if not variables:
+            continue
+        is_norm, is_dense = "gamma:0" in variables, name == "predictions"
+        kind = "batch_normalization" if is_norm else "dense" if is_dense else "conv2d"
+        number = counts.get(kind, 0)
+        counts[kind] = number + 1
+        group = file.create_group(f"layers/{kind}_{number}/vars" if number else f"layers/{kind}/vars")
+        group.attrs["name"] = name
+        for i, tensor in enumerate(variables.values()):
+            group[str(i)] = tensor
+    file.create_group("optimizer/vars")["0"] = np.int64(3)
