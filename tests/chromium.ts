@@ -27,7 +27,8 @@ function missing(): string | undefined {
   const apt = (...args: string[]) =>
     spawnSync('apt-get', args, { encoding: 'utf8', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
   const update = apt('update');
-  const install = apt('install', '-y', '--no-install-recommends', 'chromium');
+  // A text without a font has no size, and cannot be clicked.
+  const install = apt('install', '-y', '--no-install-recommends', 'chromium', 'fonts-dejavu-core');
   if (existsSync(PROGRAM)) return undefined;
   return `apt-get could not install it (${(install.stderr || update.stderr || '').trim().split('\n').at(-1)})`;
 }
