@@ -1,13 +1,15 @@
-/** Debian's Chromium for tests, and a server on this machine for the pages that it opens. */
+/** Chromium for tests and measurements, and a server on this machine for the pages that it opens. */
 
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { delimiter, join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import * as assert from 'uvu/assert';
 
-const PROGRAM = '/usr/bin/chromium';
+/** On PATH, unless CHROMIUM names another. */
+const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'];
 
 const FLAGS = [
   '--no-sandbox',
@@ -19,28 +21,35 @@ const FLAGS = [
   '--disable-sync',
 ];
 
-/** Installs Chromium where this may be done; why it is not there otherwise. */
-function missing(): string | undefined {
-  if (existsSync(PROGRAM)) return undefined;
-  if (!existsSync('/usr/bin/apt-get')) return `no ${PROGRAM}, and no apt-get to install it with`;
-  if (process.getuid?.() !== 0) return `no ${PROGRAM} ("sudo apt-get install chromium" installs it)`;
+function program(): string | undefined {
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  const found = folders
+    .flatMap((folder) => PROGRAMS.map((name) => join(folder, name)))
+    .find((path) => existsSync(path));
+  return process.env.CHROMIUM ?? found;
+}
+
+/** Installs Debian's Chromium where that may be done; else what hindered it. */
+function install(): string | undefined {
+  if (!existsSync('/usr/bin/apt-get')) return 'no apt-get to install it with';
+  if (process.getuid?.() !== 0) return 'no right to install it ("sudo apt-get install chromium" does)';
   const apt = (...args: string[]) =>
     spawnSync('apt-get', args, { encoding: 'utf8', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
-  const update = apt('update');
+  apt('update');
   // A text without a font has no size, and cannot be clicked.
-  const install = apt('install', '-y', '--no-install-recommends', 'chromium', 'fonts-dejavu-core');
-  if (existsSync(PROGRAM)) return undefined;
-  return `apt-get could not install it (${(install.stderr || update.stderr || '').trim().split('\n').at(-1)})`;
+  const { stderr } = apt('install', '-y', '--no-install-recommends', 'chromium', 'fonts-dejavu-core');
+  return program() ? undefined : `apt-get's word that ${(stderr ?? '').trim().split('\n').at(-1)}`;
 }
 
 /** A browser, or undefined where there is none, which is said aloud. The caller closes it. */
 export async function openChromium(...flags: string[]): Promise<Browser | undefined> {
-  const reason = missing();
-  if (reason) {
-    console.error(`SKIPPED: the tests in Chromium: ${reason}.`);
+  const hindrance = program() ? undefined : install();
+  const executablePath = program();
+  if (!executablePath) {
+    console.error(`SKIPPED: all in Chromium: expected ${PROGRAMS.join(' or ')} on PATH, got ${hindrance}.`);
     return undefined;
   }
-  return chromium.launch({ executablePath: PROGRAM, args: [...FLAGS, ...flags] });
+  return chromium.launch({ executablePath, args: [...FLAGS, ...flags] });
 }
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void;

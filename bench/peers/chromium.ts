@@ -1,35 +1,9 @@
 /** Measures in Chromium: a static server for this machine alone, and a browser that playwright-core drives. */
 
-import { readFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { extname, join, normalize } from 'node:path';
 import { build } from 'esbuild';
+import sirv from 'sirv';
+import { ISOLATED, listen, openChromium } from '../../tests/chromium.js';
 import type { Task, Timing } from './measure.js';
-
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-
-const TYPES: Readonly<Record<string, string>> = {
-  '.html': 'text/html',
-  '.js': 'text/javascript',
-  '.mjs': 'text/javascript',
-  '.wasm': 'application/wasm',
-};
-
-/** Cross-origin isolation, without which a page has no threads. */
-const HEADERS = {
-  'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-embedder-policy': 'require-corp',
-  'cross-origin-resource-policy': 'same-origin',
-};
 
 const PAGE = `<!doctype html><title>bench:peers</title><link rel="icon" href="data:,">
 <script type="importmap">{"imports": {
@@ -37,24 +11,8 @@ const PAGE = `<!doctype html><title>bench:peers</title><link rel="icon" href="da
 }}</script>
 <script type="module" src="/page.js"></script>`;
 
-/** What is used of playwright-core. */
-interface Playwright {
-  readonly chromium: {
-    launch(options: { executablePath: string; args: readonly string[] }): Promise<{
-      version(): string;
-      newPage(): Promise<{
-        on(event: 'pageerror', listener: (error: Error) => void): void;
-        goto(url: string): Promise<unknown>;
-        waitForFunction(expression: string): Promise<unknown>;
-        evaluate(expression: string): Promise<unknown>;
-      }>;
-      close(): Promise<void>;
-    }>;
-  };
-}
-
 /** Serves the repository, and the page with its bundle, at localhost. */
-async function serve(root: string): Promise<Server> {
+async function serve(root: string): Promise<{ url: string; close: () => void }> {
   const { outputFiles } = await build({
     absWorkingDir: root,
     entryPoints: ['bench/peers/page.ts'],
@@ -63,23 +21,14 @@ async function serve(root: string): Promise<Server> {
     target: 'es2022',
     write: false,
   });
-  const made = new Map<string, string | Uint8Array>([
-    ['/index.html', PAGE],
-    ['/page.js', outputFiles[0]?.contents ?? ''],
-  ]);
-  const server = createServer(async ({ url = '/' }, response) => {
-    const path = normalize(decodeURIComponent(new URL(url, 'http://localhost').pathname));
-    const file = path.endsWith('/') ? `${path}index.html` : path;
-    try {
-      const body = made.get(file) ?? (await readFile(join(root, file)));
-      response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', ...HEADERS });
-      response.end(body);
-    } catch {
-      response.writeHead(404, HEADERS).end();
-    }
+  const files = sirv(root, { dev: true, dotfiles: true });
+  return listen((request, response) => {
+    for (const [name, value] of Object.entries(ISOLATED)) response.setHeader(name, value);
+    if (request.url === '/') response.setHeader('content-type', 'text/html').end(PAGE);
+    else if (request.url === '/page.js') {
+      response.setHeader('content-type', 'text/javascript').end(outputFiles[0]?.contents);
+    } else files(request, response, () => void response.writeHead(404).end());
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return server;
 }
 
 export interface Chromium {
@@ -89,14 +38,16 @@ export interface Chromium {
   close(): void;
 }
 
-/** `executablePath`: Chromium's program. */
-export async function openChromium(root: string, packages: string, executablePath: string): Promise<Chromium> {
-  const { chromium }: Playwright = (await import(`${packages}playwright-core/index.mjs`)) as Playwright;
-  const launch = () => chromium.launch({ executablePath, args: FLAGS });
-  const browser = await launch();
-  const version = browser.version();
-  await browser.close();
-  const server = await serve(root);
+export async function openBrowser(root: string): Promise<Chromium> {
+  const launch = async () => {
+    const browser = await openChromium();
+    if (!browser) throw new Error('Chromium: expected a browser to measure in, got none.');
+    return browser;
+  };
+  const first = await launch();
+  const version = first.version();
+  await first.close();
+  const { url, close } = await serve(root);
   return {
     version,
     async run(task) {
@@ -104,13 +55,13 @@ export async function openChromium(root: string, packages: string, executablePat
       try {
         const page = await own.newPage();
         page.on('pageerror', (error) => console.error(`page: ${error.message}`));
-        await page.goto(`http://localhost:${(server.address() as AddressInfo).port}/`);
+        await page.goto(url);
         await page.waitForFunction('globalThis.runTask !== undefined');
         return (await page.evaluate(`runTask(${JSON.stringify(task)})`)) as Timing[];
       } finally {
         await own.close();
       }
     },
-    close: () => server.close(),
+    close,
   };
 }

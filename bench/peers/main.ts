@@ -3,19 +3,18 @@
  *
  *   main.ts [NETWORK…] [--processes 3] [--rounds 7] [--warm-ups 12] [--threads 1,2] [--in chromium,node] [--engines …]
  *
- * Installs the peers' packages into bench/peers/node_modules when they are missing. CHROMIUM names the browser's
- * program; by default it is looked for on PATH.
+ * Installs the peers' packages into bench/peers/node_modules when they are missing.
  */
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { supportsRelaxed } from '../../bindings/wasm.js';
 import { lookup, networks as registry } from '../../models/index.js';
 import { cpuText, machineText, median } from '../machine.js';
-import { type Chromium, openChromium } from './chromium.js';
+import { type Chromium, openBrowser } from './chromium.js';
 import { ENGINES, type EngineName } from './engines.js';
 import type { Task, Timing } from './measure.js';
 import { largestDifference, resultsText, type Section, sectionText } from './report.js';
@@ -23,7 +22,6 @@ import { largestDifference, resultsText, type Section, sectionText } from './rep
 const here = new URL('./', import.meta.url);
 const root = fileURLToPath(new URL('../../', here));
 const packages = new URL('node_modules/', here);
-const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -74,16 +72,6 @@ const install = (): void => {
 const versionOf = (name: string): string =>
   `${name} ${JSON.parse(readFileSync(new URL(`${name}/package.json`, packages), 'utf8')).version}`;
 
-function chromiumProgram(): string {
-  const found = (process.env.PATH ?? '')
-    .split(delimiter)
-    .flatMap((folder) => PROGRAMS.map((program) => join(folder, program)))
-    .find((path) => existsSync(path));
-  const program = process.env.CHROMIUM ?? found;
-  if (!program) throw new Error(`Chromium: expected ${PROGRAMS.join(' or ')} on PATH, or CHROMIUM, got neither.`);
-  return program;
-}
-
 function runInNode(task: Task): Timing[] {
   const flags = supportsRelaxed() ? [] : ['--experimental-wasm-relaxed-simd'];
   const script = fileURLToPath(new URL('node.ts', here));
@@ -127,7 +115,7 @@ async function section(
 install();
 const sections: Section[] = [];
 if (places.includes('chromium')) {
-  const chromium: Chromium = await openChromium(root, packages.href, chromiumProgram());
+  const chromium: Chromium = await openBrowser(root);
   try {
     const title = `Chromium ${chromium.version.split('.')[0]}`;
     for (const threads of threadCounts) sections.push(await section(title, threads, engines, chromium.run));
