@@ -4,6 +4,7 @@
  */
 
 import { platform, type RandomBytes } from '../platform.js';
+import { label } from './text.js';
 
 /** What is used of h5wasm's module (its hdf5_util_helpers.d.ts). Where an operation fails it throws, or returns below 0. */
 export interface Libhdf5 {
@@ -73,7 +74,9 @@ export async function loadLibhdf5(url: string | URL | undefined): Promise<{ url:
     throw new Error(`h5wasm: expected ${expected}, got none.`);
   }
   // The module proper lies beside the entry, which would make an instance of its own and keep it for good.
-  const place = new URL('hdf5_util.js', new URL(entry, globalThis.location?.href)).href;
+  const base = globalThis.location?.href;
+  if (!URL.canParse(String(entry), base)) throw new TypeError(`hdf5: expected a URL, got "${label(String(entry))}".`);
+  const place = new URL('hdf5_util.js', new URL(entry, base)).href;
   if (spare?.url === place) {
     const taken = spare;
     spare = undefined;
