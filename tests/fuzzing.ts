@@ -263,8 +263,8 @@ const MODULE = (reader: string): number => (reader === 'hdf5' ? 2 ** 22 : 0);
 /** What a file of so many bytes justifies: the largest array, and all of them. */
 export const LARGEST = (bytes: number): number => 2 ** 17 + 4 * bytes;
 export const ALLOCATED = (bytes: number): number => 2 ** 21 + 64 * bytes;
-/** libhdf5 begins with 19 MB, of which it touches few. */
-export const HEAP = (bytes: number): number => 2 ** 25 + 4 * bytes;
+/** libhdf5 begins with 19 MB, of which it touches few, and is given so much (bindings/weights/libhdf5.ts). */
+export const HEAP = (bytes: number): number => 2 ** 26 + 4 * bytes;
 export const LONGEST_MS = 1000;
 
 /** Cases `first` to `last`; throws one sentence at the first that breaks a rule. Returns counts of what became of them. */

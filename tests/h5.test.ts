@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert';
 import '../bindings/node.js';
 import { platform, usePlatform } from '../bindings/platform.js';
 import { openWeights } from '../bindings/weights/index.js';
+import { loadLibhdf5, mount, PATH } from '../bindings/weights/libhdf5.js';
 import { slabsOf } from '../bindings/weights/slabs.js';
 import { writeSafetensors } from '../bindings/weights/write.js';
 import { concat, type Entry, failure, hostileChunks, memoryFiles, readAll } from './weight-files.js';
@@ -298,6 +299,20 @@ test('of an endless stream no more is taken than the file says it has', async ()
   };
   assert.equal(await read(endless()), await expected('weights'));
   assert.is(taken, bytes.length);
+});
+
+test('libhdf5 gets memory by the size of the file, and other modules as much as they want', async () => {
+  const { instantiate } = WebAssembly;
+  const instances = await Promise.all([loadLibhdf5(undefined), loadLibhdf5(undefined)]);
+  assert.is(WebAssembly.instantiate, instantiate);
+  for (const { lib } of instances) {
+    mount(lib, 1000, () => 0);
+    assert.not(lib._malloc(2 ** 25) === 0);
+    assert.is(lib._malloc(2 ** 26), 0);
+    lib.FS.unlink(PATH);
+    mount(lib, 2 ** 25, () => 0);
+    assert.not(lib._malloc(2 ** 26) === 0);
+  }
 });
 
 test('closing, leaving early, abort', async () => {

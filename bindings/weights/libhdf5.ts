@@ -63,6 +63,9 @@ export const PATH = '/weights.h5';
 /** A spare instance may hold so much memory: libhdf5 begins with 19 MB, most of them never touched. */
 const SPARE_BYTES = 2 ** 25;
 
+/** Memory that an instance may have for any file: a chunk that shrank a thousandfold, and what libhdf5 makes of it. */
+const LEAST_LIMIT = 2 ** 26;
+
 /** The instance whose last file was closed well, for the next one: to make one takes 30 ms. */
 let spare: { readonly url: string; readonly lib: Libhdf5 } | undefined;
 
@@ -89,10 +92,52 @@ export async function loadLibhdf5(url: string | URL | undefined): Promise<{ url:
     throw new Error(`h5wasm: expected hdf5_util.js of this package at ${place}, got none that loads.`, { cause });
   }
   const silent = () => {};
-  const lib = await factory({ noInitialRun: true, print: silent, printErr: silent, stdin: () => null });
+  const options = { noInitialRun: true, print: silent, printErr: silent, stdin: () => null };
+  const limit = { bytes: SPARE_BYTES };
+  const lib = await withLimit(limit, () => factory(options));
+  limits.set(lib, limit);
   // h5wasm passes over some failures: of a damaged group it would give the first members, as if there were no others.
   lib.activate_throwing_error_handler();
   return { url: place, lib };
+}
+
+/** The bytes to which an instance's memory may grow: a damaged file may claim any sizes. */
+interface Limit {
+  bytes: number;
+}
+
+const limits = new WeakMap<Libhdf5, Limit>();
+
+type Imports = { readonly env?: Record<string, unknown> };
+
+/** Settles when no instance is being made. */
+let last: Promise<unknown> = Promise.resolve();
+
+/**
+ * Makes an instance that finds no memory beyond the limit. h5wasm has no option for that: until it is made,
+ * `WebAssembly.instantiate` is another, which leaves all other modules as they are.
+ */
+function withLimit(limit: Limit, make: () => Promise<Libhdf5>): Promise<Libhdf5> {
+  const made = last.then(async () => {
+    const { instantiate } = WebAssembly;
+    const limited = (module: BufferSource, imports: Imports = {}) => {
+      const grow = imports.env?.emscripten_resize_heap as ((bytes: number) => unknown) | undefined;
+      if (!grow) return instantiate(module, imports as WebAssembly.Imports);
+      const growing = (bytes: number): unknown => bytes >>> 0 <= limit.bytes && grow(bytes);
+      const env = new Proxy(imports.env ?? {}, {
+        get: (target, name) => (name === 'emscripten_resize_heap' ? growing : Reflect.get(target, name)),
+      });
+      return instantiate(module, { ...imports, env } as WebAssembly.Imports);
+    };
+    WebAssembly.instantiate = limited as typeof instantiate;
+    try {
+      return await make();
+    } finally {
+      WebAssembly.instantiate = instantiate;
+    }
+  });
+  last = made.catch(() => {});
+  return made;
 }
 
 /** Takes an instance back that has no open file any more. */
@@ -102,6 +147,8 @@ export function keepLibhdf5(url: string, lib: Libhdf5): void {
 
 /** Puts a file of `size` bytes into the file system, whose bytes `read` gives as they are wanted. */
 export function mount(lib: Libhdf5, size: number, read: RandomBytes['read']): void {
+  const limit = limits.get(lib);
+  if (limit) limit.bytes = LEAST_LIMIT + 4 * size;
   const node = lib.FS.createFile('/', PATH.slice(1), {}, true, false);
   node.usedBytes = size;
   node.stream_ops = {
