@@ -30,7 +30,7 @@ export const setNames = (): string[] => [
 
 export const weightSetName = oneOf(setNames());
 
-const WEIGHTS_HELP = 'path or URL of a .safetensors file or of a TensorFlow.js model.json';
+const WEIGHTS_HELP = 'path or URL of weights: safetensors, PyTorch, Keras (.h5) or TensorFlow.js (model.json)';
 const BINARIES: readonly Binary[] = ['baseline', 'relaxed'];
 
 /** What a command that runs a network asks for, beside `--model`. */
