@@ -74,7 +74,11 @@ const withoutInlineWorker: Plugin = {
 async function bundle(outdir: string): Promise<void> {
   await build({
     ...esbuildOptions,
-    entryPoints: { 'app/main': 'web/main.ts', 'dist/worker': 'bindings/worker.web.ts' },
+    entryPoints: {
+      'app/main': 'web/main.ts',
+      'app/recognise': 'web/recognise.ts',
+      'dist/worker': 'bindings/worker.web.ts',
+    },
     plugins: [withoutInlineWorker],
     outdir,
     chunkNames: 'app/[name]-[hash]',

@@ -1,7 +1,8 @@
 /** The weights that people can choose: those served with the page, and files of their own. */
 
-import { buildNetwork, guessNetwork, type NetworkOptions, openWeights, type Preset } from '../bindings/web.js';
+import type { NetworkOptions, Preset } from '../bindings/web.js';
 import type { Weights } from './app.js';
+import type { Answer, Question } from './recognise.js';
 
 /** A row of weights/sets.json, which the build writes. */
 export interface PublishedSet {
@@ -45,26 +46,28 @@ export async function publishedWeights(): Promise<readonly Weights[]> {
  * a network which is not here.
  */
 export async function weightsOf(file: File): Promise<Weights> {
-  const opened = await openWeights(file, { hdf5 });
+  const { network, options, classes } = await recognise(file);
+  return {
+    title: `${network}, from ${file.name}`,
+    network,
+    options,
+    source: file,
+    bytes: file.size,
+    labels: classes === 1000 ? await imagenetLabels() : undefined,
+  };
+}
+
+async function recognise(file: File): Promise<Exclude<Answer, { error: string }>> {
+  const worker = new Worker(new URL('./recognise.js', import.meta.url), { type: 'module' });
   try {
-    const guess = guessNetwork(opened.tensors);
-    if (!guess) {
-      throw new Error(
-        `${file.name}: expected the tensors of a network that this page has, got ${opened.tensors.length} others.`,
-      );
-    }
-    const { network, options } = guess;
-    const graph = buildNetwork(network, { ...opened.hints, ...options });
-    const classes = graph.nodes[graph.output]?.shape.c;
-    return {
-      title: `${network}, from ${file.name}`,
-      network,
-      options,
-      source: file,
-      bytes: file.size,
-      labels: classes === 1000 ? await imagenetLabels() : undefined,
-    };
+    const answer = await new Promise<Answer>((resolve, reject) => {
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.onerror = () => reject(new Error(`${file.name}: expected a worker that reads it, got one that fails.`));
+      worker.postMessage({ file, hdf5 } satisfies Question);
+    });
+    if ('error' in answer) throw new Error(answer.error);
+    return answer;
   } finally {
-    await opened.close();
+    worker.terminate();
   }
 }
