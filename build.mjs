@@ -25,10 +25,11 @@ const minified = {
 
 // For pages that cannot find the files: all in one script, in text.
 const { outputFiles } = await build({ ...minified, entryPoints: ['bindings/worker.web.ts'], write: false });
-const binaries = ['baseline', 'relaxed'].map(async (name) => [name, await readFile(`build/${name}.wasm`, 'base64')]);
+const base64 = async (name) => JSON.stringify(await readFile(`build/${name}.wasm`, 'base64'));
 const define = {
   WORKER_SCRIPT: JSON.stringify(outputFiles[0].text),
-  WASM_BASE64: JSON.stringify(Object.fromEntries(await Promise.all(binaries))),
+  BASELINE_WASM: await base64('baseline'),
+  RELAXED_WASM: await base64('relaxed'),
 };
 
 await rm('dist', { recursive: true, force: true });

@@ -6,7 +6,8 @@
 import type { Binary } from './binary.js';
 
 declare const WORKER_SCRIPT: string;
-declare const WASM_BASE64: Readonly<Record<Binary, string>>;
+declare const BASELINE_WASM: string;
+declare const RELAXED_WASM: string;
 
 /** A worker of dist/worker.js as it is here; its threads are of the same. Throws where the page allows no blob for one. */
 export function inlineWorker(): Worker {
@@ -14,4 +15,4 @@ export function inlineWorker(): Worker {
 }
 
 export const inlineWasm = (binary: Binary): Uint8Array<ArrayBuffer> =>
-  Uint8Array.from(atob(WASM_BASE64[binary]), (char) => char.charCodeAt(0));
+  Uint8Array.from(atob(binary === 'relaxed' ? RELAXED_WASM : BASELINE_WASM), (char) => char.charCodeAt(0));

@@ -2,11 +2,12 @@
 
 import './flags.mjs';
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import sirv from 'sirv';
 import { extract } from 'tar';
@@ -59,21 +60,28 @@ try {
 
 const browser = await openChromium();
 
+/** What a page may fetch of the package, gzipped: all that runs a network, and no reader of a format that it has not. */
+const FETCHED_LIMIT = 60_000;
+
 interface Visit {
   /** What the page wrote. */
   readonly answer: string | null;
   readonly found: readonly string[];
+  /** The paths of all that it fetched. */
+  readonly fetched: readonly string[];
 }
 
 async function visit(url: string): Promise<Visit> {
   const page = await browser?.newPage();
   if (!page) throw new Error('browser: expected one, got none.');
   const found = complaints(page);
+  const fetched = new Set<string>();
+  page.context().on('response', (response) => fetched.add(new URL(response.url()).pathname));
   await page.goto(url);
   await page.waitForSelector('#answer:not(:empty)', { timeout: 60_000 });
   const answer = await page.textContent('#answer');
   await page.close();
-  return { answer, found };
+  return { answer, found, fetched: [...fetched] };
 }
 
 async function visitFolder(path: string, headers: Readonly<Record<string, string>> = {}): Promise<Visit> {
@@ -133,9 +141,16 @@ if (browser) {
     const home = await app('plain');
     await writeFile(join(home, 'main.js'), SCRIPT.replace("'resnet-wasm'", "'/node_modules/resnet-wasm/dist/web.js'"));
     const policy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src data:";
-    const { answer, found } = await visitFolder(home, { 'content-security-policy': policy });
+    const { answer, found, fetched } = await visitFolder(home, { 'content-security-policy': policy });
     assert.match(answer ?? '', ANSWER);
     assert.equal(found, []);
+    const own = fetched.filter((path) => path.startsWith('/node_modules/'));
+    assert.ok(own.some((path) => path.endsWith('worker.js')) && own.some((path) => path.endsWith('relaxed.wasm')));
+    const bytes = (await Promise.all(own.map((path) => readFile(join(home, path))))).map(
+      (file) => gzipSync(file).length,
+    );
+    const total = bytes.reduce((sum, each) => sum + each, 0);
+    assert.ok(total < FETCHED_LIMIT, `expected a page to fetch less than ${FETCHED_LIMIT} bytes, got ${total}`);
   });
 
   test('Vite: built', async () => {
