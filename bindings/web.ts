@@ -94,4 +94,4 @@ export const cachedWeights = async () => (await import('./weights/cache.js')).ca
 
 /** Forgets the weights of one URL, or all. Rejects where the page may not store anything. */
 export const clearCachedWeights = async (url?: string | URL): Promise<void> =>
-  (await import('./weights/cache.js')).clearCachedWeights(url);
+  (await import('./weights/cache.js')).clearCachedWeights(absolute(url));

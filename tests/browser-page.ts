@@ -218,6 +218,12 @@ const pages = {
 
   clear: (url?: string): Promise<void> => api.clearCachedWeights(url),
 
+  /** How many parts of weights the cache has, whether or not it tells of them. */
+  async storedParts() {
+    const keys = await (await caches.open('resnet-wasm weights')).keys();
+    return keys.filter(({ url }) => url.includes('/part/')).length;
+  },
+
   async cycles(name: string, count: number) {
     for (let i = 0; i < count; i++) {
       using model = await api.load(name, { weights: { seed: 1 } });

@@ -46,7 +46,7 @@ const DEEP = 'resnet110_cifar';
 const weights = await safetensors(DEEP);
 
 /** What the server of weights was asked for, and how it answers. */
-const hub = { ranges: [] as string[], etag: '"1"', drop: Number.POSITIVE_INFINITY };
+const hub = { ranges: [] as string[], etag: '"1"', drop: Number.POSITIVE_INFINITY, body: weights };
 
 const files = sirv(root, { dev: true, dotfiles: true });
 
@@ -63,21 +63,22 @@ const server = (headers: Readonly<Record<string, string>>) =>
       response.end(outputFiles[0]?.contents);
     } else if (pathname === '/weights.safetensors') {
       const { range } = request.headers;
+      const { body } = hub;
       hub.ranges.push(range ?? 'all');
       const begin = Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0);
       response.setHeader('etag', hub.etag);
-      if (begin > 0) response.setHeader('content-range', `bytes ${begin}-${weights.length - 1}/${weights.length}`);
-      response.writeHead(begin > 0 ? 206 : 200, { 'content-length': weights.length - begin });
-      const end = Math.min(begin + hub.drop, weights.length);
+      if (begin > 0) response.setHeader('content-range', `bytes ${begin}-${body.length - 1}/${body.length}`);
+      response.writeHead(begin > 0 ? 206 : 200, { 'content-length': body.length - begin });
+      const end = Math.min(begin + hub.drop, body.length);
       // In time, so that a page that stops has not all of it yet.
       let at = begin;
       const timer = setInterval(() => {
         const next = Math.min(at + 2 ** 19, end);
-        response.write(weights.subarray(at, next));
+        response.write(body.subarray(at, next));
         at = next;
         if (at < end) return;
         clearInterval(timer);
-        if (end < weights.length) response.destroy();
+        if (end < body.length) response.destroy();
         else response.end();
       }, 5);
       response.once('close', () => clearInterval(timer));
@@ -119,7 +120,7 @@ test.before.each(async (state) => {
   state.found = complaints(state.page);
   await state.page.goto(`${isolated.url}page.html`);
   hub.ranges.length = 0;
-  Object.assign(hub, { etag: '"1"', drop: Number.POSITIVE_INFINITY });
+  Object.assign(hub, { etag: '"1"', drop: Number.POSITIVE_INFINITY, body: weights });
 });
 
 test.after.each(async ({ context }) => context?.close());
@@ -267,7 +268,8 @@ if (browser) {
     assert.equal(again.logits, resumed.logits);
     assert.is(hub.ranges.length, 2);
 
-    await run(page, 'clear', url);
+    await run(page, 'clear', URL_PATH);
+    assert.is(await run(page, 'storedParts'), 0);
     const anew = await run(page, 'fromUrl', DEEP, URL_PATH, { cache: false });
     assert.equal([anew.outcome, anew.kept, hub.ranges.at(-1)], ['no error', [], 'all']);
     await run(page, 'clear');
@@ -298,6 +300,17 @@ if (browser) {
     assert.match((await run(page, 'fromUrl', 'resnet20_cifar', URL_PATH)).outcome, /^Error: /);
     await run(page, 'fromUrl', DEEP, URL_PATH);
     assert.ok(hub.ranges.length > before);
+  });
+
+  test('a shorter file takes the place of a longer one, and leaves nothing of it', async ({ page }) => {
+    await run(page, 'fromUrl', DEEP, URL_PATH);
+    assert.is(await run(page, 'storedParts'), Math.ceil(weights.length / 2 ** 21));
+    hub.body = await safetensors('resnet20_cifar');
+    hub.etag = '"2"';
+    // What is kept is not that network's, and is doubted.
+    assert.match((await run(page, 'fromUrl', 'resnet20_cifar', URL_PATH)).outcome, /^Error: /);
+    assert.is((await run(page, 'fromUrl', 'resnet20_cifar', URL_PATH)).outcome, 'no error');
+    assert.is(await run(page, 'storedParts'), 1);
   });
 
   test('weights come as a Blob, bytes, stream, Response or iterable', async ({ page }) => {

@@ -148,6 +148,8 @@ class Keeper {
       }
       this.#entry = { ...this.#entry, isWhole, total: isWhole ? this.#entry.bytes : total };
       if (writesEntry) await this.#cache.put(entryKey(url), Response.json(this.#entry));
+      // Those of a longer file that the URL gave before.
+      if (isWhole) await deleteParts(this.#cache, url, this.#entry.parts);
     } catch {
       this.#isRefused = true;
     }
@@ -183,7 +185,12 @@ export async function clearCachedWeights(url?: string | URL): Promise<void> {
     return;
   }
   const cache = await caches.open(CACHE);
-  const entry = (await (await cache.match(entryKey(String(url))))?.json()) as Entry | undefined;
   await cache.delete(entryKey(String(url)));
-  for (let i = 0; i < (entry?.parts ?? 0); i++) await cache.delete(partKey(String(url), i));
+  await deleteParts(cache, String(url), 0);
+}
+
+/** Deletes the parts of a URL from one on, also those that no entry tells of. */
+async function deleteParts(cache: Cache, url: string, first: number): Promise<void> {
+  let i = first;
+  while (await cache.delete(partKey(url, i))) i += 1;
 }
