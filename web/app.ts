@@ -182,8 +182,10 @@ export class App extends EventTarget {
         binary: settings.binary,
         threads: settings.threads,
         signal: abort.signal,
-        onProgress: ({ loaded, total }) => {
-          state = { ...state, loaded, total, rate: rate(loaded, performance.now()) };
+        // In bytes of tensors; here in those of the file, whose size people have been told.
+        onProgress: (tensors) => {
+          const loaded = (chosen.bytes * tensors.loaded) / tensors.total;
+          state = { ...state, loaded, rate: rate(loaded, performance.now()) };
           show(state);
         },
       });

@@ -35,8 +35,7 @@ function progress(app: App): HTMLElement {
     'div',
     { class: 'panel note', hidden: true },
     h('div', { class: 'stack' }, h('p', { class: 'figures' }, title, figures), bar),
-    button,
-    dismiss,
+    h('div', { class: 'row' }, button, dismiss),
   );
   const spoken = h('p', { class: 'sr-only', role: 'status' });
   const say = (text: string) => {
@@ -64,7 +63,8 @@ function progress(app: App): HTMLElement {
       `${megabytes(loaded).replace(' MB', '')} of ${megabytes(total)}`,
       isRunning && rate !== undefined && `${megabytes(rate)}/s`,
       isRunning && rate && timeLeft((total - loaded) / rate),
-      !isRunning && 'it goes on from there',
+      // A file of the visitor's is read anew.
+      !isRunning && typeof app.chosen?.source === 'string' && 'it goes on from there',
     ]
       .filter(Boolean)
       .join(', ');
