@@ -28,6 +28,7 @@ class Classify {
   );
   readonly #picture = h('img', { alt: '', hidden: true });
   readonly #live: HTMLButtonElement;
+  readonly #open: HTMLButtonElement;
   readonly #ofPicture: HTMLElement;
   readonly #ofCamera: HTMLElement;
   /** What the bars show. */
@@ -46,13 +47,8 @@ class Classify {
       h('button', { class: 'button quiet', type: 'button', onclick }, label);
     this.#live = button('Classify live', () => (this.#liveRun ? this.#stopLive() : void this.#startLive()));
     this.#live.setAttribute('aria-pressed', 'false');
-    this.#ofPicture = h(
-      'div',
-      { class: 'row actions' },
-      pictureButton(app),
-      button('Camera', () => void this.#openCamera()),
-      samples(app),
-    );
+    this.#open = button('Camera', () => void this.#openCamera());
+    this.#ofPicture = h('div', { class: 'row actions' }, pictureButton(app), this.#open, samples(app));
     const take = h(
       'button',
       { class: 'button', type: 'button', onclick: () => void this.#takeStill() },
@@ -202,9 +198,11 @@ class Classify {
 
   #closeCamera(): void {
     const wasOpen = this.#camera.isOpen;
+    const hadFocus = this.#ofCamera.contains(document.activeElement);
     this.#stopLive();
     this.#camera.close();
     this.#setCamera(false);
+    if (hadFocus) this.#open.focus();
     if (wasOpen) this.#update();
   }
 
