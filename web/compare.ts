@@ -158,6 +158,7 @@ class Compare implements View {
     const abort = new AbortController();
     this.#abort = abort;
     this.#cancel.disabled = false;
+    this.#moveFocus(this.#run, this.#cancel);
     this.#run.disabled = true;
     this.#spoken.textContent = 'Measuring.';
     let end = 'Done.';
@@ -181,12 +182,18 @@ class Compare implements View {
       else if (this.#report === undefined) end = 'Cancelled.';
     } finally {
       this.#abort = undefined;
-      this.#cancel.disabled = true;
       this.#progress.value = 0;
       this.#showCount();
+      this.#moveFocus(this.#cancel, this.#run);
+      this.#cancel.disabled = true;
       this.#text.textContent = end;
       this.#spoken.textContent = end;
     }
+  }
+
+  /** A button that is disabled would lose the focus. */
+  #moveFocus(from: HTMLElement, to: HTMLElement): void {
+    if (document.activeElement === from) to.focus();
   }
 
   #showResults(report: Report): void {
@@ -220,7 +227,7 @@ class Compare implements View {
         h(
           'p',
           { class: 'small soft' },
-          `Measured peak of one thread, in GFLOP/s: ${peaksText(report)}. GFLOP/s count the definition of a convolution; Winograd’s algorithm takes fewer operations, so that more than 100 % of the peak is possible.`,
+          `Measured peak of one thread, in GFLOP/s: ${peaksText(report)}. GFLOP/s count the definition of a convolution; Winograd’s algorithm takes fewer operations, so that more than 100\u00a0% of the peak is possible.`,
         ),
         h('p', { class: 'small soft machine' }, machineLine(report.machine, report.date)),
         h(
