@@ -146,8 +146,9 @@ export class Details {
     const part = this.#part;
     this.#layers.hidden = !part.isBlock;
     this.#drawing = undefined;
+    if (!part.isBlock) return;
     const width = this.#layers.clientWidth;
-    if (!part.isBlock || width === 0) return;
+    if (width === 0) return;
     const before = this.#subject.parts[this.#index - 1];
     this.#drawing = drawBlock(part.name, before ? shapeOf(before.shape) : '', layoutBlock(part, width), (unit) =>
       this.#chooseUnit(unit === this.#unit ? undefined : unit),

@@ -50,6 +50,7 @@ class Inside implements View {
     for (const event of ['model', 'weights']) app.addEventListener(event, () => this.#follow());
     app.addEventListener('picture', () => this.#details.showFeatures());
     new ResizeObserver(() => this.#draw()).observe(this.#graph);
+    this.#followed = { model: app.model, chosen: app.chosen };
     this.#open(app.model?.name ?? app.settings.network);
     const lead = [
       'The network as its graph, from the picture to the answer. Choose a box to see what it is made of, what it costs,',
@@ -151,15 +152,17 @@ class Inside implements View {
   #showCosts(): void {
     const { summary, costs, measured, parts } = this.#subject;
     const total = costs.totalMs;
-    this.#totals.textContent = [
+    const totals = [
       `${short(summary.parameters)} parameters`,
       `${short(summary.macs)} multiply–adds`,
       ...(total === undefined ? [] : [ms(total)]),
-    ].join(' · ');
+    ];
+    this.#totals.replaceChildren(
+      ...totals.flatMap((text, i) => [i > 0 ? ' · ' : '', h('span', { class: 'whole-line' }, text)]),
+    );
     this.#status.textContent =
-      measured ?? (this.#model ? '' : 'Times appear when it is measured: random weights do for that.');
+      measured ?? (this.#model ? '' : 'Times appear once it is measured; random weights are enough for that.');
     this.#measure.textContent = measured ? 'Measure again' : 'Measure';
-    this.#measure.disabled = false;
     this.#drawing?.setShares(parts.map((part) => costs.share(part)));
     this.#details.showCosts();
   }
@@ -173,7 +176,6 @@ class Inside implements View {
     const subject = this.#subject;
     const own = this.#model;
     const { binary, threads } = this.#app.settings;
-    this.#measure.disabled = true;
     this.#status.textContent = own ? 'Measuring.' : 'Making random weights.';
     let model = own;
     try {
