@@ -6,8 +6,9 @@ export function megabytes(bytes: number): string {
   return `${mb < 100 ? mb.toFixed(1) : Math.round(mb)} MB`;
 }
 
+/** `76.4 %`, `< 0.1 %`. */
 export function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
+  return share > 0 && share < 0.0005 ? '< 0.1 %' : `${(100 * share).toFixed(1)} %`;
 }
 
 /** `8 s left`, `2 min left`. */
