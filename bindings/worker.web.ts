@@ -28,7 +28,11 @@ type First = { readonly kind: 'thread'; readonly start: ThreadStart } | Question
 addEventListener(
   'message',
   ({ data }: MessageEvent<First>) => {
-    if (data.kind === 'thread') serve(data.start, (message) => postMessage(message)).finally(close);
+    // An error that is reported is the starter's too; a rejection would be nobody's.
+    if (data.kind === 'thread')
+      serve(data.start, (message) => postMessage(message))
+        .catch(reportError)
+        .finally(close);
     else host(data);
   },
   { once: true },

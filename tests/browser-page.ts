@@ -218,6 +218,26 @@ const pages = {
 
   clear: (url?: string): Promise<void> => api.clearCachedWeights(url),
 
+  /** Names of the tensors in an HDF5 file, each of whose values is read; and what is kept of weights then. */
+  async hdf5(url: string) {
+    const file = await api.openWeights(url, { hdf5: '/node_modules/h5wasm/dist/esm/hdf5_hl.js' });
+    const names = new Set<string>();
+    for await (const { tensor } of file.pieces()) names.add(tensor.name);
+    await file.close();
+    return { names: [...names], kept: await api.cachedWeights() };
+  },
+
+  /** What a thread's worker says of a module that is none. */
+  brokenThread: (): Promise<string> =>
+    new Promise((resolve) => {
+      const worker = new Worker('/dist/worker.js', { type: 'module' });
+      worker.onmessage = ({ data }) => data === 'up' && worker.postMessage({ kind: 'thread', start: {} });
+      worker.onerror = (event) => {
+        event.preventDefault();
+        resolve(event.message);
+      };
+    }),
+
   /** How many parts of weights the cache has, whether or not it tells of them. */
   async storedParts() {
     const keys = await (await caches.open('resnet-wasm weights')).keys();

@@ -1,7 +1,7 @@
 /** The package as a page has it: in Debian's Chromium, from a static server, under a strict content security policy. */
 
 import './flags.mjs';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import type { BrowserContext, Page } from 'playwright-core';
@@ -313,6 +313,15 @@ if (browser) {
     assert.is(await run(page, 'storedParts'), 1);
   });
 
+  test('an HDF5 file is kept whole', async ({ page, found }) => {
+    const path = 'tests/data/h5/weights.h5';
+    const { names, kept } = await run(page, 'hdf5', `/${path}`);
+    assert.ok(names.length > 0);
+    const bytes = statSync(root + path).size;
+    assert.equal(kept, [{ url: isolated.url + path, bytes, total: bytes }]);
+    assert.equal(found, []);
+  });
+
   test('weights come as a Blob, bytes, stream, Response or iterable', async ({ page }) => {
     const { logits, errors } = await run(page, 'otherForms', DEEP, URL_PATH);
     const wanted = await logitsHere(DEEP);
@@ -343,6 +352,10 @@ if (browser) {
     const after = await resident();
     // 25 models that stayed behind would have 1.6 GB.
     assert.ok(after - before < 100_000, `expected ${before} KiB, got ${after} KiB`);
+  });
+
+  test('a thread that cannot run says so, and does not leave its model waiting', async ({ page }) => {
+    assert.match(await run(page, 'brokenThread'), /WebAssembly/);
   });
 
   test('the peak can be measured', async ({ page }) => {

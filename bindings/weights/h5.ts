@@ -77,6 +77,8 @@ async function openHdf5(stream: ByteStream, url: string | URL | undefined): Prom
   const placed = stream.random();
   // What is behind the end belongs to nobody; a stream may go on for ever.
   const bytes = placed ? undefined : await stream.take(end);
+  // A source that is asked for more knows that all of it was wanted: only then does a browser's cache have it whole.
+  if (bytes) await stream.next(1);
   const size = bytes?.length ?? total ?? 0;
   await stream.close();
   if (size < end) {
