@@ -13,7 +13,10 @@ export function percent(share: number): string {
 
 /** `8 s left`, `2 min left`. */
 export function timeLeft(seconds: number): string {
-  return seconds < 90 ? `${Math.max(1, Math.ceil(seconds))} s left` : `${Math.ceil(seconds / 60)} min left`;
+  // In one piece where the line is short.
+  return seconds < 90
+    ? `${Math.max(1, Math.ceil(seconds))}\u00a0s\u00a0left`
+    : `${Math.ceil(seconds / 60)}\u00a0min\u00a0left`;
 }
 
 export function milliseconds(ms: number): string {
