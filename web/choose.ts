@@ -9,6 +9,9 @@ const SAMPLES = [
   { file: 'photos/coffee.jpg', name: 'the cup', alt: 'A cup of espresso on a saucer, with a spoon' },
 ] as const;
 
+/** Stands where the picture will be. */
+export const PROMPT = 'Choose a picture, drop one anywhere on this page, or paste one.';
+
 /** Shows one of the sample photographs. */
 export async function setSample(app: App, index = 0): Promise<void> {
   const sample = SAMPLES[index] ?? SAMPLES[0];

@@ -5,7 +5,7 @@ import type { Classification, Model } from '../bindings/web.js';
 import type { App, Picture, View } from './app.js';
 import { Bars, nameOf } from './bars.js';
 import { Camera } from './camera.js';
-import { pictureButton, samples } from './choose.js';
+import { PROMPT, pictureButton, samples } from './choose.js';
 import { h } from './dom.js';
 import { megabytes, milliseconds, percent } from './format.js';
 import { settingsPanel } from './settings.js';
@@ -21,11 +21,7 @@ class Classify {
   readonly #camera = new Camera();
   readonly #status = h('p', { class: 'status soft' });
   readonly #spoken = h('p', { class: 'sr-only', role: 'status' });
-  readonly #prompt = h(
-    'p',
-    { class: 'prompt soft' },
-    'Choose a picture, drop one anywhere on this page, or paste one.',
-  );
+  readonly #prompt = h('p', { class: 'prompt soft' }, PROMPT);
   readonly #picture = h('img', { alt: '', hidden: true });
   readonly #live: HTMLButtonElement;
   readonly #open: HTMLButtonElement;

@@ -8,12 +8,12 @@ import { bench, type Choice, type Machine, type Report } from './bench.js';
 import { type Child, h } from './dom.js';
 import { plots } from './plots.js';
 import { type BrowserData, browserOf, COLUMNS, cells, machineLine, peaksText, toJson, toMarkdown } from './report.js';
+import { mostThreads } from './settings.js';
 import { short } from './words.js';
 
 const CHOSEN = ['resnet18', 'resnet50'];
 /** Shown at once; the others behind a line. */
 const USUAL = ['resnet18', 'resnet34', 'resnet50', 'resnet101', 'resnet152', 'resnext50_32x4d', 'densenet121', 'vgg16'];
-const MOST_THREADS = 8;
 const ROUNDS = [5, 10, 20, 50];
 
 function thisMachine(): Machine {
@@ -74,7 +74,7 @@ class Compare implements View {
 
   #fields(): HTMLElement[] {
     const others = networkNames().filter((name) => !USUAL.includes(name));
-    const most = crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
+    const most = mostThreads();
     const counts = Array.from({ length: most }, (_, i) => i + 1);
     const rounds = h(
       'select',

@@ -8,6 +8,10 @@ import { megabytes } from './format.js';
 
 const MOST_THREADS = 8;
 
+/** As many threads as can be chosen: one where the page may not share memory. */
+export const mostThreads = (): number =>
+  crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
+
 export function settingsPanel(app: App): HTMLElement {
   return h(
     'section',
@@ -71,7 +75,7 @@ function binaryField(app: App): HTMLElement {
 
 function threadsField(app: App): HTMLElement {
   const select = h('select', { name: 'threads' });
-  const most = crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
+  const most = mostThreads();
   select.append(
     h('option', { value: 'auto' }, `auto (${most})`),
     ...Array.from({ length: most }, (_, i) => h('option', { value: i + 1 }, i + 1)),

@@ -4,7 +4,7 @@ import './where.css';
 import { type Cam, heatmap, type Model, type Pixels } from '../bindings/web.js';
 import type { App, Picture, View } from './app.js';
 import { nameOf } from './bars.js';
-import { pictureButton, samples, setSample } from './choose.js';
+import { PROMPT, pictureButton, samples, setSample } from './choose.js';
 import { h } from './dom.js';
 import { percent } from './format.js';
 
@@ -49,7 +49,7 @@ class Where {
     this.#prompt = h(
       'div',
       { class: 'prompt stack' },
-      h('p', { class: 'soft' }, 'Choose a picture, drop one anywhere on this page, or paste one.'),
+      h('p', { class: 'soft' }, PROMPT),
       h(
         'button',
         { class: 'button', type: 'button', onclick: () => setSample(app).catch((reason) => app.report(reason)) },
