@@ -221,6 +221,8 @@ if (isBuilt) {
     await alert(/note\.png: expected a picture that this browser can read, got none \(image\/png\)\./);
     await drop('page.bin', '', [...Buffer.from('<html></html>')]);
     await alert(/page\.bin: expected safetensors, .* got an HTML or XML page\./);
+    await drop('model.h5', '', [...(await readFile(new URL('data/h5/model.h5', import.meta.url)))]);
+    await alert(/model\.h5: expected the tensors of a network that this page has, got 27 others\./);
     const parts: Uint8Array[] = [];
     for await (const part of seededWeights(buildNetwork('resnet20_cifar', { classes: 7 }), 1)) parts.push(part);
     const weights = concat(...parts);
