@@ -9,9 +9,13 @@ declare const WORKER_SCRIPT: string;
 declare const BASELINE_WASM: string;
 declare const RELAXED_WASM: string;
 
+/** Made once: a page keeps what it has a URL for. */
+let script: string | undefined;
+
 /** A worker of dist/worker.js as it is here; its threads are of the same. Throws where the page allows no blob for one. */
 export function inlineWorker(): Worker {
-  return new Worker(URL.createObjectURL(new Blob([WORKER_SCRIPT], { type: 'text/javascript' })), { type: 'module' });
+  script ??= URL.createObjectURL(new Blob([WORKER_SCRIPT], { type: 'text/javascript' }));
+  return new Worker(script, { type: 'module' });
 }
 
 export const inlineWasm = (binary: Binary): Uint8Array<ArrayBuffer> =>
