@@ -1,6 +1,6 @@
 /** The platform of browsers, in a page or in a worker. */
 
-import { decodeImage } from './picture.js';
+import { decodeImage, plain } from './picture.js';
 import type { Platform } from './platform.js';
 
 /** What was measured on this machine, in the Cache API: workers have no localStorage. */
@@ -47,7 +47,9 @@ export const browser = (startWorker: () => Worker): Platform => ({
   },
   hoistsLoads: false,
   fetchAsset: async (url) => {
-    const response = await fetch(url);
+    const response = await fetch(url).catch((cause) => {
+      throw new Error(`${url}: expected status 200, got no answer (${plain(cause)}).`, { cause });
+    });
     if (!response.ok) throw new Error(`${url}: expected status 200, got ${response.status}.`);
     return new Uint8Array(await response.arrayBuffer());
   },

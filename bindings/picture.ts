@@ -12,18 +12,23 @@ const isPixels = (image: object): image is Pixels => 'data' in image && 'width' 
 export const isElement = (image: unknown): image is HTMLImageElement | HTMLVideoElement | HTMLCanvasElement =>
   typeof Element !== 'undefined' && image instanceof Element;
 
-/** What an element shows now. Throws one sentence where that is nothing, or nothing that can be drawn. */
-export async function frameOf(element: HTMLImageElement | HTMLVideoElement | HTMLCanvasElement): Promise<ImageBitmap> {
-  const tag = element.localName;
+/** What an element or canvas shows now. Throws one sentence where that is nothing, or nothing that can be drawn. */
+export async function frameOf(
+  source: HTMLImageElement | HTMLVideoElement | HTMLCanvasElement | OffscreenCanvas,
+): Promise<ImageBitmap> {
   try {
-    if (element instanceof HTMLImageElement) await element.decode();
-    return await createImageBitmap(element, AS_STORED);
+    if (isElement(source) && source instanceof HTMLImageElement) await source.decode();
+    return await createImageBitmap(source, AS_STORED);
   } catch (cause) {
-    throw new TypeError(`image: expected an element that shows a picture, got <${tag}> (${plain(cause)}).`, { cause });
+    const [expected, got] = isElement(source)
+      ? ['an element', `<${source.localName}>`]
+      : ['a canvas', 'an OffscreenCanvas'];
+    throw new TypeError(`image: expected ${expected} that shows a picture, got ${got} (${plain(cause)}).`, { cause });
   }
 }
 
-const plain = (cause: unknown): string => String((cause as Error).message ?? cause).replace(/\.$/, '');
+/** The message of an error, to be part of a sentence. */
+export const plain = (cause: unknown): string => String((cause as Error).message ?? cause).replace(/\.$/, '');
 
 /** The encoded bytes of a picture, and what to call it. */
 async function encoded(image: unknown): Promise<{ name: string; blob: Blob } | undefined> {

@@ -4,7 +4,7 @@ import type { Summary } from '../models/index.js';
 import type { Answer, Asked, AskedOptions, Method } from './host.js';
 import type { LoadOptions, Progress } from './load.js';
 import type { Cam, Classification, FeatureMap, ImageSource, Model, ModelInfo, Output, Tensor } from './model.js';
-import { frameOf, isElement } from './picture.js';
+import { frameOf, isElement, plain } from './picture.js';
 import { pump } from './weights/port.js';
 import { originOf } from './weights/source.js';
 
@@ -19,13 +19,19 @@ const GRACE = 1000;
 
 const ERRORS: Readonly<Record<string, ErrorConstructor>> = { TypeError, RangeError, SyntaxError };
 
+/** What is a URL beside the page, as `fetch` has it, made one that holds in a worker too. */
+export const absolute = <Source>(source: Source): Source | string => {
+  const base = globalThis.document?.baseURI ?? location.href;
+  return typeof source === 'string' && URL.canParse(source, base) ? new URL(source, base).href : source;
+};
+
 /** A worker that answers. */
 class Line {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, { resolve: (value: never) => void; reject: (reason: unknown) => void }>();
   #count = 0;
-  /** Why it answers no more. */
-  #end: unknown;
+  /** Why it answers no more; a page may abort for any reason, undefined too. */
+  #end: { readonly reason: unknown } | undefined;
   onProgress: ((progress: Progress) => void) | undefined;
   onInfo: ((info: ModelInfo) => void) | undefined;
 
@@ -40,9 +46,15 @@ class Line {
 
   ask<Value>(asked: Unnumbered<Asked>, transfer: Transferable[] = []): Promise<Value> {
     return new Promise((resolve, reject) => {
-      if (this.#end) return reject(this.#end);
+      if (this.#end) return reject(this.#end.reason);
       const id = this.#count++;
-      this.#worker.postMessage({ ...asked, id }, transfer);
+      try {
+        this.#worker.postMessage({ ...asked, id }, transfer);
+      } catch (cause) {
+        const subject = asked.kind === 'call' ? asked.method : asked.kind;
+        const got = `others (${plain(cause)})`;
+        return reject(new TypeError(`${subject}: expected values that a worker can be sent, got ${got}.`, { cause }));
+      }
       this.#waiting.set(id, { resolve, reject });
     });
   }
@@ -50,7 +62,7 @@ class Line {
   /** Ends the worker, whose memory is free then; what waits is rejected. */
   close(reason: unknown): void {
     if (this.#end) return;
-    this.#end = reason;
+    this.#end = { reason };
     this.#worker.postMessage({ kind: 'end' } satisfies Asked);
     setTimeout(() => this.#worker.terminate(), GRACE);
     for (const { reject } of this.#waiting.values()) reject(reason);
@@ -78,6 +90,7 @@ export async function loadRemote(worker: Worker, name: string, options: LoadOpti
   const line = new Line(worker);
   const onAbort = () => line.close(signal?.reason);
   signal?.addEventListener('abort', onAbort, { once: true });
+  let release: (() => Promise<void>) | undefined;
   try {
     signal?.throwIfAborted();
     // What it throws, it throws at whoever loads.
@@ -92,7 +105,8 @@ export async function loadRemote(worker: Worker, name: string, options: LoadOpti
     line.onInfo = (now) => {
       info = now;
     };
-    const [asked, transfer] = await postedOptions(rest, signal);
+    const { asked, transfer, ...posted } = await postedOptions(rest, signal);
+    release = posted.release;
     const summary = await line.ask<Summary>(
       { kind: 'load', name, options: asked } satisfies Unnumbered<Begin>,
       transfer,
@@ -103,6 +117,7 @@ export async function loadRemote(worker: Worker, name: string, options: LoadOpti
     throw reason;
   } finally {
     signal?.removeEventListener('abort', onAbort);
+    void release?.();
   }
 }
 
@@ -116,25 +131,36 @@ export async function measurePeakRemote(worker: Worker, asked: Omit<Extract<Begi
   }
 }
 
-/** Options that can be posted, and what of them becomes the worker's. */
+/** Options that can be posted. */
+interface PostedOptions {
+  readonly asked: AskedOptions;
+  /** What of them becomes the worker's. */
+  readonly transfer: Transferable[];
+  /** Lets go of weights that the page reads for the worker. */
+  readonly release?: () => Promise<void>;
+}
+
 async function postedOptions(
   { weights, wasm, hdf5, ...options }: Omit<LoadOptions, 'signal' | 'onProgress'>,
   signal: AbortSignal | undefined,
-): Promise<[AskedOptions, Transferable[]]> {
+): Promise<PostedOptions> {
   const rest = { ...options, hdf5: hdf5 && String(hdf5), wasm: await postedWasm(wasm) };
-  if (typeof weights === 'string' || weights instanceof URL) return [{ ...rest, weights: String(weights) }, []];
+  if (typeof weights === 'string' || weights instanceof URL) {
+    return { asked: { ...rest, weights: String(weights) }, transfer: [] };
+  }
   if (weights instanceof Blob || (typeof weights === 'object' && weights !== null && 'seed' in weights)) {
-    return [{ ...rest, weights }, []];
+    return { asked: { ...rest, weights }, transfer: [] };
   }
   // A Blob's bytes lie outside of JavaScript's memory, and are not copied once more.
   if (weights instanceof ArrayBuffer || ArrayBuffer.isView(weights)) {
-    return [{ ...rest, weights: new Blob([weights as ArrayBuffer]) }, []];
+    return { asked: { ...rest, weights: new Blob([weights as ArrayBuffer]) }, transfer: [] };
   }
   const origin = await originOf(weights, { signal });
   const { port1, port2 } = new MessageChannel();
-  pump(origin, port1);
+  const release = pump(origin, port1);
   const { name, total, base } = origin;
-  return [{ ...rest, weights: { name, total, base: base?.toString(), port: port2 } }, [port2]];
+  const asked = { ...rest, weights: { name, total, base: base?.toString(), port: port2 } };
+  return { asked, transfer: [port2], release };
 }
 
 async function postedWasm(wasm: LoadOptions['wasm']): Promise<AskedOptions['wasm']> {
@@ -146,15 +172,11 @@ async function postedWasm(wasm: LoadOptions['wasm']): Promise<AskedOptions['wasm
 
 /** A picture that can be posted, and what of it becomes the worker's. */
 async function postedImage(image: ImageSource): Promise<[unknown, Transferable[]]> {
-  if (isElement(image)) {
+  if (isElement(image) || (typeof OffscreenCanvas !== 'undefined' && image instanceof OffscreenCanvas)) {
     const frame = await frameOf(image);
     return [frame, [frame]];
   }
-  if (typeof OffscreenCanvas !== 'undefined' && image instanceof OffscreenCanvas) {
-    const frame = await createImageBitmap(image);
-    return [frame, [frame]];
-  }
-  if (typeof image === 'string' || image instanceof URL) return [String(new URL(image, document.baseURI)), []];
+  if (typeof image === 'string' || image instanceof URL) return [String(absolute(image)), []];
   return [image, []];
 }
 

@@ -8,7 +8,7 @@ import { browser } from './browser.js';
 import type { LoadOptions as CoreLoadOptions } from './load.js';
 import type { Model } from './model.js';
 import { platform, usePlatform } from './platform.js';
-import { loadRemote, measurePeakRemote } from './remote.js';
+import { absolute, loadRemote, measurePeakRemote } from './remote.js';
 import type { OpenOptions, WeightFile, WeightSource } from './weights/index.js';
 
 export * from './index.js';
@@ -32,16 +32,11 @@ function up(start: () => Worker): Promise<Worker> {
     worker.onmessage = () => resolve(worker);
     worker.onerror = (event) => {
       event.preventDefault();
+      worker.terminate();
       reject(new Error(event.message || 'no script'));
     };
   });
 }
-
-/** What is a URL beside the page, as `fetch` has it, made one that holds in a worker too. */
-const absolute = <Source>(source: Source): Source | string => {
-  const base = globalThis.document?.baseURI ?? location.href;
-  return typeof source === 'string' && URL.canParse(source, base) ? new URL(source, base).href : source;
-};
 
 interface Started {
   readonly worker: Worker;
@@ -70,12 +65,14 @@ async function startWorker(binary: Binary | undefined): Promise<Started | undefi
  * file says of its network (a Keras model's strides, biases and epsilon) holds unless an option says otherwise.
  * Rejects with one sentence where the name, an option or the file does not fit; nothing is left of the model then.
  */
-export async function load(name: string, { worker = true, ...given }: LoadOptions): Promise<Model> {
+export async function load(name: string, options: LoadOptions): Promise<Model> {
+  // What is missing is said in a sentence.
+  const { worker = true, ...given } = options ?? ({} as LoadOptions);
   const { weights, wasm, hdf5 } = given;
-  const options = { ...given, weights: absolute(weights), wasm: absolute(wasm), hdf5: absolute(hdf5) };
-  const started = worker ? await startWorker(options.binary) : undefined;
-  if (started) return loadRemote(started.worker, name, { ...options, wasm: options.wasm ?? started.wasm });
-  return (await import('./load.js')).load(name, options);
+  const known = { ...given, weights: absolute(weights), wasm: absolute(wasm), hdf5: absolute(hdf5) };
+  const started = worker ? await startWorker(known.binary) : undefined;
+  if (started) return loadRemote(started.worker, name, { ...known, wasm: known.wasm ?? started.wasm });
+  return (await import('./load.js')).load(name, known);
 }
 
 /** As the core's: reads what a weight file says of itself, up to its first value. */

@@ -65,6 +65,7 @@ const pages = {
       module: { wasm: empty },
       noModule: { wasm: new Uint8Array(9) },
       missing: { wasm: '/build/none.wasm' },
+      silent: { wasm: 'http://127.0.0.1:9/none.wasm' },
       number: { wasm: 7 as unknown as string },
     };
     const messages: Record<string, string> = {};
@@ -136,6 +137,8 @@ const pages = {
   /** What pictures that are none are refused with. */
   async refusals() {
     using model = await api.load(NETWORK, { weights: { seed: 1 }, preset: CIFAR });
+    const closed = await createImageBitmap(new ImageData(1, 1));
+    closed.close();
     const wrong: Record<string, unknown> = {
       empty: new Blob([]),
       text: new Blob(['no picture']),
@@ -144,6 +147,9 @@ const pages = {
       unloaded: new Image(),
       nothing: undefined,
       pixels: { data: new Uint8Array(5), width: 2, height: 2 },
+      malformed: 'http://[',
+      closed,
+      canvas: new OffscreenCanvas(0, 0),
     };
     const messages: Record<string, string> = {};
     for (const [name, image] of Object.entries(wrong)) {
@@ -196,11 +202,21 @@ const pages = {
       const shape = [1, 3, 32, 32];
       logits[form] = [...(await model.run({ data: api.seededInput(shape), shape, layout: 'NCHW' })).data];
     }
+    const cancelled: string[] = [];
+    const streamOf = (what: string) =>
+      new ReadableStream<Uint8Array>({
+        pull: (controller) => controller.enqueue(new Uint8Array(10)),
+        cancel: () => void cancelled.push(what),
+      });
+    await message(api.load('none', { weights: streamOf('of no network') }));
+    await message(api.load(name, { weights: streamOf('that cannot be sent'), labels: [() => {}] as never }));
     const locked = blob.stream();
     locked.getReader();
     return {
       logits,
+      cancelled,
       errors: {
+        none: await message((api.load as (name: string) => Promise<Api.Model>)(name)),
         locked: await message(api.load(name, { weights: locked })),
         truncated: await message(api.load(name, { weights: new Response(bytes.slice(0, 900_000)) })),
         page: await message(api.load(name, { weights: '/page.html' })),

@@ -183,6 +183,7 @@ if (browser) {
       module: 'TypeError: wasm: expected a binary of this package, got another module.',
       noModule: 'TypeError: wasm: expected a binary of this package, got one that does not compile here.',
       missing: `Error: ${isolated.url}build/none.wasm: expected status 200, got 404.`,
+      silent: 'Error: http://127.0.0.1:9/none.wasm: expected status 200, got no answer (Failed to fetch).',
       number: 'TypeError: wasm: expected a URL, Response, bytes or WebAssembly.Module, got 7.',
     });
   });
@@ -242,6 +243,15 @@ if (browser) {
     );
     assert.match(got.nothing ?? '', /^TypeError: image: expected a Blob, .*, got undefined\.$/);
     assert.match(got.pixels ?? '', /^TypeError: image: expected 3 or 4 bytes for each of 2x2 pixels, got 5\.$/);
+    assert.match(got.malformed ?? '', /^Error: http:\/\/\[: expected a picture, got no answer \(.*\)\.$/);
+    assert.match(
+      got.closed ?? '',
+      /^TypeError: classify: expected values that a worker can be sent, got others \(.*\)\.$/,
+    );
+    assert.match(
+      got.canvas ?? '',
+      /^TypeError: image: expected a canvas that shows a picture, got an OffscreenCanvas \(.*\)\.$/,
+    );
     const disposed = 'Error: resnet20_cifar: expected a model in use, got one that has been disposed of.';
     assert.equal([got.waiting, got.gone], [disposed, disposed]);
   });
@@ -323,10 +333,12 @@ if (browser) {
   });
 
   test('weights come as a Blob, bytes, stream, Response or iterable', async ({ page }) => {
-    const { logits, errors } = await run(page, 'otherForms', DEEP, URL_PATH);
+    const { logits, errors, cancelled } = await run(page, 'otherForms', DEEP, URL_PATH);
     const wanted = await logitsHere(DEEP);
     for (const [form, got] of Object.entries(logits)) assert.equal(got, wanted, form);
     assert.is(Object.keys(logits).length, 6);
+    assert.equal(cancelled, ['of no network', 'that cannot be sent']);
+    assert.match(errors.none, /^TypeError: weights: expected a path, .*, got undefined\.$/);
     assert.is(errors.locked, 'TypeError: weights: expected a stream that nobody reads, got a locked one.');
     assert.match(errors.truncated, /^Error: weights: expected \d+ bytes, got 900000\.$/);
     assert.match(errors.page, /page\.html: expected .*, got an HTML or XML page\.$/);

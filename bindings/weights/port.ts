@@ -13,23 +13,36 @@ export interface PortOrigin {
 
 type Reply = { readonly chunk: Uint8Array | undefined } | { readonly message: string };
 
-/** Gives an origin's chunks to who asks at the other end of `port`. */
-export function pump({ chunks }: Origin, port: MessagePort): void {
-  port.onmessage = async ({ data }: MessageEvent<'next' | 'return'>) => {
-    if (data === 'return') {
-      port.close();
+/**
+ * Gives an origin's chunks to who asks at the other end of `port`. What it returns lets go of an origin that is not at its
+ * end, for when nobody asks any more.
+ */
+export function pump({ chunks }: Origin, port: MessagePort): () => Promise<void> {
+  let isOver = false;
+  const release = async (): Promise<void> => {
+    port.close();
+    if (isOver) return;
+    isOver = true;
+    try {
       await chunks.return?.();
-      return;
+    } catch {
+      // Whatever it is, it concerns bytes that nobody wants any more.
     }
+  };
+  port.onmessage = async ({ data }: MessageEvent<'next' | 'return'>) => {
+    if (data === 'return') return release();
     try {
       const { done, value } = await chunks.next();
+      isOver ||= done === true;
       // The source may use its chunk's memory again.
       const chunk = done ? undefined : new Uint8Array(value);
       port.postMessage({ chunk } satisfies Reply, chunk ? [chunk.buffer] : []);
     } catch (reason) {
+      isOver = true;
       port.postMessage({ message: String((reason as Error).message ?? reason) } satisfies Reply);
     }
   };
+  return release;
 }
 
 /** The other end. */
