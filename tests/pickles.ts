@@ -1,6 +1,6 @@
 /** PyTorch files made by code: pickles put together opcode by opcode, and archives and rows of them. */
 
-import { concat, u64, utf8 } from './weight-files.js';
+import { concat, pattern, u64, utf8 } from './weight-files.js';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -118,3 +118,15 @@ export const descriptor = (bytes: number, width: 4 | 8 = 4): Bytes => {
   const size = width === 4 ? le(bytes, 4) : u64(bytes);
   return concat(utf8('PK'), op(7, 8), le(0, 4), size, size);
 };
+
+/** 100 values of float32, the storage that holds them, and a tensor of them all. */
+export const values = pattern(400);
+export const conv = storage('0', 100);
+export const good = tensor(conv, 0, [100], [1]);
+
+/** A state_dict of one tensor. */
+export const one = (of: Bytes, name = 'a') => dictionary({ [name]: of });
+
+/** A file of the form before 1.6. */
+export const legacy = (value: Bytes, keys = [text('0')], storages: [number, Bytes][] = [[100, values]]) =>
+  legacyFile({ value, keys, storages });

@@ -4,16 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openWeights } from '../bindings/weights/index.js';
 import { dictionary, legacyFile, storage, tensor, text } from './pickles.js';
-import {
-  type Entry,
-  failure,
-  memoryFiles,
-  pattern,
-  readAll,
-  rejection,
-  safetensorsFile,
-  utf8,
-} from './weight-files.js';
+import { type Entry, failure, pattern, readAll, rejection, safetensorsFile, utf8, withFiles } from './weight-files.js';
 
 const f32 = (name: string, shape: number[], seed: number): Entry => ({
   name,
@@ -50,17 +41,6 @@ const filesOf = (json: unknown = index(), changes: Record<string, Uint8Array> = 
   [`net/${TWO}`]: safetensorsFile(second),
   ...changes,
 });
-
-async function withFiles<T>(files: Record<string, Uint8Array>, action: () => Promise<T>): Promise<T> {
-  const memory = memoryFiles(files);
-  try {
-    const result = await action();
-    assert.equal(memory.closed.toSorted(), memory.opened.toSorted(), 'a file stayed open');
-    return result;
-  } finally {
-    memory.restore();
-  }
-}
 
 const fault = (json: unknown, changes: Record<string, Uint8Array> = {}) =>
   withFiles(filesOf(json, changes), () => failure(openWeights(INDEX).then(readAll)));

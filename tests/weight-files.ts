@@ -3,6 +3,7 @@
 import * as assert from 'uvu/assert';
 import { type Platform, platform, usePlatform } from '../bindings/platform.js';
 import type { Piece, WeightFile } from '../bindings/weights/format.js';
+import { openWeights, type WeightSource } from '../bindings/weights/index.js';
 import { randomBytes } from '../bindings/weights/source.js';
 
 export interface Entry {
@@ -100,6 +101,21 @@ export function memoryFiles(files: Record<string, Uint8Array>, sizes: readonly n
   });
   return { opened, closed, restore: () => usePlatform(before) };
 }
+
+/** Runs `action` where these files are all that there are, and sees to it that it closes what it opened. */
+export async function withFiles<T>(files: Record<string, Uint8Array>, action: () => Promise<T>): Promise<T> {
+  const memory = memoryFiles(files);
+  try {
+    const result = await action();
+    assert.equal(memory.closed.toSorted(), memory.opened.toSorted(), 'a file stayed open');
+    return result;
+  } finally {
+    memory.restore();
+  }
+}
+
+/** All that a source of weights holds. */
+export const read = async (source: WeightSource): Promise<Entry[]> => readAll(await openWeights(source));
 
 /** All pieces, put together tensor by tensor. */
 export async function readAll(file: WeightFile): Promise<Entry[]> {
