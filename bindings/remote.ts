@@ -1,6 +1,7 @@
 /** A model in a worker, as the page sees it: each call is a message to the worker (host.ts), and its answer another. */
 
 import type { Summary } from '../models/index.js';
+import { wasmBytes } from './binary.js';
 import type { Answer, Asked, AskedOptions, Method } from './host.js';
 import type { LoadOptions, Progress } from './load.js';
 import type { Cam, Classification, FeatureMap, ImageSource, Model, ModelInfo, Output, Tensor } from './model.js';
@@ -144,7 +145,8 @@ async function postedOptions(
   { weights, wasm, hdf5, ...options }: Omit<LoadOptions, 'signal' | 'onProgress'>,
   signal: AbortSignal | undefined,
 ): Promise<PostedOptions> {
-  const rest = { ...options, hdf5: hdf5 && String(hdf5), wasm: await postedWasm(wasm) };
+  const posted = wasm instanceof Response ? await wasmBytes(wasm) : wasm instanceof URL ? wasm.href : wasm;
+  const rest = { ...options, hdf5: hdf5 && String(hdf5), wasm: posted };
   if (typeof weights === 'string' || weights instanceof URL) {
     return { asked: { ...rest, weights: String(weights) }, transfer: [] };
   }
@@ -161,13 +163,6 @@ async function postedOptions(
   const { name, total, base } = origin;
   const asked = { ...rest, weights: { name, total, base: base?.toString(), port: port2 } };
   return { asked, transfer: [port2], release };
-}
-
-async function postedWasm(wasm: LoadOptions['wasm']): Promise<AskedOptions['wasm']> {
-  if (wasm instanceof URL) return wasm.href;
-  if (!(wasm instanceof Response)) return wasm;
-  if (!wasm.ok) throw new Error(`wasm: expected a response of status 2xx, got ${wasm.status}.`);
-  return wasm.arrayBuffer();
 }
 
 /** A picture that can be posted, and what of it becomes the worker's. */

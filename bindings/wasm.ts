@@ -2,7 +2,7 @@
 
 import { instantiate as instantiateModule } from '@assemblyscript/loader';
 import { Arena, MAX_PAGES } from './arena.js';
-import { BINARIES, type Binary, supportsRelaxed } from './binary.js';
+import { BINARIES, type Binary, supportsRelaxed, wasmBytes } from './binary.js';
 import { platform } from './platform.js';
 import { shown } from './weights/text.js';
 
@@ -117,10 +117,7 @@ export async function wasmOf(source: WasmSource): Promise<WebAssembly.Module | U
   if (source instanceof WebAssembly.Module) return source;
   if (source instanceof ArrayBuffer) return new Uint8Array(source);
   if (source instanceof Uint8Array) return new Uint8Array(source);
-  if (source instanceof Response) {
-    if (!source.ok) throw new Error(`wasm: expected a response of status 2xx, got ${source.status}.`);
-    return new Uint8Array(await source.arrayBuffer());
-  }
+  if (source instanceof Response) return wasmBytes(source);
   if (typeof source !== 'string' && !(source instanceof URL)) {
     throw new TypeError(`wasm: expected a URL, Response, bytes or WebAssembly.Module, got ${shown(source)}.`);
   }

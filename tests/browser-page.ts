@@ -65,6 +65,7 @@ const pages = {
       module: { wasm: empty },
       noModule: { wasm: new Uint8Array(9) },
       missing: { wasm: '/build/none.wasm' },
+      spent: { wasm: sources.response as Response },
       silent: { wasm: 'http://127.0.0.1:9/none.wasm' },
       number: { wasm: 7 as unknown as string },
     };
@@ -179,6 +180,13 @@ const pages = {
       })(),
     );
     return { outcome, loaded, logits, kept: await api.cachedWeights() };
+  },
+
+  /** Two loads of one URL that run at the same time. */
+  async atOnce(name: string, url: string) {
+    const one = () => pages.fromUrl(name, url);
+    const [first, second] = await Promise.all([one(), one()]);
+    return { logits: [first.logits, second.logits], kept: await api.cachedWeights() };
   },
 
   /** The same weights as a URL gives, in all other forms. */

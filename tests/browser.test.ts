@@ -46,7 +46,7 @@ const DEEP = 'resnet110_cifar';
 const weights = await safetensors(DEEP);
 
 /** What the server of weights was asked for, and how it answers. */
-const hub = { ranges: [] as string[], etag: '"1"', drop: Number.POSITIVE_INFINITY, body: weights };
+const hub = { ranges: [] as string[], etag: '"1"', drop: Number.POSITIVE_INFINITY, body: weights, isGone: false };
 
 const files = sirv(root, { dev: true, dotfiles: true });
 
@@ -65,6 +65,7 @@ const server = (headers: Readonly<Record<string, string>>) =>
       const { range } = request.headers;
       const { body } = hub;
       hub.ranges.push(range ?? 'all');
+      if (hub.isGone) return void response.writeHead(404).end();
       const begin = Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0);
       response.setHeader('etag', hub.etag);
       if (begin > 0) response.setHeader('content-range', `bytes ${begin}-${body.length - 1}/${body.length}`);
@@ -120,7 +121,7 @@ test.before.each(async (state) => {
   state.found = complaints(state.page);
   await state.page.goto(`${isolated.url}page.html`);
   hub.ranges.length = 0;
-  Object.assign(hub, { etag: '"1"', drop: Number.POSITIVE_INFINITY, body: weights });
+  Object.assign(hub, { isGone: false, etag: '"1"', drop: Number.POSITIVE_INFINITY, body: weights });
 });
 
 test.after.each(async ({ context }) => context?.close());
@@ -184,6 +185,7 @@ if (browser) {
       noModule: 'TypeError: wasm: expected a binary of this package, got one that does not compile here.',
       missing: `Error: ${isolated.url}build/none.wasm: expected status 200, got 404.`,
       silent: 'Error: http://127.0.0.1:9/none.wasm: expected status 200, got no answer (Failed to fetch).',
+      spent: 'TypeError: wasm: expected a response of status 2xx, not yet read, got one read before.',
       number: 'TypeError: wasm: expected a URL, Response, bytes or WebAssembly.Module, got 7.',
     });
   });
@@ -310,6 +312,19 @@ if (browser) {
     assert.match((await run(page, 'fromUrl', 'resnet20_cifar', URL_PATH)).outcome, /^Error: /);
     await run(page, 'fromUrl', DEEP, URL_PATH);
     assert.ok(hub.ranges.length > before);
+
+    // Where the server has them no more, what is kept is still good.
+    assert.match((await run(page, 'fromUrl', 'resnet20_cifar', URL_PATH)).outcome, /^Error: /);
+    hub.isGone = true;
+    assert.equal((await run(page, 'fromUrl', DEEP, URL_PATH)).logits, await logitsHere(DEEP));
+  });
+
+  test('of two loads of one URL at once, the second has what the first fetched', async ({ page }) => {
+    const { logits, kept } = await run(page, 'atOnce', DEEP, URL_PATH);
+    const wanted = await logitsHere(DEEP);
+    assert.equal(logits, [wanted, wanted]);
+    assert.equal(hub.ranges, ['all']);
+    assert.equal(kept, [{ url: `${isolated.url}weights.safetensors`, bytes: weights.length, total: weights.length }]);
   });
 
   test('a shorter file takes the place of a longer one, and leaves nothing of it', async ({ page }) => {

@@ -35,29 +35,68 @@ const ENTRIES = 'https://weights.invalid/entry?';
 const entryKey = (url: string): string => ENTRIES + encodeURIComponent(url);
 const partKey = (url: string, i: number): string => `https://weights.invalid/part/${i}?${encodeURIComponent(url)}`;
 
+/** How long a load waits for another one of the same URL, which may be about to end, before it goes its own way. */
+const PATIENCE_MS = 2000;
+
 /** The bytes of an http or https URL: those that are kept, then those that are not, which are kept as they pass. */
 export async function cachedBytes(url: URL, signal: AbortSignal | undefined): Promise<Origin> {
+  const unlock = await lock(url.href, signal);
   const found = await lookUp(url.href);
-  // Storage is missing, forbidden or broken.
-  if (!found) return fetchBytes(url, signal);
-  const { cache, entry } = found;
-  if (entry?.isWhole) {
+  const kept = ({ cache, entry }: Found<Entry>): Origin => {
+    unlock?.();
     return { name: url.href, total: entry.bytes, base: url, chunks: partsOf(cache, entry) };
+  };
+  if (found?.entry?.isWhole) return kept(found as Found<Entry>);
+  // Storage is missing, forbidden or broken, or another load is keeping parts of its own.
+  if (!found || !unlock) {
+    unlock?.();
+    return fetchBytes(url, signal);
   }
-  const begun: Begun | undefined = entry && { ...entry, received: entry.bytes };
-  const { version, begin, total, chunks } = await fetchBytes(url, signal, {
-    begun,
+  const { cache, entry } = found;
+  try {
+    const begun: Begun | undefined = entry && { ...entry, received: entry.bytes };
     // The browser's own cache need not keep them too.
-    cache: 'no-store',
-  });
-  const kept = entry && begin > 0 ? entry : undefined;
-  const keeper = new Keeper(cache, kept ?? { ...NONE, ...version, url: url.href, total }, version !== undefined);
-  return { name: url.href, total, base: url, chunks: joined(kept ? partsOf(cache, kept) : undefined, chunks, keeper) };
+    const { version, begin, total, chunks } = await fetchBytes(url, signal, { begun, cache: 'no-store' });
+    const before = entry && begin > 0 ? entry : undefined;
+    const keeper = new Keeper(cache, before ?? { ...NONE, ...version, url: url.href, total }, version !== undefined);
+    const old = before && partsOf(cache, before);
+    return { name: url.href, total, base: url, chunks: joined(old, chunks, keeper, unlock) };
+  } catch (reason) {
+    unlock();
+    // What was doubted is better than nothing where no server has it.
+    if (entry && entry.bytes === entry.total && !signal?.aborted) return kept({ cache, entry });
+    throw reason;
+  }
+}
+
+/** Keeps other loads of a URL, in any page or worker of this origin, from its parts; undefined where one has it for long. */
+async function lock(url: string, signal: AbortSignal | undefined): Promise<(() => void) | undefined> {
+  const waiting = new AbortController();
+  const stop = () => waiting.abort();
+  const timer = setTimeout(stop, PATIENCE_MS);
+  signal?.addEventListener('abort', stop, { once: true });
+  try {
+    return await new Promise<() => void>((resolve, reject) => {
+      const held = () => new Promise<void>((unlock) => resolve(unlock));
+      navigator.locks.request(`resnet-wasm ${url}`, { signal: waiting.signal }, held).catch(reject);
+    });
+  } catch {
+    signal?.throwIfAborted();
+    return undefined;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', stop);
+  }
 }
 
 const NONE = { etag: null, modified: null, bytes: 0, parts: 0, isWhole: false };
 
-async function lookUp(url: string): Promise<{ cache: Cache; entry: Entry | undefined } | undefined> {
+interface Found<Kept> {
+  readonly cache: Cache;
+  readonly entry: Kept;
+}
+
+async function lookUp(url: string): Promise<Found<Entry | undefined> | undefined> {
   try {
     const cache = await caches.open(CACHE);
     const entry = (await (await cache.match(entryKey(url)))?.json()) as Entry | undefined;
@@ -82,26 +121,32 @@ async function* partsOf(cache: Cache, { url, parts }: Entry): AsyncGenerator<Uin
   }
 }
 
-/** First the parts, then what comes, which the keeper keeps. */
+/** First the parts, then what comes, which the keeper keeps; `unlock` is called at the end, however it comes. */
 function joined(
   parts: AsyncIterator<Uint8Array> | undefined,
   fresh: AsyncIterator<Uint8Array>,
   keeper: Keeper,
+  unlock: () => void,
 ): AsyncIterator<Uint8Array> {
   let old = parts;
   return {
     async next() {
-      if (old) {
-        const part = await old.next();
-        if (!part.done) return part;
+      try {
+        const part = await old?.next();
+        if (part && !part.done) return part;
         old = undefined;
+        const chunk = await fresh.next();
+        await (chunk.done ? keeper.end() : keeper.add(chunk.value));
+        if (chunk.done) unlock();
+        return chunk;
+      } catch (reason) {
+        unlock();
+        throw reason;
       }
-      const chunk = await fresh.next();
-      await (chunk.done ? keeper.end() : keeper.add(chunk.value));
-      return chunk;
     },
     // At once, even during `next`.
     async return(reason) {
+      unlock();
       await fresh.return?.(reason);
       return { done: true, value: undefined };
     },
