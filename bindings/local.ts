@@ -97,8 +97,9 @@ export class LocalModel implements Model {
     return { layer: value.node.name, data, shape: [h, w, c], crop: shownOf(pixels, preset) };
   }
 
-  async run({ data, shape, layout }: Tensor, { profile = false }: { profile?: boolean } = {}): Promise<Output> {
+  async run(input: Tensor, { profile = false }: { profile?: boolean } = {}): Promise<Output> {
     const session = this.#live();
+    const { data, shape = [], layout } = input ?? ({} as Tensor);
     const { h, w, c } = session.plan.input.shape;
     const isNchw = layout === 'NCHW';
     if (!isNchw && layout !== 'NHWC') throw new TypeError(`layout: expected NCHW or NHWC, got ${layout}.`);
@@ -114,9 +115,9 @@ export class LocalModel implements Model {
       throw new TypeError(`input: expected a Float32Array of ${count} values, got ${got}.`);
     }
     const { output, stepMs } = await this.#next(async () => {
-      const input = session.input(batch);
-      if (isNchw) toNhwc(data, input, batch, c, h * w);
-      else input.set(data);
+      const to = session.input(batch);
+      if (isNchw) toNhwc(data, to, batch, c, h * w);
+      else to.set(data);
       return profile ? session.profile(batch) : { output: await session.run(batch), stepMs: undefined };
     });
     const to = session.plan.output.shape;

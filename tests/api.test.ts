@@ -232,6 +232,10 @@ test('run refuses wrong shapes, layouts and data, each in one sentence', async (
     `input: expected a Float32Array of ${COUNT} values, got [object Float64Array].`,
   );
   await refused({ data: [1, 2, 3] }, `input: expected a Float32Array of ${COUNT} values, got [object Array].`);
+  await refused({ shape: undefined }, 'input: expected shape [N, 3, 32, 32] (NCHW), got [].');
+  for (const none of [null, undefined]) {
+    assert.is(await failure(model.run(none as unknown as Tensor)), 'layout: expected NCHW or NHWC, got undefined.');
+  }
   // After all of these it still runs.
   assert.is((await model.run(nchw(input))).data.length, 10);
 });
