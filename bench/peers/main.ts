@@ -138,7 +138,7 @@ writeFileSync(
   results,
   resultsText(
     [
-      `Milliseconds for one image: medians of ${processes} processes, in each the median of ${rounds} rounds in which the`,
+      `Milliseconds for one image: ${processes > 1 ? `medians of ${processes} processes, in each the median` : 'medians'} of ${rounds} rounds in which the`,
       `engines take turns;`,
       `float32, batch 1, all with the same weights (their logits differ by at most`,
       `${largestDifference(sections).toExponential(0)} of the largest).`,
