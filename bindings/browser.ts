@@ -1,5 +1,6 @@
 /** The platform of browsers, in a page or in a worker. */
 
+import { binaryUrl } from './assets.js';
 import { decodeImage, plain } from './picture.js';
 import type { Platform } from './platform.js';
 
@@ -46,6 +47,7 @@ export const browser = (startWorker: () => Worker): Platform => ({
     return { terminate: () => setTimeout(() => worker.terminate(), THREAD_ENDS_MS) };
   },
   hoistsLoads: false,
+  binaryUrl,
   fetchAsset: async (url) => {
     const response = await fetch(url).catch((cause) => {
       throw new Error(`${url}: expected status 200, got no answer (${plain(cause)}).`, { cause });

@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { type HubSet, hubSet } from '../models/hub.js';
 import { type WeightSet, weightSets } from '../models/index.js';
+import { binaryUrl } from './assets.js';
 import { pullFromHub } from './hub.js';
 import { type LoadOptions as CoreLoadOptions, load as coreLoad } from './load.js';
 import type { Model } from './model.js';
@@ -110,6 +111,7 @@ usePlatform({
     return { terminate: () => void worker.terminate() };
   },
   hoistsLoads: Number.parseInt(process.versions.v8, 10) < 13,
+  binaryUrl,
   fetchAsset: async (url) => new Uint8Array(await readFile(url)),
   openFile,
   hdf5: findH5wasm,

@@ -46,6 +46,8 @@ export interface Platform {
   ): Thread;
   /** True for an old V8, which orders loads so that the largest GEMM tiles spill. */
   readonly hoistsLoads: boolean;
+  /** The URL of one of this package's binaries. */
+  binaryUrl(binary: 'baseline' | 'relaxed'): URL;
   /** The bytes of a file of this package. */
   fetchAsset(url: URL): Promise<Uint8Array<ArrayBuffer>>;
   /** Opens a file by path or file: URL; throws one sentence where there is no file system. */

@@ -96,11 +96,7 @@ function compiled(binary: Binary, shared: boolean): Promise<WebAssembly.Module> 
   const key = `${binary} ${shared}`;
   const found = modules.get(key);
   if (found) return found;
-  const url =
-    binary === 'relaxed'
-      ? new URL('../build/relaxed.wasm', import.meta.url)
-      : new URL('../build/baseline.wasm', import.meta.url);
-  const module = platform.fetchAsset(url).then((bytes) => compile(bytes, shared));
+  const module = platform.fetchAsset(platform.binaryUrl(binary)).then((bytes) => compile(bytes, shared));
   modules.set(key, module);
   module.catch(() => modules.delete(key));
   return module;
