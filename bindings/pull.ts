@@ -11,7 +11,7 @@ import { isAbsolute, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { lookup, type NpmSource, type WeightSet, weightSets } from '../models/index.js';
 import { npmPack } from './npm.js';
-import { isRecord, parseJson, shown } from './weights/text.js';
+import { isRecord, parseJson, shown } from './util/messages.js';
 
 export interface CacheOptions {
   /** By default `$XDG_CACHE_HOME/resnet-wasm`, or `~/.cache/resnet-wasm`. */

@@ -1,8 +1,8 @@
 /** Whether a file's tensors are those of a network. */
 
 import type { Parameter } from '../../models/graph.js';
+import { label, shown } from '../util/messages.js';
 import type { TensorInfo } from './format.js';
-import { label, shown } from './text.js';
 
 /**
  * Checks that a file holds every parameter of a network in its shape, and nothing else. Throws one sentence for the

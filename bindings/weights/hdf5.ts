@@ -1,10 +1,10 @@
 /** HDF5 files: groups, attributes and tensors by their paths. libhdf5 reads them; here are the limits that it lacks. */
 
 import type { RandomBytes } from '../platform.js';
+import { label, shown } from '../util/messages.js';
 import { hasDamagedHeap } from './heaps.js';
 import { keepLibhdf5, type Libhdf5, loadLibhdf5, mount, PATH } from './libhdf5.js';
 import { slabsOf } from './slabs.js';
-import { label, shown } from './text.js';
 import { STORED_BYTES, type StoredDtype } from './values.js';
 
 /** Reads of one operation: a file that points in circles ends here. All of ResNet-152 takes 9,000. */

@@ -1,11 +1,11 @@
 /** Opens weights of any format that the project reads. */
 
+import { either, textStart } from '../util/messages.js';
 import type { Format, WeightFile } from './format.js';
 import { withTorchvisionNames } from './names.js';
 import { safetensors } from './safetensors.js';
 import { isHdf5, isIndex, isJson, isLegacyPytorch, isSafetensors, isZip } from './sniff.js';
 import { type ByteStream, type OpenOptions, type Origin, openSource, type WeightSource } from './source.js';
-import { either, textStart } from './text.js';
 
 export { checkTensors } from './check.js';
 export type { Dtype, NetworkHints, Piece, TensorInfo, WeightFile } from './format.js';

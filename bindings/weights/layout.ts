@@ -1,8 +1,8 @@
 /** Tensors that lie one after the other in a stream: what the readers share. */
 
+import { shown } from '../util/messages.js';
 import { DTYPE_BYTES, type NetworkHints, type Piece, type TensorInfo, type WeightFile } from './format.js';
 import type { ByteStream } from './source.js';
-import { shown } from './text.js';
 import { Decoder, heldDtype, STORED_BYTES, type StoredDtype } from './values.js';
 
 /** A stretch of the stream: a tensor, or bytes to pass over. */

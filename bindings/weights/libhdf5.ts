@@ -4,7 +4,7 @@
  */
 
 import { platform, type RandomBytes } from '../platform.js';
-import { label } from './text.js';
+import { label } from '../util/messages.js';
 
 /** What is used of h5wasm's module (its hdf5_util_helpers.d.ts). Where an operation fails it throws, or returns below 0. */
 export interface Libhdf5 {

@@ -4,6 +4,7 @@
  * front to back. After https://github.com/pytorch/pytorch/blob/main/torch/serialization.py.
  */
 
+import { label, shown } from '../util/messages.js';
 import { Checkpoint, findStateDict, type Storage } from './checkpoint.js';
 import type { Piece, Reader, WeightFile } from './format.js';
 import { weightFile } from './layout.js';
@@ -11,7 +12,6 @@ import { unpickle } from './pickle.js';
 import { isZip } from './sniff.js';
 import type { ByteStream } from './source.js';
 import { type Read, readsOf, storagePieces } from './storages.js';
-import { label, shown } from './text.js';
 import { ZipReader } from './zip.js';
 
 /** The number that opens the form before PyTorch 1.6. */

@@ -3,11 +3,11 @@
  * holds { metadata: { total_size }, weight_map: { tensor: file } }, and the files lie beside it.
  */
 
+import { duplicateKey, isRecord, label, parseJson, shown } from '../util/messages.js';
 import type { Piece, Reader, WeightFile } from './format.js';
 import { weightFile } from './layout.js';
 import { COUNTER } from './names.js';
 import { checkedPath, sibling } from './source.js';
-import { duplicateKey, isRecord, label, parseJson, shown } from './text.js';
 import { STORED_BYTES } from './values.js';
 
 const MAX_JSON_BYTES = 100_000_000;

@@ -1,7 +1,7 @@
 /** Where weights come from, all made one thing: a stream of bytes that can be peeked at, read, aborted and closed. */
 
 import { platform, type RandomBytes } from '../platform.js';
-import { label, shown } from './text.js';
+import { label, shown } from '../util/messages.js';
 
 /**
  * Weights to be read once. A string is fetched where it is an http, https or blob URL, and a file's path or

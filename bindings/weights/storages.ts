@@ -1,10 +1,10 @@
 /** Storages of a PyTorch file -> tensors: in passing where they lie one after the other, else out of a whole storage. */
 
+import { label, shown } from '../util/messages.js';
 import type { NamedView, Storage, View } from './checkpoint.js';
 import type { Piece, TensorInfo } from './format.js';
 import { heldTensor, spanPieces } from './layout.js';
 import type { ByteStream } from './source.js';
-import { label, shown } from './text.js';
 import { Decoder, STORED_BYTES, type StoredDtype } from './values.js';
 
 /** A tensor to be made of a storage. */

@@ -1,8 +1,8 @@
 /** Weights of any format -> safetensors: bytes to be written or sent as they come. */
 
+import { label } from '../util/messages.js';
 import { DTYPE_BYTES, type Dtype, type TensorInfo, type WeightFile } from './format.js';
 import { hintsToMetadata } from './hints.js';
-import { label } from './text.js';
 import { fromFloat32, toFloat32 } from './values.js';
 
 const LARGEST_F16 = 65504;
