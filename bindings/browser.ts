@@ -2,7 +2,7 @@
 
 import { binaryUrl } from './assets.js';
 import { decodeImage, plain } from './picture.js';
-import type { Platform } from './platform.js';
+import type { Platform } from './platform/platform.js';
 
 /** What was measured on this machine, in the Cache API: workers have no localStorage. */
 const MEASURED = 'resnet-wasm measured';

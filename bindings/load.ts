@@ -15,7 +15,7 @@ import { chooseAlgorithm, chooseWithoutWinograd } from './algorithm.js';
 import { LocalModel } from './local.js';
 import type { Model } from './model.js';
 import { makePlan } from './plan.js';
-import { platform } from './platform.js';
+import { platform } from './platform/platform.js';
 import { Session } from './session.js';
 import { Threads, threadCount } from './threads.js';
 import { type Binary, createCore, type WasmSource } from './wasm.js';

@@ -15,7 +15,7 @@ import type {
   Tensor,
 } from './model.js';
 import type { Plan } from './plan.js';
-import { platform } from './platform.js';
+import { platform } from './platform/platform.js';
 import type { Session } from './session.js';
 
 export class LocalModel implements Model {

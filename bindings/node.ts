@@ -12,7 +12,7 @@ import { binaryUrl } from './assets.js';
 import { pullFromHub } from './hub.js';
 import { type LoadOptions as CoreLoadOptions, load as coreLoad } from './load.js';
 import type { Model } from './model.js';
-import { type FileBytes, type RandomBytes, usePlatform } from './platform.js';
+import { type FileBytes, type RandomBytes, usePlatform } from './platform/platform.js';
 import { cached, defaultCacheDir, type Pulled, type PullOptions, pull } from './pull.js';
 import { decodeImage } from './sharp.js';
 

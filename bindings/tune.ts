@@ -5,7 +5,7 @@ import { GraphBuilder, inputShape } from '../models/index.js';
 import { type Algorithm, algorithmsFor, chooseAlgorithm } from './algorithm.js';
 import { writeRecords } from './lower.js';
 import { type Choose, makePlan } from './plan.js';
-import { platform } from './platform.js';
+import { platform } from './platform/platform.js';
 import { scratchBytes } from './session.js';
 import type { Threads } from './threads.js';
 import type { Core } from './wasm.js';

@@ -3,7 +3,7 @@
 import { instantiate as instantiateModule } from '@assemblyscript/loader';
 import { Arena, MAX_PAGES } from './arena.js';
 import { BINARIES, type Binary, supportsRelaxed, wasmBytes } from './binary.js';
-import { platform } from './platform.js';
+import { platform } from './platform/platform.js';
 import { shown } from './util/messages.js';
 
 export { BINARIES, type Binary, supportsRelaxed } from './binary.js';

@@ -7,7 +7,7 @@ import { type Binary, supportsRelaxed } from './binary.js';
 import { browser } from './browser.js';
 import type { LoadOptions as CoreLoadOptions } from './load.js';
 import type { Model } from './model.js';
-import { platform, usePlatform } from './platform.js';
+import { platform, usePlatform } from './platform/platform.js';
 import { absolute, loadRemote, measurePeakRemote } from './remote.js';
 import type { OpenOptions, WeightFile, WeightSource } from './weights/index.js';
 

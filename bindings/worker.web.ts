@@ -2,7 +2,7 @@
 
 import { browser } from './browser.js';
 import { host, type Question } from './host.js';
-import { usePlatform } from './platform.js';
+import { usePlatform } from './platform/platform.js';
 import { serve } from './thread.js';
 import type { ThreadStart } from './threads.js';
 

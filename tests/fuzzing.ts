@@ -2,8 +2,8 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import '../bindings/node.js';
-import * as platforms from '../bindings/platform.js';
-import { usePlatform } from '../bindings/platform.js';
+import * as platforms from '../bindings/platform/platform.js';
+import { usePlatform } from '../bindings/platform/platform.js';
 import { openWeights } from '../bindings/weights/index.js';
 import { randomBytes } from '../bindings/weights/source.js';
 import { concat, hostileChunks, pattern, safetensorsFile, utf8 } from './weight-files.js';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import '../bindings/node.js';
-import { platform, usePlatform } from '../bindings/platform.js';
+import { platform, usePlatform } from '../bindings/platform/platform.js';
 import { openWeights } from '../bindings/weights/index.js';
 import { loadLibhdf5, mount, PATH } from '../bindings/weights/libhdf5.js';
 import { slabsOf } from '../bindings/weights/slabs.js';

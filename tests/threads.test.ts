@@ -3,7 +3,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { buildNetwork, type LoadOptions, load, type Model, seededInput, seededWeights } from '../bindings/node.js';
-import { platform, usePlatform } from '../bindings/platform.js';
+import { platform, usePlatform } from '../bindings/platform/platform.js';
 import { threadCount } from '../bindings/threads.js';
 import { BINARIES } from '../bindings/wasm.js';
 

@@ -1,7 +1,7 @@
 /** Weight files made by code, and sources that are as unkind to their readers as they are allowed to be. */
 
 import * as assert from 'uvu/assert';
-import { type Platform, platform, usePlatform } from '../bindings/platform.js';
+import { type Platform, platform, usePlatform } from '../bindings/platform/platform.js';
 import type { Piece, WeightFile } from '../bindings/weights/format.js';
 import { openWeights, type WeightSource } from '../bindings/weights/index.js';
 import { randomBytes } from '../bindings/weights/source.js';

@@ -1,6 +1,6 @@
 /** HDF5 files: groups, attributes and tensors by their paths. libhdf5 reads them; here are the limits that it lacks. */
 
-import type { RandomBytes } from '../platform.js';
+import type { RandomBytes } from '../platform/platform.js';
 import { label, shown } from '../util/messages.js';
 import { hasDamagedHeap } from './heaps.js';
 import { keepLibhdf5, type Libhdf5, loadLibhdf5, mount, PATH } from './libhdf5.js';

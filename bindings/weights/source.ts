@@ -1,6 +1,6 @@
 /** Where weights come from, all made one thing: a stream of bytes that can be peeked at, read, aborted and closed. */
 
-import { platform, type RandomBytes } from '../platform.js';
+import { platform, type RandomBytes } from '../platform/platform.js';
 import { label, shown } from '../util/messages.js';
 
 /**
