@@ -1,7 +1,7 @@
 /** A session for any graph, with reference weights: below the public API, so that one kernel can be timed alone. */
 
 import '../bindings/node.js';
-import { makePlan } from '../bindings/plan.js';
+import { makePlan } from '../bindings/compile/plan.js';
 import { Session } from '../bindings/session.js';
 import { Threads } from '../bindings/threads.js';
 import { type Binary, createCore } from '../bindings/wasm.js';

@@ -4,7 +4,7 @@
  */
 
 import type { ConvOp, Graph, LinearOp, Node, NodeId } from '../models/graph.js';
-import type { Plan, PlanStep } from './plan.js';
+import type { Plan, PlanStep } from './compile/plan.js';
 
 /** The end of a network that has class activation maps: features -> global average pool -> linear (-> softmax). */
 interface Head {

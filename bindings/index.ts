@@ -26,8 +26,8 @@ export type {
   SummaryRow,
 } from '../models/index.js';
 export { buildNetwork, networkNames, networks, presets, summary, summaryTable } from '../models/index.js';
-export type { Algorithm } from './algorithm.js';
 export { type Binary, supportsRelaxed } from './binary.js';
+export type { Algorithm } from './compile/conv-algorithm.js';
 export { type Heatmap, heatmap } from './heatmap.js';
 export type { Pixels } from './image.js';
 export type { Progress, RandomWeights } from './load.js';

@@ -11,10 +11,10 @@ import {
   parameters,
   presets,
 } from '../models/index.js';
-import { chooseAlgorithm, chooseWithoutWinograd } from './algorithm.js';
+import { chooseAlgorithm, chooseWithoutWinograd } from './compile/conv-algorithm.js';
+import { makePlan } from './compile/plan.js';
 import { LocalModel } from './local.js';
 import type { Model } from './model.js';
-import { makePlan } from './plan.js';
 import { platform } from './platform/platform.js';
 import { Session } from './session.js';
 import { Threads, threadCount } from './threads.js';

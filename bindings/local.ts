@@ -2,6 +2,7 @@
 
 import type { Preset, Summary } from '../models/index.js';
 import { macs, summary } from '../models/index.js';
+import type { Plan } from './compile/plan.js';
 import { type Pixels, preprocess, shownOf } from './image.js';
 import type {
   Cam,
@@ -14,7 +15,6 @@ import type {
   StepProfile,
   Tensor,
 } from './model.js';
-import type { Plan } from './plan.js';
 import { platform } from './platform/platform.js';
 import type { Session } from './session.js';
 

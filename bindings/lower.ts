@@ -1,8 +1,8 @@
 /** Plan -> records: what each kind of step writes into its record for the kernel that runs it. */
 
 import type { ConvOp, Node, PoolOp, ShortcutOp } from '../models/graph.js';
-import { winogradTile } from './algorithm.js';
-import type { Plan, PlanStep, StepKind, View } from './plan.js';
+import { winogradTile } from './compile/conv-algorithm.js';
+import type { Plan, PlanStep, StepKind, View } from './compile/plan.js';
 import type { Core } from './wasm.js';
 import type { WeightAddresses } from './weights/store.js';
 

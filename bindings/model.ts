@@ -1,7 +1,7 @@
 /** What a model offers, wherever it runs. */
 
 import type { Summary } from '../models/index.js';
-import type { Algorithm } from './algorithm.js';
+import type { Algorithm } from './compile/conv-algorithm.js';
 import type { Pixels } from './image.js';
 import type { Binary } from './wasm.js';
 

@@ -1,10 +1,10 @@
 /** Runs a plan: its records, activations and scratch in linear memory, for as many images as the last run had. */
 
 import type { Node } from '../models/graph.js';
-import { winogradTile } from './algorithm.js';
 import { align } from './arena.js';
+import { winogradTile } from './compile/conv-algorithm.js';
+import type { Plan, PlanStep, PlanValue, View } from './compile/plan.js';
 import { writeRecords } from './lower.js';
-import type { Plan, PlanStep, PlanValue, View } from './plan.js';
 import type { Job, Threads } from './threads.js';
 import type { Core } from './wasm.js';
 import type { WeightAddresses, WeightStore } from './weights/store.js';

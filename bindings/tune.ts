@@ -2,9 +2,9 @@
 
 import type { ConvOp, Graph, Node, Shape } from '../models/index.js';
 import { GraphBuilder, inputShape } from '../models/index.js';
-import { type Algorithm, algorithmsFor, chooseAlgorithm } from './algorithm.js';
+import { type Algorithm, algorithmsFor, chooseAlgorithm } from './compile/conv-algorithm.js';
+import { type Choose, makePlan } from './compile/plan.js';
 import { writeRecords } from './lower.js';
-import { type Choose, makePlan } from './plan.js';
 import { platform } from './platform/platform.js';
 import { scratchBytes } from './session.js';
 import type { Threads } from './threads.js';

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import * as assert from 'uvu/assert';
-import type { Algorithm } from '../bindings/algorithm.js';
+import type { Algorithm } from '../bindings/compile/conv-algorithm.js';
 import { type Case, check, operands, PLAIN, run, square } from './convolutions.js';
 import { eachBinary } from './each-binary.js';
 import { assertSameBits } from './records.js';

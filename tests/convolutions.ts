@@ -1,6 +1,6 @@
 /** One convolution by a record, compared with float64 and with the shares of threads. */
 
-import { type Algorithm, winogradTile } from '../bindings/algorithm.js';
+import { type Algorithm, winogradTile } from '../bindings/compile/conv-algorithm.js';
 import type { Core } from '../bindings/wasm.js';
 import {
   assertSameBits,

@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { makePlan } from '../bindings/plan.js';
+import { makePlan } from '../bindings/compile/plan.js';
 import { BINARIES } from '../bindings/wasm.js';
 import { buildNetwork, networkNames } from '../models/index.js';
 import { error, MOST } from './logits.js';

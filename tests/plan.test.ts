@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { makePlan, type Plan, type PlanStep, type View } from '../bindings/plan.js';
+import { makePlan, type Plan, type PlanStep, type View } from '../bindings/compile/plan.js';
 import { buildNetwork, type Graph, GraphBuilder, type NodeId, networkNames } from '../models/index.js';
 
 const kinds = (plan: Plan): string[] => plan.steps.map(({ kind }) => kind);

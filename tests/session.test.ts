@@ -1,9 +1,9 @@
 /** Plans, records and kernels together: random graphs against float64, on every binary. */
 
 import fc from 'fast-check';
-import { type Algorithm, algorithmsFor } from '../bindings/algorithm.js';
-import type { Choose } from '../bindings/plan.js';
-import { makePlan } from '../bindings/plan.js';
+import { type Algorithm, algorithmsFor } from '../bindings/compile/conv-algorithm.js';
+import type { Choose } from '../bindings/compile/plan.js';
+import { makePlan } from '../bindings/compile/plan.js';
 import type { Session } from '../bindings/session.js';
 import type { Core } from '../bindings/wasm.js';
 import { type Graph, GraphBuilder, graphInput } from '../models/index.js';

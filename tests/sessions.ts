@@ -1,6 +1,6 @@
 /** Sessions of small graphs on a core that many tests share. */
 
-import { type Choose, makePlan } from '../bindings/plan.js';
+import { type Choose, makePlan } from '../bindings/compile/plan.js';
 import { Session } from '../bindings/session.js';
 import { Threads } from '../bindings/threads.js';
 import type { Core } from '../bindings/wasm.js';

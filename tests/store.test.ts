@@ -2,8 +2,8 @@
 
 import fc from 'fast-check';
 import * as assert from 'uvu/assert';
-import { algorithmsFor } from '../bindings/algorithm.js';
-import { type Choose, makePlan } from '../bindings/plan.js';
+import { algorithmsFor } from '../bindings/compile/conv-algorithm.js';
+import { type Choose, makePlan } from '../bindings/compile/plan.js';
 import type { Core } from '../bindings/wasm.js';
 import type { WeightFile } from '../bindings/weights/format.js';
 import { WeightStore } from '../bindings/weights/store.js';

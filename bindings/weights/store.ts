@@ -2,8 +2,8 @@
 
 import type { BatchNormOp, Graph, Node, NodeId, Parameter, Shape } from '../../models/graph.js';
 import { inputShape, nodeParameters } from '../../models/graph.js';
-import { winogradTile } from '../algorithm.js';
-import type { Plan, PlanStep } from '../plan.js';
+import { winogradTile } from '../compile/conv-algorithm.js';
+import type { Plan, PlanStep } from '../compile/plan.js';
 import type { Core } from '../wasm.js';
 import { DTYPE_BYTES, type TensorInfo, type WeightFile } from './format.js';
 

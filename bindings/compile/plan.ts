@@ -3,9 +3,9 @@
  * makes. Pure data, no memory: the places are elements for one image, and grow with the batch.
  */
 
-import type { BatchNormOp, ConvOp, Graph, Node, NodeId, Shape } from '../models/graph.js';
-import { inputShape } from '../models/graph.js';
-import { type Algorithm, chooseAlgorithm } from './algorithm.js';
+import type { BatchNormOp, ConvOp, Graph, Node, NodeId, Shape } from '../../models/graph.js';
+import { inputShape } from '../../models/graph.js';
+import { type Algorithm, chooseAlgorithm } from './conv-algorithm.js';
 import { type Draft, fuse, type StepKind } from './fuse.js';
 
 export type { StepKind } from './fuse.js';

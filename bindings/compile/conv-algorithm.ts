@@ -1,6 +1,6 @@
 /** Which algorithm computes a convolution: decided per layer, by its shape, before its weights are packed. */
 
-import type { ConvOp, Node, Shape } from '../models/graph.js';
+import type { ConvOp, Node, Shape } from '../../models/graph.js';
 
 /** im2col + GEMM; the indirect grouped convolution; Winograd's F(2×2, 3×3) or F(4×4, 3×3) (assembly/conv). */
 export type Algorithm = 'gemm' | 'grouped' | 'winograd2' | 'winograd4';

@@ -1,6 +1,6 @@
 /** Operations of a graph that one kernel computes together become one step. */
 
-import type { BatchNormOp, Graph, Node, NodeId, Op } from '../models/graph.js';
+import type { BatchNormOp, Graph, Node, NodeId, Op } from '../../models/graph.js';
 
 /** Kinds of operation that remain after fusion. */
 export type StepKind = Exclude<Op['kind'], 'input' | 'concat' | 'relu' | 'add'> | 'copy';
