@@ -28,8 +28,8 @@ export type {
 export { buildNetwork, networkNames, networks, presets, summary, summaryTable } from '../models/index.js';
 export { type Binary, supportsRelaxed } from './binary.js';
 export type { Algorithm } from './compile/conv-algorithm.js';
-export { type Heatmap, heatmap } from './heatmap.js';
-export type { Pixels } from './image.js';
+export { type Heatmap, heatmap } from './image/heatmap.js';
+export type { Pixels } from './image/preprocess.js';
 export type { Progress, RandomWeights } from './load.js';
 export type {
   Cam,

@@ -3,7 +3,7 @@
 import type { Preset, Summary } from '../models/index.js';
 import { macs, summary } from '../models/index.js';
 import type { Plan } from './compile/plan.js';
-import { type Pixels, preprocess, shownOf } from './image.js';
+import { type Pixels, preprocess, shownOf } from './image/preprocess.js';
 import type {
   Cam,
   Classification,

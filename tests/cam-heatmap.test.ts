@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { heat, heatmap } from '../bindings/heatmap.js';
+import { heat, heatmap } from '../bindings/image/heatmap.js';
 import { uniform } from './reference-weights.js';
 
 /** Keys 1981, equation 4 with a = −1/2. */

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Pixels, preprocess } from '../bindings/image.js';
+import { type Pixels, preprocess } from '../bindings/image/preprocess.js';
 import '../bindings/node.js';
 import { decodeImage } from '../bindings/sharp.js';
 import { createCore } from '../bindings/wasm.js';

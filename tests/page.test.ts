@@ -11,7 +11,7 @@ import type { BrowserContext, ElementHandle, Page } from 'playwright-core';
 import sirv from 'sirv';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { heat } from '../bindings/heatmap.js';
+import { heat } from '../bindings/image/heatmap.js';
 import { buildNetwork, pull, seededWeights } from '../bindings/node.js';
 import { buildPage } from '../web/build.js';
 import { type Served, serve } from '../web/serve.js';

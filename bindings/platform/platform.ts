@@ -1,6 +1,6 @@
 /** What differs between a browser (bindings/browser.ts) and Node (bindings/node.ts). */
 
-import type { Pixels } from '../image.js';
+import type { Pixels } from '../image/preprocess.js';
 import type { ThreadMessage, ThreadStart } from '../threads.js';
 
 /**
