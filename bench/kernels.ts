@@ -5,7 +5,7 @@
  */
 
 import { Bench } from 'tinybench';
-import { BINARIES, type Binary, supportsRelaxed } from '../bindings/wasm.js';
+import { BINARIES, type Binary, supportsRelaxed } from '../bindings/engine/core.js';
 import { buildNetwork, type Graph, GraphBuilder } from '../models/index.js';
 import { machineText } from './machine.js';
 import { openSession } from './session.js';

@@ -2,8 +2,8 @@
 
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import { BINARIES, supportsRelaxed } from '../bindings/engine/core.js';
 import { load } from '../bindings/node.js';
-import { BINARIES, supportsRelaxed } from '../bindings/wasm.js';
 import { buildNetwork, graphInput, summary } from '../models/index.js';
 import { referenceSafetensors } from '../tests/reference-weights.js';
 import { machineText, median } from './machine.js';

@@ -2,11 +2,11 @@
 
 import '../bindings/node.js';
 import { makePlan } from '../bindings/compile/plan.js';
-import { Session } from '../bindings/session.js';
-import { Threads } from '../bindings/threads.js';
-import { type Binary, createCore } from '../bindings/wasm.js';
+import { type Binary, createCore } from '../bindings/engine/core.js';
+import { Session } from '../bindings/engine/executor.js';
+import { WeightStore } from '../bindings/engine/packed-weights.js';
+import { Threads } from '../bindings/engine/thread-pool.js';
 import { openWeights } from '../bindings/weights/index.js';
-import { WeightStore } from '../bindings/weights/store.js';
 import type { Graph } from '../models/index.js';
 import { referenceSafetensors } from '../tests/reference-weights.js';
 import { seeded } from './shapes.js';

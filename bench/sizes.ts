@@ -5,7 +5,7 @@ import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
-import { BINARIES } from '../bindings/wasm.js';
+import { BINARIES } from '../bindings/engine/core.js';
 
 /** Bytes of both binaries together, as they lie in build/. */
 const BINARIES_LIMIT = 60_000;

@@ -1,10 +1,10 @@
 /** A model in a worker: does what the page asks for (remote.ts), and answers by messages. */
 
+import type { Binary, WasmSource } from './engine/core.js';
+import { measurePeak } from './engine/peak.js';
 import type { LoadOptions, Progress, RandomWeights } from './load.js';
 import { load } from './load.js';
 import type { Model, ModelInfo } from './model.js';
-import { measurePeak } from './peak.js';
-import type { Binary, WasmSource } from './wasm.js';
 import type { WeightSource } from './weights/index.js';
 import { type PortOrigin, pumped } from './weights/port.js';
 

@@ -26,8 +26,9 @@ export type {
   SummaryRow,
 } from '../models/index.js';
 export { buildNetwork, networkNames, networks, presets, summary, summaryTable } from '../models/index.js';
-export { type Binary, supportsRelaxed } from './binary.js';
 export type { Algorithm } from './compile/conv-algorithm.js';
+export { type Binary, supportsRelaxed } from './engine/binary.js';
+export type { WasmSource } from './engine/core.js';
 export { type Heatmap, heatmap } from './image/heatmap.js';
 export type { Pixels } from './image/preprocess.js';
 export type { Progress, RandomWeights } from './load.js';
@@ -44,5 +45,4 @@ export type {
   StepProfile,
   Tensor,
 } from './model.js';
-export type { WasmSource } from './wasm.js';
 export type { Dtype, NetworkHints, OpenOptions, Piece, TensorInfo, WeightFile, WeightSource } from './weights/index.js';

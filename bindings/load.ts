@@ -13,14 +13,14 @@ import {
 } from '../models/index.js';
 import { chooseAlgorithm, chooseWithoutWinograd } from './compile/conv-algorithm.js';
 import { makePlan } from './compile/plan.js';
+import { type Binary, createCore, type WasmSource } from './engine/core.js';
+import { Session } from './engine/executor.js';
+import { WeightStore } from './engine/packed-weights.js';
+import { Threads, threadCount } from './engine/thread-pool.js';
 import { LocalModel } from './local.js';
 import type { Model } from './model.js';
 import { platform } from './platform/platform.js';
-import { Session } from './session.js';
-import { Threads, threadCount } from './threads.js';
-import { type Binary, createCore, type WasmSource } from './wasm.js';
 import { checkTensors, type OpenOptions, openWeights, type WeightFile, type WeightSource } from './weights/index.js';
-import { WeightStore } from './weights/store.js';
 
 export interface Progress {
   /** Bytes of weights so far. */
@@ -134,7 +134,7 @@ export async function load(name: string, options: LoadOptions): Promise<Model> {
     const byRule = winograd ? chooseAlgorithm : chooseWithoutWinograd;
     const plan = makePlan(
       graph,
-      isTuned && winograd ? await (await import('./tune.js')).tune(graph, core, threads, signal) : byRule,
+      isTuned && winograd ? await (await import('./engine/autotune.js')).tune(graph, core, threads, signal) : byRule,
     );
     const store = new WeightStore(core, plan);
     const { total } = file;

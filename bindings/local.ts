@@ -3,6 +3,7 @@
 import type { Preset, Summary } from '../models/index.js';
 import { macs, summary } from '../models/index.js';
 import type { Plan } from './compile/plan.js';
+import type { Session } from './engine/executor.js';
 import { type Pixels, preprocess, shownOf } from './image/preprocess.js';
 import type {
   Cam,
@@ -16,7 +17,6 @@ import type {
   Tensor,
 } from './model.js';
 import { platform } from './platform/platform.js';
-import type { Session } from './session.js';
 
 export class LocalModel implements Model {
   #session: Session | undefined;

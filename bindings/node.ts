@@ -18,10 +18,10 @@ import { decodeImage } from './sharp.js';
 
 export type { HubSet } from '../models/hub.js';
 export type { NpmSource, WeightSet } from '../models/index.js';
+export { measurePeak } from './engine/peak.js';
 export { cachedFromHub } from './hub.js';
 export * from './index.js';
 export { inspectWeights, type TensorReport, type WeightReport } from './inspect.js';
-export { measurePeak } from './peak.js';
 export * from './pull.js';
 export { decodeImage, encodePng } from './sharp.js';
 export { guessNetwork, type NetworkGuess } from './weights/guess.js';

@@ -3,8 +3,8 @@
  * they run in that.
  */
 
-import { type Binary, supportsRelaxed } from './binary.js';
 import { browser } from './browser.js';
+import { type Binary, supportsRelaxed } from './engine/binary.js';
 import type { LoadOptions as CoreLoadOptions } from './load.js';
 import type { Model } from './model.js';
 import { platform, usePlatform } from './platform/platform.js';
@@ -83,7 +83,7 @@ export const openWeights = async (source: WeightSource, options: OpenOptions = {
 export async function measurePeak(binary?: Binary): Promise<number> {
   const started = await startWorker(binary);
   if (started) return measurePeakRemote(started.worker, { binary, wasm: started.wasm });
-  return (await import('./peak.js')).measurePeak(binary);
+  return (await import('./engine/peak.js')).measurePeak(binary);
 }
 
 /** The weights that this browser keeps, whole or in part. Rejects where the page may not store anything. */

@@ -1,10 +1,10 @@
 /** Entry of a worker in a browser: the first message says whether it runs a model or is one of a model's threads. */
 
 import { browser } from './browser.js';
+import { serve } from './engine/thread-loop.js';
+import type { ThreadStart } from './engine/thread-pool.js';
 import { host, type Question } from './host.js';
 import { usePlatform } from './platform/platform.js';
-import { serve } from './thread.js';
-import type { ThreadStart } from './threads.js';
 
 declare const importScripts: () => void;
 

@@ -1,7 +1,7 @@
 /** One convolution by a record, compared with float64 and with the shares of threads. */
 
 import { type Algorithm, winogradTile } from '../bindings/compile/conv-algorithm.js';
-import type { Core } from '../bindings/wasm.js';
+import type { Core } from '../bindings/engine/core.js';
 import {
   assertSameBits,
   constant,

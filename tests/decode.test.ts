@@ -11,8 +11,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Pixels, preprocess } from '../bindings/image/preprocess.js';
 import '../bindings/node.js';
+import { createCore } from '../bindings/engine/core.js';
 import { decodeImage } from '../bindings/sharp.js';
-import { createCore } from '../bindings/wasm.js';
 import { presets } from '../models/index.js';
 
 interface DecodedRow {

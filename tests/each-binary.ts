@@ -3,7 +3,7 @@
 import './flags.mjs';
 import { suite, type uvu } from 'uvu';
 import '../bindings/node.js';
-import { BINARIES, type Binary, type Core, createCore, supportsRelaxed } from '../bindings/wasm.js';
+import { BINARIES, type Binary, type Core, createCore, supportsRelaxed } from '../bindings/engine/core.js';
 
 export interface BinaryContext {
   readonly binary: Binary;

@@ -3,7 +3,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { makePlan } from '../bindings/compile/plan.js';
-import { BINARIES } from '../bindings/wasm.js';
+import { BINARIES } from '../bindings/engine/core.js';
 import { buildNetwork, networkNames } from '../models/index.js';
 import { error, MOST } from './logits.js';
 

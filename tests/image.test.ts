@@ -5,8 +5,8 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { test as plainTest } from 'uvu';
 import * as assert from 'uvu/assert';
+import { type Core, createCore } from '../bindings/engine/core.js';
 import { cropOf, type Pixels, preprocess } from '../bindings/image/preprocess.js';
-import { type Core, createCore } from '../bindings/wasm.js';
 import { type Preset, presets } from '../models/index.js';
 import { eachBinary } from './each-binary.js';
 

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Core } from '../bindings/wasm.js';
+import type { Core } from '../bindings/engine/core.js';
 import { eachBinary } from './each-binary.js';
 import { assertSameBits, constant, Desk, kernelsOf, NR, packed, padded, type Region } from './records.js';
 import { assertClose, epilogue, firstFar, gemm as gemmReference, type Reference } from './reference.js';

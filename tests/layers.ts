@@ -91,10 +91,10 @@ const buffer = ['memory', 'buffer'].join('.');
 
 for (const [file, text] of [
   ['assembly/pool.ts', from('../models/graph')],
-  ['models/vgg.ts', from('../bindings/arena.js')],
+  ['models/vgg.ts', from('../bindings/engine/arena.js')],
   ['models/vgg.ts', from('node:fs')],
   ['models/vgg.ts', `export * from '../cli/main.js';`],
-  ['models/vgg.ts', `import {\n  x,\n} from '../bindings/arena.js';`],
+  ['models/vgg.ts', `import {\n  x,\n} from '../bindings/engine/arena.js';`],
   ['bindings/session.ts', from('node:fs')],
   ['bindings/session.ts', `const { readFile } = await import('node:fs/promises');`],
   ['bindings/session.ts', from('./node.js')],
@@ -102,7 +102,7 @@ for (const [file, text] of [
   ['bindings/session.ts', from('@assemblyscript/loader')],
   ['bindings/session.ts', from('sharp')],
   ['bindings/wasm.ts', from('../assembly/step')],
-  ['cli/main.ts', from('../bindings/arena.js')],
+  ['cli/main.ts', from('../bindings/engine/arena.js')],
   ['cli/main.ts', from('sharp')],
   ['web/main.ts', from('../bindings/node.js')],
   ['bench/gemm.ts', from('../../elsewhere/x.js')],
@@ -127,7 +127,7 @@ for (const [file, text] of [
   ['cli/main.ts', `${from('node:process')}${from('commander')}${from('../bindings/node.js')}`],
   ['web/main.ts', from('../bindings/web.js')],
   ['web/build.ts', `${from('esbuild')}${from('../bindings/node.js')}`],
-  ['bench/gemm.ts', from('../bindings/wasm.js')],
+  ['bench/gemm.ts', from('../bindings/engine/core.js')],
   ['bench/memory.ts', `console.log(core.arena.${buffer}.byteLength);`],
   ['bindings/arena.ts', `new Float32Array(this.${buffer}, ptr, length);`],
 ] as const) {

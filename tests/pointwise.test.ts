@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import * as assert from 'uvu/assert';
-import type { Core } from '../bindings/wasm.js';
+import type { Core } from '../bindings/engine/core.js';
 import { eachBinary } from './each-binary.js';
 import {
   assertSameBits,

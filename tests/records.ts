@@ -1,8 +1,8 @@
 /** Linear memory for tests of kernels: values between canaries, and single records to run. */
 
 import * as assert from 'uvu/assert';
-import { align } from '../bindings/arena.js';
-import type { Core, Kernels } from '../bindings/wasm.js';
+import { align } from '../bindings/engine/arena.js';
+import type { Core, Kernels } from '../bindings/engine/core.js';
 import type { Values } from './reference.js';
 
 /** Exports that only tests call directly; assembly/gemm says what they do. */

@@ -1,11 +1,11 @@
 /** Sessions of small graphs on a core that many tests share. */
 
 import { type Choose, makePlan } from '../bindings/compile/plan.js';
-import { Session } from '../bindings/session.js';
-import { Threads } from '../bindings/threads.js';
-import type { Core } from '../bindings/wasm.js';
+import type { Core } from '../bindings/engine/core.js';
+import { Session } from '../bindings/engine/executor.js';
+import { WeightStore } from '../bindings/engine/packed-weights.js';
+import { Threads } from '../bindings/engine/thread-pool.js';
 import type { WeightFile } from '../bindings/weights/format.js';
-import { WeightStore } from '../bindings/weights/store.js';
 import type { Graph } from '../models/index.js';
 
 /** More than the records, scratch and activations of any graph in these tests. */

@@ -2,10 +2,10 @@
 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { BINARIES } from '../bindings/engine/core.js';
+import { threadCount } from '../bindings/engine/thread-pool.js';
 import { buildNetwork, type LoadOptions, load, type Model, seededInput, seededWeights } from '../bindings/node.js';
 import { platform, usePlatform } from '../bindings/platform/platform.js';
-import { threadCount } from '../bindings/threads.js';
-import { BINARIES } from '../bindings/wasm.js';
 
 const NAME = 'resnet20_cifar';
 

@@ -1,8 +1,8 @@
 /** Decoded pixels -> resize -> centre crop -> normalise -> NHWC float32, as torchvision does it with Pillow. */
 
 import type { Preset } from '../../models/index.js';
+import type { Core } from '../engine/core.js';
 import type { Crop } from '../model.js';
-import type { Core } from '../wasm.js';
 
 /** Decoded 8-bit pixels, row by row from the top left. */
 export interface Pixels {

@@ -1,7 +1,7 @@
 /** What differs between a browser (bindings/browser.ts) and Node (bindings/node.ts). */
 
+import type { ThreadMessage, ThreadStart } from '../engine/thread-pool.js';
 import type { Pixels } from '../image/preprocess.js';
-import type { ThreadMessage, ThreadStart } from '../threads.js';
 
 /**
  * A file's bytes in order. A chunk is valid until the next one is asked for. The file is held open from the first chunk

@@ -1,7 +1,7 @@
 /** A thread's program: waits for jobs on the control block, and runs its share of each. */
 
-import { CONTROL, type ThreadMessage, type ThreadStart } from './threads.js';
-import { attach } from './wasm.js';
+import { attach } from './core.js';
+import { CONTROL, type ThreadMessage, type ThreadStart } from './thread-pool.js';
 
 /** Runs until told to stop. Blocks this thread. */
 export async function serve(start: ThreadStart, post: (message: ThreadMessage) => void): Promise<void> {

@@ -1,10 +1,10 @@
 /** The wasm binaries: which one this engine runs, and an instance of it with typed exports. */
 
 import { instantiate as instantiateModule } from '@assemblyscript/loader';
+import { platform } from '../platform/platform.js';
+import { shown } from '../util/messages.js';
 import { Arena, MAX_PAGES } from './arena.js';
 import { BINARIES, type Binary, supportsRelaxed, wasmBytes } from './binary.js';
-import { platform } from './platform/platform.js';
-import { shown } from './util/messages.js';
 
 export { BINARIES, type Binary, supportsRelaxed } from './binary.js';
 

@@ -1,15 +1,15 @@
 /** Times the algorithms that can compute each convolution, on this very machine, and keeps the fastest. */
 
-import type { ConvOp, Graph, Node, Shape } from '../models/index.js';
-import { GraphBuilder, inputShape } from '../models/index.js';
-import { type Algorithm, algorithmsFor, chooseAlgorithm } from './compile/conv-algorithm.js';
-import { type Choose, makePlan } from './compile/plan.js';
+import type { ConvOp, Graph, Node, Shape } from '../../models/index.js';
+import { GraphBuilder, inputShape } from '../../models/index.js';
+import { type Algorithm, algorithmsFor, chooseAlgorithm } from '../compile/conv-algorithm.js';
+import { type Choose, makePlan } from '../compile/plan.js';
+import { platform } from '../platform/platform.js';
+import type { Core } from './core.js';
+import { scratchBytes } from './executor.js';
 import { writeRecords } from './lower.js';
-import { platform } from './platform/platform.js';
-import { scratchBytes } from './session.js';
-import type { Threads } from './threads.js';
-import type { Core } from './wasm.js';
-import { WeightStore } from './weights/store.js';
+import { WeightStore } from './packed-weights.js';
+import type { Threads } from './thread-pool.js';
 
 /** Runs of each algorithm: the first ones let the engine compile the kernel with optimisation. */
 const WARM_UP = 4;

@@ -1,13 +1,13 @@
 /** Runs a plan: its records, activations and scratch in linear memory, for as many images as the last run had. */
 
-import type { Node } from '../models/graph.js';
+import type { Node } from '../../models/graph.js';
+import { winogradTile } from '../compile/conv-algorithm.js';
+import type { Plan, PlanStep, PlanValue, View } from '../compile/plan.js';
 import { align } from './arena.js';
-import { winogradTile } from './compile/conv-algorithm.js';
-import type { Plan, PlanStep, PlanValue, View } from './compile/plan.js';
+import type { Core } from './core.js';
 import { writeRecords } from './lower.js';
-import type { Job, Threads } from './threads.js';
-import type { Core } from './wasm.js';
-import type { WeightAddresses, WeightStore } from './weights/store.js';
+import type { WeightAddresses, WeightStore } from './packed-weights.js';
+import type { Job, Threads } from './thread-pool.js';
 
 const BYTES = 4;
 

@@ -1,10 +1,10 @@
 /** Plan -> records: what each kind of step writes into its record for the kernel that runs it. */
 
-import type { ConvOp, Node, PoolOp, ShortcutOp } from '../models/graph.js';
-import { winogradTile } from './compile/conv-algorithm.js';
-import type { Plan, PlanStep, StepKind, View } from './compile/plan.js';
-import type { Core } from './wasm.js';
-import type { WeightAddresses } from './weights/store.js';
+import type { ConvOp, Node, PoolOp, ShortcutOp } from '../../models/graph.js';
+import { winogradTile } from '../compile/conv-algorithm.js';
+import type { Plan, PlanStep, StepKind, View } from '../compile/plan.js';
+import type { Core } from './core.js';
+import type { WeightAddresses } from './packed-weights.js';
 
 /** Fields of a record by their names in assembly/step.ts. Sizes are elements, addresses bytes; what is not named is zero. */
 type Fields = Readonly<Record<string, number>>;

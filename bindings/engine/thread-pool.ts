@@ -1,7 +1,7 @@
 /** Threads: workers that run the same records over one shared memory, each its share of every step. */
 
-import { platform, type Thread } from './platform/platform.js';
-import type { Core } from './wasm.js';
+import { platform, type Thread } from '../platform/platform.js';
+import type { Core } from './core.js';
 
 /** Words of the control block, from its start; the barrier's own lines follow. */
 export const CONTROL = {
