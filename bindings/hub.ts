@@ -8,7 +8,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { HubSet } from '../models/hub.js';
 import { defaultCacheDir, type PullOptions } from './pull.js';
-import { openSource } from './weights/source.js';
+import { openSource } from './weights/stream/open.js';
 
 /** `HF_ENDPOINT` names another hub, as it does for Hugging Face's own programs. */
 const endpoint = (): string => process.env.HF_ENDPOINT ?? 'https://huggingface.co';

@@ -158,5 +158,5 @@ export async function load(name: string, options: LoadOptions): Promise<Model> {
 async function doubt(weights: LoadOptions['weights']): Promise<void> {
   const isUrl = typeof caches !== 'undefined' && (weights instanceof URL || typeof weights === 'string');
   if (isUrl && /^https?:/i.test(String(weights)))
-    await (await import('./weights/cache.js')).doubtCachedWeights(weights);
+    await (await import('./weights/stream/browser-cache.js')).doubtCachedWeights(weights);
 }

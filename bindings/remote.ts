@@ -7,7 +7,7 @@ import type { LoadOptions, Progress } from './load.js';
 import type { Cam, Classification, FeatureMap, ImageSource, Model, ModelInfo, Output, Tensor } from './model.js';
 import { frameOf, isElement, plain } from './picture.js';
 import { pump } from './weights/port.js';
-import { originOf } from './weights/source.js';
+import { originOf } from './weights/stream/open.js';
 
 /** Asked of the worker before it is a model. */
 type Begin = Extract<Asked, { kind: 'load' | 'peak' }>;

@@ -2,7 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 import type { Pixels } from './image/preprocess.js';
-import { fetchBytes } from './weights/fetch.js';
+import { fetchBytes } from './weights/stream/http.js';
 
 async function loadSharp(): Promise<typeof import('sharp').default> {
   try {

@@ -12,9 +12,9 @@ import { absolute, loadRemote, measurePeakRemote } from './remote.js';
 import type { OpenOptions, WeightFile, WeightSource } from './weights/index.js';
 
 export * from './index.js';
-export type { CachedWeights } from './weights/cache.js';
 export { guessNetwork, type NetworkGuess } from './weights/guess.js';
 export { seededInput } from './weights/seeded.js';
+export type { CachedWeights } from './weights/stream/browser-cache.js';
 
 const newWorker = (): Worker => new Worker(new URL('../dist/worker.js', import.meta.url), { type: 'module' });
 
@@ -87,8 +87,8 @@ export async function measurePeak(binary?: Binary): Promise<number> {
 }
 
 /** The weights that this browser keeps, whole or in part. Rejects where the page may not store anything. */
-export const cachedWeights = async () => (await import('./weights/cache.js')).cachedWeights();
+export const cachedWeights = async () => (await import('./weights/stream/browser-cache.js')).cachedWeights();
 
 /** Forgets the weights of one URL, or all. Rejects where the page may not store anything. */
 export const clearCachedWeights = async (url?: string | URL): Promise<void> =>
-  (await import('./weights/cache.js')).clearCachedWeights(absolute(url));
+  (await import('./weights/stream/browser-cache.js')).clearCachedWeights(absolute(url));

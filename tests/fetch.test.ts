@@ -4,9 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { patience } from '../bindings/weights/fetch.js';
 import { openWeights } from '../bindings/weights/index.js';
-import { openSource } from '../bindings/weights/source.js';
+import { patience } from '../bindings/weights/stream/http.js';
+import { openSource } from '../bindings/weights/stream/open.js';
 import { failure, pattern, readAll, rejection, safetensorsFile } from './weight-files.js';
 
 const entry = { name: 'fc.weight', dtype: 'F32', shape: [50, 1000], bytes: pattern(200_000) };

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { type Platform, platform, usePlatform } from '../bindings/platform/platform.js';
 import type { Piece, WeightFile } from '../bindings/weights/format.js';
 import { openWeights, type WeightSource } from '../bindings/weights/index.js';
-import { randomBytes } from '../bindings/weights/source.js';
+import { randomBytes } from '../bindings/weights/stream/open.js';
 
 export interface Entry {
   name: string;

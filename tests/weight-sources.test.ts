@@ -5,9 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { suite, test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { patience } from '../bindings/weights/fetch.js';
 import { openWeights } from '../bindings/weights/index.js';
-import { ByteStream, openSource, sibling, type WeightSource } from '../bindings/weights/source.js';
+import { patience } from '../bindings/weights/stream/http.js';
+import { ByteStream, openSource, sibling, type WeightSource } from '../bindings/weights/stream/open.js';
 import {
   concat,
   type Entry,

@@ -1,6 +1,6 @@
 /** What every reader of weights makes of a file: named tensors in file order, and their bytes as they come. */
 
-import type { ByteStream, OpenOptions } from './source.js';
+import type { ByteStream, OpenOptions } from './stream/open.js';
 
 export type Dtype = 'F32' | 'F16' | 'BF16';
 

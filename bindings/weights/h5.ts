@@ -9,7 +9,7 @@ import type { NetworkHints, Piece, Reader, TensorInfo } from './format.js';
 import { type Dataset, endOf, Hdf5, MAX_EXPANSION, SUPERBLOCK_BYTES } from './hdf5.js';
 import { applicationHints, kerasHints, kerasLayers, numberedTensor, torchTensor } from './keras.js';
 import { heldTensor, tensorBytes, weightFile } from './layout.js';
-import { type ByteStream, randomBytes } from './source.js';
+import { type ByteStream, randomBytes } from './stream/open.js';
 import { Decoder } from './values.js';
 
 const MODEL_WEIGHTS = 'model_weights';

@@ -5,11 +5,11 @@ import type { Format, WeightFile } from './format.js';
 import { withTorchvisionNames } from './names.js';
 import { safetensors } from './safetensors.js';
 import { isHdf5, isIndex, isJson, isLegacyPytorch, isSafetensors, isZip } from './sniff.js';
-import { type ByteStream, type OpenOptions, type Origin, openSource, type WeightSource } from './source.js';
+import { type ByteStream, type OpenOptions, type Origin, openSource, type WeightSource } from './stream/open.js';
 
 export { checkTensors } from './check.js';
 export type { Dtype, NetworkHints, Piece, TensorInfo, WeightFile } from './format.js';
-export type { OpenOptions, WeightSource } from './source.js';
+export type { OpenOptions, WeightSource } from './stream/open.js';
 
 /** In the order of trial; told apart by content, since a stream has no name and names deceive. */
 const FORMATS: readonly Format[] = [

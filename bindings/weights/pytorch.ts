@@ -10,8 +10,8 @@ import type { Piece, Reader, WeightFile } from './format.js';
 import { weightFile } from './layout.js';
 import { unpickle } from './pickle.js';
 import { isZip } from './sniff.js';
-import type { ByteStream } from './source.js';
 import { type Read, readsOf, storagePieces } from './storages.js';
+import type { ByteStream } from './stream/open.js';
 import { ZipReader } from './zip.js';
 
 /** The number that opens the form before PyTorch 1.6. */

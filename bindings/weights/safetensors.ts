@@ -8,7 +8,7 @@ import type { Reader } from './format.js';
 import { hintsFromMetadata } from './hints.js';
 import { checkedShape, heldTensor, type Span, spannedFile, tensorBytes } from './layout.js';
 import { COUNTER } from './names.js';
-import type { ByteStream } from './source.js';
+import type { ByteStream } from './stream/open.js';
 import { STORED_BYTES, type StoredDtype } from './values.js';
 
 const LENGTH_BYTES = 8;

@@ -7,7 +7,7 @@ import { duplicateKey, isRecord, label, parseJson, shown } from '../util/message
 import type { Piece, Reader, WeightFile } from './format.js';
 import { weightFile } from './layout.js';
 import { COUNTER } from './names.js';
-import { checkedPath, sibling } from './source.js';
+import { checkedPath, sibling } from './stream/open.js';
 import { STORED_BYTES } from './values.js';
 
 const MAX_JSON_BYTES = 100_000_000;

@@ -4,7 +4,7 @@ import { label, shown } from '../util/messages.js';
 import type { NamedView, Storage, View } from './checkpoint.js';
 import type { Piece, TensorInfo } from './format.js';
 import { heldTensor, spanPieces } from './layout.js';
-import type { ByteStream } from './source.js';
+import type { ByteStream } from './stream/open.js';
 import { Decoder, STORED_BYTES, type StoredDtype } from './values.js';
 
 /** A tensor to be made of a storage. */

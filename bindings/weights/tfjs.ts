@@ -8,7 +8,7 @@ import { isRecord, label, parseJson, shown } from '../util/messages.js';
 import type { Reader, TensorInfo } from './format.js';
 import { type KerasLayer, kerasHints, kerasLayerOf, kerasLayers, torchTensor } from './keras.js';
 import { checkedShape, type Span, spannedFile, tensorBytes } from './layout.js';
-import { ByteStream, checkedPath, type OpenOptions, openSource, sibling } from './source.js';
+import { ByteStream, checkedPath, type OpenOptions, openSource, sibling } from './stream/open.js';
 
 const MAX_JSON_BYTES = 100_000_000;
 

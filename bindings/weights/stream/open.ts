@@ -1,7 +1,7 @@
 /** Where weights come from, all made one thing: a stream of bytes that can be peeked at, read, aborted and closed. */
 
-import { platform, type RandomBytes } from '../platform/platform.js';
-import { label, shown } from '../util/messages.js';
+import { platform, type RandomBytes } from '../../platform/platform.js';
+import { label, shown } from '../../util/messages.js';
 
 /**
  * Weights to be read once. A string is fetched where it is an http, https or blob URL, and a file's path or
@@ -63,8 +63,8 @@ export async function originOf(source: WeightSource | Origin, { signal, cache = 
     const location = typeof source === 'string' && /^(https?|blob|file):/i.test(source) ? urlOf(source) : source;
     if (location instanceof URL && location.protocol !== 'file:') {
       const isKept = cache && typeof caches !== 'undefined' && /^https?:$/.test(location.protocol);
-      if (isKept) return (await import('./cache.js')).cachedBytes(location, signal);
-      return (await import('./fetch.js')).fetchBytes(location, signal);
+      if (isKept) return (await import('./browser-cache.js')).cachedBytes(location, signal);
+      return (await import('./http.js')).fetchBytes(location, signal);
     }
     const file = await platform.openFile(location);
     return {
@@ -78,7 +78,7 @@ export async function originOf(source: WeightSource | Origin, { signal, cache = 
   if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) {
     return bytesOrigin('weights', bytesOf('weights', source));
   }
-  if (source instanceof Response) return (await import('./fetch.js')).responseBytes(source, source.url || 'weights');
+  if (source instanceof Response) return (await import('./http.js')).responseBytes(source, source.url || 'weights');
   if (source instanceof Blob) {
     const name = 'name' in source ? String(source.name) : 'weights';
     const random = typeof FileReaderSync === 'undefined' ? undefined : () => new BlobBytes(source);

@@ -3,8 +3,8 @@
  * from the last whole one, and none is ever held whole in JavaScript.
  */
 
-import { type Begun, fetchBytes, type Version } from './fetch.js';
-import type { Origin } from './source.js';
+import { type Begun, fetchBytes, type Version } from './http.js';
+import type { Origin } from './open.js';
 
 const CACHE = 'resnet-wasm weights';
 
