@@ -3,9 +3,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import '../bindings/node.js';
 import { platform, usePlatform } from '../bindings/platform/platform.js';
+import { slabsOf } from '../bindings/weights/formats/hdf5/hyperslabs.js';
+import { loadLibhdf5, mount, PATH } from '../bindings/weights/formats/hdf5/libhdf5.js';
 import { openWeights } from '../bindings/weights/index.js';
-import { loadLibhdf5, mount, PATH } from '../bindings/weights/libhdf5.js';
-import { slabsOf } from '../bindings/weights/slabs.js';
 import { writeSafetensors } from '../bindings/weights/write.js';
 import { concat, type Entry, failure, hostileChunks, memoryFiles, readAll } from './weight-files.js';
 

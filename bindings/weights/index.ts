@@ -2,9 +2,9 @@
 
 import { either, textStart } from '../util/messages.js';
 import type { Format, WeightFile } from './format.js';
+import { safetensors } from './formats/safetensors.js';
+import { isHdf5, isIndex, isJson, isLegacyPytorch, isSafetensors, isZip } from './formats/sniff.js';
 import { withTorchvisionNames } from './names.js';
-import { safetensors } from './safetensors.js';
-import { isHdf5, isIndex, isJson, isLegacyPytorch, isSafetensors, isZip } from './sniff.js';
 import { type ByteStream, type OpenOptions, type Origin, openSource, type WeightSource } from './stream/open.js';
 
 export { checkTensors } from './check.js';
@@ -17,20 +17,20 @@ const FORMATS: readonly Format[] = [
   {
     name: 'PyTorch checkpoint',
     matches: (head) => isZip(head) || isLegacyPytorch(head),
-    reader: async () => (await import('./pytorch.js')).pytorch,
+    reader: async () => (await import('./formats/pytorch/reader.js')).pytorch,
   },
-  { name: 'Keras HDF5 file', matches: isHdf5, reader: async () => (await import('./h5.js')).h5 },
+  { name: 'Keras HDF5 file', matches: isHdf5, reader: async () => (await import('./formats/keras/h5.js')).h5 },
   {
     name: 'index of shards',
     matches: isIndex,
-    reader: async () => (await import('./shards.js')).shards,
+    reader: async () => (await import('./formats/sharded.js')).shards,
     isSet: true,
   },
   // All other JSON: its reader says what this one lacks.
   {
     name: 'TensorFlow.js layers model',
     matches: isJson,
-    reader: async () => (await import('./tfjs.js')).tfjs,
+    reader: async () => (await import('./formats/keras/tfjs.js')).tfjs,
     isSet: true,
   },
 ];

@@ -1,9 +1,9 @@
 /** What a PyTorch pickle means: tensors that look into storages, and the `state_dict` among all else in a checkpoint. */
 
-import { label, shown } from '../util/messages.js';
-import { COUNTER } from './names.js';
+import { label, shown } from '../../../util/messages.js';
+import { COUNTER } from '../../names.js';
+import { STORED_BYTES, type StoredDtype } from '../../values.js';
 import { Dictionary, type Environment, Global } from './pickle.js';
-import { STORED_BYTES, type StoredDtype } from './values.js';
 
 /** A row of values that tensors look into; its bytes come later in the file. */
 export interface Storage {

@@ -1,11 +1,11 @@
 /** HDF5 files: groups, attributes and tensors by their paths. libhdf5 reads them; here are the limits that it lacks. */
 
-import type { RandomBytes } from '../platform/platform.js';
-import { label, shown } from '../util/messages.js';
-import { hasDamagedHeap } from './heaps.js';
+import type { RandomBytes } from '../../../platform/platform.js';
+import { label, shown } from '../../../util/messages.js';
+import { STORED_BYTES, type StoredDtype } from '../../values.js';
+import { hasDamagedHeap } from './global-heap.js';
+import { slabsOf } from './hyperslabs.js';
 import { keepLibhdf5, type Libhdf5, loadLibhdf5, mount, PATH } from './libhdf5.js';
-import { slabsOf } from './slabs.js';
-import { STORED_BYTES, type StoredDtype } from './values.js';
 
 /** Reads of one operation: a file that points in circles ends here. All of ResNet-152 takes 9,000. */
 const MAX_READS = 100_000;

@@ -4,11 +4,11 @@
  * After https://github.com/tensorflow/tfjs/blob/master/tfjs-core/src/io/types.ts.
  */
 
-import { isRecord, label, parseJson, shown } from '../util/messages.js';
-import type { Reader, TensorInfo } from './format.js';
-import { type KerasLayer, kerasHints, kerasLayerOf, kerasLayers, torchTensor } from './keras.js';
-import { checkedShape, type Span, spannedFile, tensorBytes } from './layout.js';
-import { ByteStream, checkedPath, type OpenOptions, openSource, sibling } from './stream/open.js';
+import { isRecord, label, parseJson, shown } from '../../../util/messages.js';
+import type { Reader, TensorInfo } from '../../format.js';
+import { ByteStream, checkedPath, type OpenOptions, openSource, sibling } from '../../stream/open.js';
+import { checkedShape, type Span, spannedFile, tensorBytes } from '../spans.js';
+import { type KerasLayer, kerasHints, kerasLayerOf, kerasLayers, torchTensor } from './topology.js';
 
 const MAX_JSON_BYTES = 100_000_000;
 

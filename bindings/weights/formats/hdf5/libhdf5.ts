@@ -3,8 +3,8 @@
  * read, and nothing else. What a file says of other files, devices or plugins leads nowhere.
  */
 
-import { platform, type RandomBytes } from '../platform/platform.js';
-import { label } from '../util/messages.js';
+import { platform, type RandomBytes } from '../../../platform/platform.js';
+import { label } from '../../../util/messages.js';
 
 /** What is used of h5wasm's module (its hdf5_util_helpers.d.ts). Where an operation fails it throws, or returns below 0. */
 export interface Libhdf5 {

@@ -4,13 +4,13 @@
  * stands for it. Other HDF5 files are read by their paths as names.
  */
 
-import { label, parseJson } from '../util/messages.js';
-import type { NetworkHints, Piece, Reader, TensorInfo } from './format.js';
-import { type Dataset, endOf, Hdf5, MAX_EXPANSION, SUPERBLOCK_BYTES } from './hdf5.js';
-import { applicationHints, kerasHints, kerasLayers, numberedTensor, torchTensor } from './keras.js';
-import { heldTensor, tensorBytes, weightFile } from './layout.js';
-import { type ByteStream, randomBytes } from './stream/open.js';
-import { Decoder } from './values.js';
+import { label, parseJson } from '../../../util/messages.js';
+import type { NetworkHints, Piece, Reader, TensorInfo } from '../../format.js';
+import { type ByteStream, randomBytes } from '../../stream/open.js';
+import { Decoder } from '../../values.js';
+import { type Dataset, endOf, Hdf5, MAX_EXPANSION, SUPERBLOCK_BYTES } from '../hdf5/file.js';
+import { heldTensor, tensorBytes, weightFile } from '../spans.js';
+import { applicationHints, kerasHints, kerasLayers, numberedTensor, torchTensor } from './topology.js';
 
 const MODEL_WEIGHTS = 'model_weights';
 const MODEL_CONFIG = 'model_config';

@@ -3,13 +3,13 @@
  * values, row-major and little-endian. After https://github.com/huggingface/safetensors#format.
  */
 
-import { duplicateKey, either, isRecord, label, parseJson, shown } from '../util/messages.js';
-import type { Reader } from './format.js';
-import { hintsFromMetadata } from './hints.js';
-import { checkedShape, heldTensor, type Span, spannedFile, tensorBytes } from './layout.js';
-import { COUNTER } from './names.js';
-import type { ByteStream } from './stream/open.js';
-import { STORED_BYTES, type StoredDtype } from './values.js';
+import { duplicateKey, either, isRecord, label, parseJson, shown } from '../../util/messages.js';
+import type { Reader } from '../format.js';
+import { hintsFromMetadata } from '../hints.js';
+import { COUNTER } from '../names.js';
+import type { ByteStream } from '../stream/open.js';
+import { STORED_BYTES, type StoredDtype } from '../values.js';
+import { checkedShape, heldTensor, type Span, spannedFile, tensorBytes } from './spans.js';
 
 const LENGTH_BYTES = 8;
 /** The format's own limit. */

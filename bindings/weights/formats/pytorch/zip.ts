@@ -4,8 +4,8 @@
  * to leave them out. After APPNOTE.TXT 6.3.10 of PKWARE.
  */
 
-import { label } from '../util/messages.js';
-import type { ByteStream } from './stream/open.js';
+import { label } from '../../../util/messages.js';
+import type { ByteStream } from '../../stream/open.js';
 
 const LOCAL_HEADER = 0x04034b50;
 const DESCRIPTOR = 0x08074b50;

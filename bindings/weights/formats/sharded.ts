@@ -3,12 +3,12 @@
  * holds { metadata: { total_size }, weight_map: { tensor: file } }, and the files lie beside it.
  */
 
-import { duplicateKey, isRecord, label, parseJson, shown } from '../util/messages.js';
-import type { Piece, Reader, WeightFile } from './format.js';
-import { weightFile } from './layout.js';
-import { COUNTER } from './names.js';
-import { checkedPath, sibling } from './stream/open.js';
-import { STORED_BYTES } from './values.js';
+import { duplicateKey, isRecord, label, parseJson, shown } from '../../util/messages.js';
+import type { Piece, Reader, WeightFile } from '../format.js';
+import { COUNTER } from '../names.js';
+import { checkedPath, sibling } from '../stream/open.js';
+import { STORED_BYTES } from '../values.js';
+import { weightFile } from './spans.js';
 
 const MAX_JSON_BYTES = 100_000_000;
 /** Each is opened before the first value is read. */

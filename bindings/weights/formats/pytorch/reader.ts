@@ -4,14 +4,14 @@
  * front to back. After https://github.com/pytorch/pytorch/blob/main/torch/serialization.py.
  */
 
-import { label, shown } from '../util/messages.js';
-import { Checkpoint, findStateDict, type Storage } from './checkpoint.js';
-import type { Piece, Reader, WeightFile } from './format.js';
-import { weightFile } from './layout.js';
+import { label, shown } from '../../../util/messages.js';
+import type { Piece, Reader, WeightFile } from '../../format.js';
+import type { ByteStream } from '../../stream/open.js';
+import { isZip } from '../sniff.js';
+import { weightFile } from '../spans.js';
 import { unpickle } from './pickle.js';
-import { isZip } from './sniff.js';
-import { type Read, readsOf, storagePieces } from './storages.js';
-import type { ByteStream } from './stream/open.js';
+import { Checkpoint, findStateDict, type Storage } from './state-dict.js';
+import { type Read, readsOf, storagePieces } from './storage.js';
 import { ZipReader } from './zip.js';
 
 /** The number that opens the form before PyTorch 1.6. */
