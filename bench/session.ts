@@ -6,7 +6,7 @@ import { type Binary, createCore } from '../bindings/engine/core.js';
 import { Session } from '../bindings/engine/executor.js';
 import { WeightStore } from '../bindings/engine/packed-weights.js';
 import { Threads } from '../bindings/engine/thread-pool.js';
-import { openWeights } from '../bindings/weights/index.js';
+import { openWeights } from '../bindings/weights/open.js';
 import type { Graph } from '../models/index.js';
 import { referenceSafetensors } from '../tests/reference-weights.js';
 import { seeded } from './shapes.js';

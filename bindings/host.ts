@@ -5,7 +5,7 @@ import { measurePeak } from './engine/peak.js';
 import type { LoadOptions, Progress, RandomWeights } from './load.js';
 import { load } from './load.js';
 import type { Model, ModelInfo } from './model.js';
-import type { WeightSource } from './weights/index.js';
+import type { WeightSource } from './weights/open.js';
 import { type PortOrigin, pumped } from './weights/port.js';
 
 /** What a page can ask of a model that takes time. */

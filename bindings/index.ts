@@ -45,4 +45,4 @@ export type {
   StepProfile,
   Tensor,
 } from './model.js';
-export type { Dtype, NetworkHints, OpenOptions, Piece, TensorInfo, WeightFile, WeightSource } from './weights/index.js';
+export type { Dtype, NetworkHints, OpenOptions, Piece, TensorInfo, WeightFile, WeightSource } from './weights/open.js';

@@ -20,7 +20,7 @@ import { Threads, threadCount } from './engine/thread-pool.js';
 import { LocalModel } from './local.js';
 import type { Model } from './model.js';
 import { platform } from './platform/platform.js';
-import { checkTensors, type OpenOptions, openWeights, type WeightFile, type WeightSource } from './weights/index.js';
+import { checkTensors, type OpenOptions, openWeights, type WeightFile, type WeightSource } from './weights/open.js';
 
 export interface Progress {
   /** Bytes of weights so far. */
@@ -88,7 +88,7 @@ async function openAny(
   if (typeof weights !== 'object' || !('seed' in weights)) return openWeights(weights, { signal, cache, hdf5 });
   const { seed } = weights;
   if (!Number.isInteger(seed)) throw new TypeError(`weights: expected seed to be a whole number, got ${seed}.`);
-  const { seededWeights } = await import('./weights/seeded.js');
+  const { seededWeights } = await import('./weights/random.js');
   return openWeights(seededWeights(buildNetwork(name, network), seed), { signal });
 }
 

@@ -21,12 +21,12 @@ export type { NpmSource, WeightSet } from '../models/index.js';
 export { measurePeak } from './engine/peak.js';
 export { cachedFromHub } from './hub.js';
 export * from './index.js';
-export { inspectWeights, type TensorReport, type WeightReport } from './inspect.js';
 export * from './pull.js';
 export { decodeImage, encodePng } from './sharp.js';
-export { guessNetwork, type NetworkGuess } from './weights/guess.js';
-export { openWeights } from './weights/index.js';
-export { seededInput, seededWeights } from './weights/seeded.js';
+export { guessNetwork, type NetworkGuess } from './weights/identify.js';
+export { inspectWeights, type TensorReport, type WeightReport } from './weights/inspect.js';
+export { openWeights } from './weights/open.js';
+export { seededInput, seededWeights } from './weights/random.js';
 export { type WriteOptions, writeSafetensors } from './weights/write.js';
 
 const READ_BYTES = 2 ** 18;

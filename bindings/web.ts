@@ -9,11 +9,11 @@ import type { LoadOptions as CoreLoadOptions } from './load.js';
 import type { Model } from './model.js';
 import { platform, usePlatform } from './platform/platform.js';
 import { absolute, loadRemote, measurePeakRemote } from './remote.js';
-import type { OpenOptions, WeightFile, WeightSource } from './weights/index.js';
+import type { OpenOptions, WeightFile, WeightSource } from './weights/open.js';
 
 export * from './index.js';
-export { guessNetwork, type NetworkGuess } from './weights/guess.js';
-export { seededInput } from './weights/seeded.js';
+export { guessNetwork, type NetworkGuess } from './weights/identify.js';
+export { seededInput } from './weights/random.js';
 export type { CachedWeights } from './weights/stream/browser-cache.js';
 
 const newWorker = (): Worker => new Worker(new URL('../dist/worker.js', import.meta.url), { type: 'module' });
@@ -77,7 +77,7 @@ export async function load(name: string, options: LoadOptions): Promise<Model> {
 
 /** As the core's: reads what a weight file says of itself, up to its first value. */
 export const openWeights = async (source: WeightSource, options: OpenOptions = {}): Promise<WeightFile> =>
-  (await import('./weights/index.js')).openWeights(absolute(source), { ...options, hdf5: absolute(options.hdf5) });
+  (await import('./weights/open.js')).openWeights(absolute(source), { ...options, hdf5: absolute(options.hdf5) });
 
 /** GFLOP/s of one thread in a loop of multiply–adds that touches registers alone: the best within 0.4 s. */
 export async function measurePeak(binary?: Binary): Promise<number> {

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import '../bindings/node.js';
 import * as platforms from '../bindings/platform/platform.js';
 import { usePlatform } from '../bindings/platform/platform.js';
-import { openWeights } from '../bindings/weights/index.js';
+import { openWeights } from '../bindings/weights/open.js';
 import { randomBytes } from '../bindings/weights/stream/open.js';
 import { concat, hostileChunks, pattern, safetensorsFile, utf8 } from './weight-files.js';
 

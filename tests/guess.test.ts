@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { guessNetwork } from '../bindings/weights/guess.js';
+import { guessNetwork } from '../bindings/weights/identify.js';
 import { buildNetwork, type NetworkOptions, networkNames, parameters } from '../models/index.js';
 
 const tensorsOf = (name: string, options?: NetworkOptions) => parameters(buildNetwork(name, options));

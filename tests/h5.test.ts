@@ -5,7 +5,7 @@ import '../bindings/node.js';
 import { platform, usePlatform } from '../bindings/platform/platform.js';
 import { slabsOf } from '../bindings/weights/formats/hdf5/hyperslabs.js';
 import { loadLibhdf5, mount, PATH } from '../bindings/weights/formats/hdf5/libhdf5.js';
-import { openWeights } from '../bindings/weights/index.js';
+import { openWeights } from '../bindings/weights/open.js';
 import { writeSafetensors } from '../bindings/weights/write.js';
 import { concat, type Entry, failure, hostileChunks, memoryFiles, readAll } from './weight-files.js';
 

@@ -3,7 +3,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { torchModule } from '../bindings/weights/formats/keras/topology.js';
-import { checkTensors, openWeights } from '../bindings/weights/index.js';
+import { checkTensors, openWeights } from '../bindings/weights/open.js';
 import { buildNetwork, parameters } from '../models/index.js';
 import { conv, dense, type Layer, model, norm, weight } from './tfjs-models.js';
 import { failure, utf8, withFiles } from './weight-files.js';

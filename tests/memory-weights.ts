@@ -1,6 +1,6 @@
 /** Weight files from values in memory: any order of tensors, any type, any pieces. */
 
-import type { Dtype, Piece, TensorInfo, WeightFile } from '../bindings/weights/format.js';
+import type { Dtype, Piece, TensorInfo, WeightFile } from '../bindings/weights/types.js';
 import { type Graph, inputShape, type Node, type Parameter, parameters } from '../models/index.js';
 import type { Values } from './reference.js';
 import { uniform } from './reference-weights.js';

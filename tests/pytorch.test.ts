@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openWeights } from '../bindings/weights/index.js';
+import { openWeights } from '../bindings/weights/open.js';
 import { conv, dictionary, legacy, one, op, storage, tensor, text, values } from './pickles.js';
 import { concat, failure, hostileChunks, read, readAll } from './weight-files.js';
 

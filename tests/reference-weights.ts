@@ -4,4 +4,4 @@ export {
   seededTensor as referenceTensor,
   seededWeights as referenceSafetensors,
   uniform,
-} from '../bindings/weights/seeded.js';
+} from '../bindings/weights/random.js';

@@ -5,7 +5,7 @@ import type { Core } from '../bindings/engine/core.js';
 import { Session } from '../bindings/engine/executor.js';
 import { WeightStore } from '../bindings/engine/packed-weights.js';
 import { Threads } from '../bindings/engine/thread-pool.js';
-import type { WeightFile } from '../bindings/weights/format.js';
+import type { WeightFile } from '../bindings/weights/types.js';
 import type { Graph } from '../models/index.js';
 
 /** More than the records, scratch and activations of any graph in these tests. */

@@ -2,7 +2,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openWeights } from '../bindings/weights/index.js';
+import { openWeights } from '../bindings/weights/open.js';
 import { dictionary, legacyFile, storage, tensor, text } from './pickles.js';
 import { type Entry, failure, pattern, readAll, rejection, safetensorsFile, utf8, withFiles } from './weight-files.js';
 

@@ -6,7 +6,7 @@ import { algorithmsFor } from '../bindings/compile/conv-algorithm.js';
 import { type Choose, makePlan } from '../bindings/compile/plan.js';
 import type { Core } from '../bindings/engine/core.js';
 import { WeightStore } from '../bindings/engine/packed-weights.js';
-import type { WeightFile } from '../bindings/weights/format.js';
+import type { WeightFile } from '../bindings/weights/types.js';
 import { type Graph, GraphBuilder, graphInput, type Parameter, parameters } from '../models/index.js';
 import { eachBinary } from './each-binary.js';
 import { assertOutput } from './evaluate.js';

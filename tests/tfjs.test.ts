@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openWeights } from '../bindings/weights/index.js';
+import { openWeights } from '../bindings/weights/open.js';
 import { conv, dense, type Layer, type Model, model, norm, type Weight, weight } from './tfjs-models.js';
 import { concat, failure, memoryFiles, pattern, readAll, rejection, utf8, withFiles } from './weight-files.js';
 

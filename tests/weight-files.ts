@@ -2,9 +2,9 @@
 
 import * as assert from 'uvu/assert';
 import { type Platform, platform, usePlatform } from '../bindings/platform/platform.js';
-import type { Piece, WeightFile } from '../bindings/weights/format.js';
-import { openWeights, type WeightSource } from '../bindings/weights/index.js';
+import { openWeights, type WeightSource } from '../bindings/weights/open.js';
 import { randomBytes } from '../bindings/weights/stream/open.js';
+import type { Piece, WeightFile } from '../bindings/weights/types.js';
 
 export interface Entry {
   name: string;

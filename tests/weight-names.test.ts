@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openWeights } from '../bindings/weights/index.js';
-import { torchvisionNames } from '../bindings/weights/names.js';
+import { openWeights } from '../bindings/weights/open.js';
+import { torchvisionNames } from '../bindings/weights/torch-names.js';
 import { failure, pattern, readAll, safetensorsFile } from './weight-files.js';
 
 const named = (...names: string[]) => torchvisionNames(names.map((name) => ({ name, shape: [2] }))).map((t) => t.name);

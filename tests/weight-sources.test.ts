@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { suite, test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openWeights } from '../bindings/weights/index.js';
+import { openWeights } from '../bindings/weights/open.js';
 import { patience } from '../bindings/weights/stream/http.js';
 import { ByteStream, openSource, sibling, type WeightSource } from '../bindings/weights/stream/open.js';
 import {

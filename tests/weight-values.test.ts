@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Decoder, fromFloat32, toFloat32 } from '../bindings/weights/values.js';
+import { Decoder, fromFloat32, toFloat32 } from '../bindings/weights/dtype.js';
 import { concat } from './weight-files.js';
 
 const everyHalf = Uint16Array.from({ length: 65536 }, (_, i) => i);

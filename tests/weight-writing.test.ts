@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Dtype, NetworkHints, Piece, TensorInfo, WeightFile } from '../bindings/weights/format.js';
-import { openWeights } from '../bindings/weights/index.js';
-import { fromFloat32, toFloat32 } from '../bindings/weights/values.js';
+import { fromFloat32, toFloat32 } from '../bindings/weights/dtype.js';
+import { openWeights } from '../bindings/weights/open.js';
+import type { Dtype, NetworkHints, Piece, TensorInfo, WeightFile } from '../bindings/weights/types.js';
 import { writeSafetensors } from '../bindings/weights/write.js';
 import { concat, type Entry, failure, hostileChunks, pattern, readAll, safetensorsFile } from './weight-files.js';
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { checkTensors, openWeights } from '../bindings/weights/index.js';
+import { checkTensors, openWeights } from '../bindings/weights/open.js';
 import { buildNetwork, parameters } from '../models/index.js';
 import {
   concat,

@@ -4,7 +4,7 @@ import type { BatchNormOp, Graph, Node, NodeId, Parameter, Shape } from '../../m
 import { inputShape, nodeParameters } from '../../models/graph.js';
 import { winogradTile } from '../compile/conv-algorithm.js';
 import type { Plan, PlanStep } from '../compile/plan.js';
-import { DTYPE_BYTES, type TensorInfo, type WeightFile } from '../weights/format.js';
+import { DTYPE_BYTES, type TensorInfo, type WeightFile } from '../weights/types.js';
 import type { Core } from './core.js';
 
 /** Where a step's weights lie: packed B, or a batch norm's scale; bias or shift, zero-padded to whole tiles. */

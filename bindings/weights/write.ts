@@ -1,9 +1,9 @@
 /** Weights of any format -> safetensors: bytes to be written or sent as they come. */
 
 import { label } from '../util/messages.js';
-import { DTYPE_BYTES, type Dtype, type TensorInfo, type WeightFile } from './format.js';
-import { hintsToMetadata } from './hints.js';
-import { fromFloat32, toFloat32 } from './values.js';
+import { fromFloat32, toFloat32 } from './dtype.js';
+import { hintsToMetadata } from './metadata.js';
+import { DTYPE_BYTES, type Dtype, type TensorInfo, type WeightFile } from './types.js';
 
 const LARGEST_F16 = 65504;
 

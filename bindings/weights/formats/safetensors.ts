@@ -4,11 +4,11 @@
  */
 
 import { duplicateKey, either, isRecord, label, parseJson, shown } from '../../util/messages.js';
-import type { Reader } from '../format.js';
-import { hintsFromMetadata } from '../hints.js';
-import { COUNTER } from '../names.js';
+import { STORED_BYTES, type StoredDtype } from '../dtype.js';
+import { hintsFromMetadata } from '../metadata.js';
 import type { ByteStream } from '../stream/open.js';
-import { STORED_BYTES, type StoredDtype } from '../values.js';
+import { COUNTER } from '../torch-names.js';
+import type { Reader } from '../types.js';
 import { checkedShape, heldTensor, type Span, spannedFile, tensorBytes } from './spans.js';
 
 const LENGTH_BYTES = 8;

@@ -4,10 +4,10 @@
  */
 
 import { duplicateKey, isRecord, label, parseJson, shown } from '../../util/messages.js';
-import type { Piece, Reader, WeightFile } from '../format.js';
-import { COUNTER } from '../names.js';
+import { STORED_BYTES } from '../dtype.js';
 import { checkedPath, sibling } from '../stream/open.js';
-import { STORED_BYTES } from '../values.js';
+import { COUNTER } from '../torch-names.js';
+import type { Piece, Reader, WeightFile } from '../types.js';
 import { weightFile } from './spans.js';
 
 const MAX_JSON_BYTES = 100_000_000;

@@ -1,9 +1,9 @@
 /** Tensors that lie one after the other in a stream: what the readers share. */
 
 import { shown } from '../../util/messages.js';
-import { DTYPE_BYTES, type NetworkHints, type Piece, type TensorInfo, type WeightFile } from '../format.js';
+import { Decoder, heldDtype, STORED_BYTES, type StoredDtype } from '../dtype.js';
 import type { ByteStream } from '../stream/open.js';
-import { Decoder, heldDtype, STORED_BYTES, type StoredDtype } from '../values.js';
+import { DTYPE_BYTES, type NetworkHints, type Piece, type TensorInfo, type WeightFile } from '../types.js';
 
 /** A stretch of the stream: a tensor, or bytes to pass over. */
 export interface Span {

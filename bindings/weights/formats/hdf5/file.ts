@@ -2,7 +2,7 @@
 
 import type { RandomBytes } from '../../../platform/platform.js';
 import { label, shown } from '../../../util/messages.js';
-import { STORED_BYTES, type StoredDtype } from '../../values.js';
+import { STORED_BYTES, type StoredDtype } from '../../dtype.js';
 import { hasDamagedHeap } from './global-heap.js';
 import { slabsOf } from './hyperslabs.js';
 import { keepLibhdf5, type Libhdf5, loadLibhdf5, mount, PATH } from './libhdf5.js';

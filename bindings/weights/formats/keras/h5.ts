@@ -5,9 +5,9 @@
  */
 
 import { label, parseJson } from '../../../util/messages.js';
-import type { NetworkHints, Piece, Reader, TensorInfo } from '../../format.js';
+import { Decoder } from '../../dtype.js';
 import { type ByteStream, randomBytes } from '../../stream/open.js';
-import { Decoder } from '../../values.js';
+import type { NetworkHints, Piece, Reader, TensorInfo } from '../../types.js';
 import { type Dataset, endOf, Hdf5, MAX_EXPANSION, SUPERBLOCK_BYTES } from '../hdf5/file.js';
 import { heldTensor, tensorBytes, weightFile } from '../spans.js';
 import { applicationHints, kerasHints, kerasLayers, numberedTensor, torchTensor } from './topology.js';

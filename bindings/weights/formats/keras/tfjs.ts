@@ -5,8 +5,8 @@
  */
 
 import { isRecord, label, parseJson, shown } from '../../../util/messages.js';
-import type { Reader, TensorInfo } from '../../format.js';
 import { ByteStream, checkedPath, type OpenOptions, openSource, sibling } from '../../stream/open.js';
+import type { Reader, TensorInfo } from '../../types.js';
 import { checkedShape, type Span, spannedFile, tensorBytes } from '../spans.js';
 import { type KerasLayer, kerasHints, kerasLayerOf, kerasLayers, torchTensor } from './topology.js';
 

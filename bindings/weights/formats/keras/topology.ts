@@ -1,7 +1,7 @@
 /** Keras's residual networks: their names, which become torchvision's, and what their topology tells. */
 
 import { isRecord, label, shown } from '../../../util/messages.js';
-import type { NetworkHints, TensorInfo } from '../../format.js';
+import type { NetworkHints, TensorInfo } from '../../types.js';
 
 /** A layer of a topology, as far as this project reads it. */
 export interface KerasLayer {

@@ -5,8 +5,8 @@
  */
 
 import { label, shown } from '../../../util/messages.js';
-import type { Piece, Reader, WeightFile } from '../../format.js';
 import type { ByteStream } from '../../stream/open.js';
+import type { Piece, Reader, WeightFile } from '../../types.js';
 import { isZip } from '../sniff.js';
 import { weightFile } from '../spans.js';
 import { unpickle } from './pickle.js';

@@ -1,8 +1,8 @@
 /** What a PyTorch pickle means: tensors that look into storages, and the `state_dict` among all else in a checkpoint. */
 
 import { label, shown } from '../../../util/messages.js';
-import { COUNTER } from '../../names.js';
-import { STORED_BYTES, type StoredDtype } from '../../values.js';
+import { STORED_BYTES, type StoredDtype } from '../../dtype.js';
+import { COUNTER } from '../../torch-names.js';
 import { Dictionary, type Environment, Global } from './pickle.js';
 
 /** A row of values that tensors look into; its bytes come later in the file. */

@@ -1,9 +1,9 @@
 /** Storages of a PyTorch file -> tensors: in passing where they lie one after the other, else out of a whole storage. */
 
 import { label, shown } from '../../../util/messages.js';
-import type { Piece, TensorInfo } from '../../format.js';
+import { Decoder, STORED_BYTES, type StoredDtype } from '../../dtype.js';
 import type { ByteStream } from '../../stream/open.js';
-import { Decoder, STORED_BYTES, type StoredDtype } from '../../values.js';
+import type { Piece, TensorInfo } from '../../types.js';
 import { heldTensor, spanPieces } from '../spans.js';
 import type { NamedView, Storage, View } from './state-dict.js';
 

@@ -1,7 +1,7 @@
 /** What a file says of its network, kept in the metadata of safetensors, which has no other place for it. */
 
 import { shown } from '../util/messages.js';
-import type { NetworkHints } from './format.js';
+import type { NetworkHints } from './types.js';
 
 const PREFIX = 'resnet-wasm.';
 

@@ -1,6 +1,6 @@
 /** Floating-point values as files hold them, and as the project wants them: little-endian float32, float16 or bfloat16. */
 
-import type { Dtype } from './format.js';
+import type { Dtype } from './types.js';
 
 /** What files hold; float64 is rounded to float32 on the way, so that it takes no more room than that. */
 export type StoredDtype = Dtype | 'F64';

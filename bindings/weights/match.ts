@@ -2,7 +2,7 @@
 
 import type { Parameter } from '../../models/graph.js';
 import { label, shown } from '../util/messages.js';
-import type { TensorInfo } from './format.js';
+import type { TensorInfo } from './types.js';
 
 /**
  * Checks that a file holds every parameter of a network in its shape, and nothing else. Throws one sentence for the

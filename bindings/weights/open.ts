@@ -1,15 +1,15 @@
 /** Opens weights of any format that the project reads. */
 
 import { either, textStart } from '../util/messages.js';
-import type { Format, WeightFile } from './format.js';
 import { safetensors } from './formats/safetensors.js';
 import { isHdf5, isIndex, isJson, isLegacyPytorch, isSafetensors, isZip } from './formats/sniff.js';
-import { withTorchvisionNames } from './names.js';
 import { type ByteStream, type OpenOptions, type Origin, openSource, type WeightSource } from './stream/open.js';
+import { withTorchvisionNames } from './torch-names.js';
+import type { Format, WeightFile } from './types.js';
 
-export { checkTensors } from './check.js';
-export type { Dtype, NetworkHints, Piece, TensorInfo, WeightFile } from './format.js';
+export { checkTensors } from './match.js';
 export type { OpenOptions, WeightSource } from './stream/open.js';
+export type { Dtype, NetworkHints, Piece, TensorInfo, WeightFile } from './types.js';
 
 /** In the order of trial; told apart by content, since a stream has no name and names deceive. */
 const FORMATS: readonly Format[] = [

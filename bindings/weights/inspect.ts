@@ -1,9 +1,9 @@
 /** What a weight file holds: its tensors, and the values among them that no network should have. */
 
-import { DTYPE_BYTES, type TensorInfo } from './weights/format.js';
-import { guessNetwork, type NetworkGuess } from './weights/guess.js';
-import { openWeights, type WeightSource } from './weights/index.js';
-import { toFloat32 } from './weights/values.js';
+import { toFloat32 } from './dtype.js';
+import { guessNetwork, type NetworkGuess } from './identify.js';
+import { openWeights, type WeightSource } from './open.js';
+import { DTYPE_BYTES, type TensorInfo } from './types.js';
 
 export interface TensorReport extends TensorInfo {
   /** Values that are not numbers, and infinite ones. */

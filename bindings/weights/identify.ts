@@ -9,7 +9,7 @@ import {
   parameters,
   type Shortcut,
 } from '../../models/index.js';
-import type { TensorInfo } from './format.js';
+import type { TensorInfo } from './types.js';
 
 export interface NetworkGuess {
   readonly network: string;

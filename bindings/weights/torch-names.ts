@@ -1,7 +1,7 @@
 /** Names of tensors in PyTorch's world, which become those of torchvision's `state_dict`s. */
 
 import { label, shown } from '../util/messages.js';
-import type { Piece, TensorInfo, WeightFile } from './format.js';
+import type { Piece, TensorInfo, WeightFile } from './types.js';
 
 type Named = Pick<TensorInfo, 'name' | 'shape'>;
 
