@@ -2,9 +2,9 @@
 
 import type { Binary, WasmSource } from './engine/core.js';
 import { measurePeak } from './engine/peak.js';
-import type { LoadOptions, Progress, RandomWeights } from './load.js';
-import { load } from './load.js';
-import type { Model, ModelInfo } from './model.js';
+import type { LoadOptions, Progress, RandomWeights } from './model/load.js';
+import { load } from './model/load.js';
+import type { Model, ModelInfo } from './model/types.js';
 import type { WeightSource } from './weights/open.js';
 import { type PortOrigin, pumped } from './weights/port.js';
 

@@ -31,7 +31,7 @@ export { type Binary, supportsRelaxed } from './engine/binary.js';
 export type { WasmSource } from './engine/core.js';
 export { type Heatmap, heatmap } from './image/heatmap.js';
 export type { Pixels } from './image/preprocess.js';
-export type { Progress, RandomWeights } from './load.js';
+export type { Progress, RandomWeights } from './model/load.js';
 export type {
   Cam,
   CamMap,
@@ -44,5 +44,5 @@ export type {
   Output,
   StepProfile,
   Tensor,
-} from './model.js';
+} from './model/types.js';
 export type { Dtype, NetworkHints, OpenOptions, Piece, TensorInfo, WeightFile, WeightSource } from './weights/open.js';

@@ -3,8 +3,8 @@
 import type { Summary } from '../models/index.js';
 import { wasmBytes } from './engine/binary.js';
 import type { Answer, Asked, AskedOptions, Method } from './host.js';
-import type { LoadOptions, Progress } from './load.js';
-import type { Cam, Classification, FeatureMap, ImageSource, Model, ModelInfo, Output, Tensor } from './model.js';
+import type { LoadOptions, Progress } from './model/load.js';
+import type { Cam, Classification, FeatureMap, ImageSource, Model, ModelInfo, Output, Tensor } from './model/types.js';
 import { frameOf, isElement, plain } from './picture.js';
 import { pump } from './weights/port.js';
 import { originOf } from './weights/stream/open.js';

@@ -5,8 +5,8 @@
 
 import { browser } from './browser.js';
 import { type Binary, supportsRelaxed } from './engine/binary.js';
-import type { LoadOptions as CoreLoadOptions } from './load.js';
-import type { Model } from './model.js';
+import type { LoadOptions as CoreLoadOptions } from './model/load.js';
+import type { Model } from './model/types.js';
 import { platform, usePlatform } from './platform/platform.js';
 import { absolute, loadRemote, measurePeakRemote } from './remote.js';
 import type { OpenOptions, WeightFile, WeightSource } from './weights/open.js';
@@ -72,7 +72,7 @@ export async function load(name: string, options: LoadOptions): Promise<Model> {
   const known = { ...given, weights: absolute(weights), wasm: absolute(wasm), hdf5: absolute(hdf5) };
   const started = worker ? await startWorker(known.binary) : undefined;
   if (started) return loadRemote(started.worker, name, { ...known, wasm: known.wasm ?? started.wasm });
-  return (await import('./load.js')).load(name, known);
+  return (await import('./model/load.js')).load(name, known);
 }
 
 /** As the core's: reads what a weight file says of itself, up to its first value. */

@@ -4,7 +4,7 @@ import './flags.mjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BINARIES } from '../bindings/engine/core.js';
-import { load as loadWithoutPull } from '../bindings/load.js';
+import { load as loadWithoutPull } from '../bindings/model/load.js';
 import { buildNetwork, type LoadOptions, load, type Model, presets, type Tensor } from '../bindings/node.js';
 import type { Graph } from '../models/index.js';
 import { assertSameBits } from './records.js';

@@ -3,9 +3,9 @@
 import fc from 'fast-check';
 import { test as always } from 'uvu';
 import * as assert from 'uvu/assert';
-import { camStep } from '../bindings/cam.js';
 import { makePlan } from '../bindings/compile/plan.js';
 import type { Binary } from '../bindings/engine/core.js';
+import { camStep } from '../bindings/model/cam.js';
 import { buildNetwork, load, type Model, type NetworkOptions, type Pixels, presets } from '../bindings/node.js';
 import { type Graph, GraphBuilder, graphInput, networkNames, parameters } from '../models/index.js';
 import { anyGraph } from './any-graph.js';

@@ -2,7 +2,7 @@
 
 import type { Preset } from '../../models/index.js';
 import type { Core } from '../engine/core.js';
-import type { Crop } from '../model.js';
+import type { Crop } from '../model/types.js';
 
 /** Decoded 8-bit pixels, row by row from the top left. */
 export interface Pixels {

@@ -10,17 +10,17 @@ import {
   type Preset,
   parameters,
   presets,
-} from '../models/index.js';
-import { chooseAlgorithm, chooseWithoutWinograd } from './compile/conv-algorithm.js';
-import { makePlan } from './compile/plan.js';
-import { type Binary, createCore, type WasmSource } from './engine/core.js';
-import { Session } from './engine/executor.js';
-import { WeightStore } from './engine/packed-weights.js';
-import { Threads, threadCount } from './engine/thread-pool.js';
-import { LocalModel } from './local.js';
-import type { Model } from './model.js';
-import { platform } from './platform/platform.js';
-import { checkTensors, type OpenOptions, openWeights, type WeightFile, type WeightSource } from './weights/open.js';
+} from '../../models/index.js';
+import { chooseAlgorithm, chooseWithoutWinograd } from '../compile/conv-algorithm.js';
+import { makePlan } from '../compile/plan.js';
+import { type Binary, createCore, type WasmSource } from '../engine/core.js';
+import { Session } from '../engine/executor.js';
+import { WeightStore } from '../engine/packed-weights.js';
+import { Threads, threadCount } from '../engine/thread-pool.js';
+import { platform } from '../platform/platform.js';
+import { checkTensors, type OpenOptions, openWeights, type WeightFile, type WeightSource } from '../weights/open.js';
+import { LocalModel } from './model.js';
+import type { Model } from './types.js';
 
 export interface Progress {
   /** Bytes of weights so far. */
@@ -88,7 +88,7 @@ async function openAny(
   if (typeof weights !== 'object' || !('seed' in weights)) return openWeights(weights, { signal, cache, hdf5 });
   const { seed } = weights;
   if (!Number.isInteger(seed)) throw new TypeError(`weights: expected seed to be a whole number, got ${seed}.`);
-  const { seededWeights } = await import('./weights/random.js');
+  const { seededWeights } = await import('../weights/random.js');
   return openWeights(seededWeights(buildNetwork(name, network), seed), { signal });
 }
 
@@ -134,7 +134,7 @@ export async function load(name: string, options: LoadOptions): Promise<Model> {
     const byRule = winograd ? chooseAlgorithm : chooseWithoutWinograd;
     const plan = makePlan(
       graph,
-      isTuned && winograd ? await (await import('./engine/autotune.js')).tune(graph, core, threads, signal) : byRule,
+      isTuned && winograd ? await (await import('../engine/autotune.js')).tune(graph, core, threads, signal) : byRule,
     );
     const store = new WeightStore(core, plan);
     const { total } = file;
@@ -158,5 +158,5 @@ export async function load(name: string, options: LoadOptions): Promise<Model> {
 async function doubt(weights: LoadOptions['weights']): Promise<void> {
   const isUrl = typeof caches !== 'undefined' && (weights instanceof URL || typeof weights === 'string');
   if (isUrl && /^https?:/i.test(String(weights)))
-    await (await import('./weights/stream/browser-cache.js')).doubtCachedWeights(weights);
+    await (await import('../weights/stream/browser-cache.js')).doubtCachedWeights(weights);
 }

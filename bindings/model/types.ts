@@ -1,9 +1,9 @@
 /** What a model offers, wherever it runs. */
 
-import type { Summary } from '../models/index.js';
-import type { Algorithm } from './compile/conv-algorithm.js';
-import type { Binary } from './engine/core.js';
-import type { Pixels } from './image/preprocess.js';
+import type { Summary } from '../../models/index.js';
+import type { Algorithm } from '../compile/conv-algorithm.js';
+import type { Binary } from '../engine/core.js';
+import type { Pixels } from '../image/preprocess.js';
 
 /** Raw values in and out of a network, row-major in the order that `layout` says. */
 export interface Tensor {

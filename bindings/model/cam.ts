@@ -3,8 +3,8 @@
  * Features for Discriminative Localization", section 2).
  */
 
-import type { ConvOp, Graph, LinearOp, Node, NodeId } from '../models/graph.js';
-import type { Plan, PlanStep } from './compile/plan.js';
+import type { ConvOp, Graph, LinearOp, Node, NodeId } from '../../models/graph.js';
+import type { Plan, PlanStep } from '../compile/plan.js';
 
 /** The end of a network that has class activation maps: features -> global average pool -> linear (-> softmax). */
 interface Head {

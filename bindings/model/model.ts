@@ -1,10 +1,11 @@
 /** A model that runs where it was loaded. */
 
-import type { Preset, Summary } from '../models/index.js';
-import { macs, summary } from '../models/index.js';
-import type { Plan } from './compile/plan.js';
-import type { Session } from './engine/executor.js';
-import { type Pixels, preprocess, shownOf } from './image/preprocess.js';
+import type { Preset, Summary } from '../../models/index.js';
+import { macs, summary } from '../../models/index.js';
+import type { Plan } from '../compile/plan.js';
+import type { Session } from '../engine/executor.js';
+import { type Pixels, preprocess, shownOf } from '../image/preprocess.js';
+import { platform } from '../platform/platform.js';
 import type {
   Cam,
   Classification,
@@ -15,8 +16,7 @@ import type {
   Output,
   StepProfile,
   Tensor,
-} from './model.js';
-import { platform } from './platform/platform.js';
+} from './types.js';
 
 export class LocalModel implements Model {
   #session: Session | undefined;
