@@ -1,11 +1,11 @@
 /** A model in a worker, as the page sees it: each call is a message to the worker (host.ts), and its answer another. */
 
 import type { Summary } from '../models/index.js';
+import { frameOf, isElement, plain } from './browser/decode-image.js';
 import { wasmBytes } from './engine/binary.js';
 import type { Answer, Asked, AskedOptions, Method } from './host.js';
 import type { LoadOptions, Progress } from './model/load.js';
 import type { Cam, Classification, FeatureMap, ImageSource, Model, ModelInfo, Output, Tensor } from './model/types.js';
-import { frameOf, isElement, plain } from './picture.js';
 import { pump } from './weights/port.js';
 import { originOf } from './weights/stream/open.js';
 

@@ -3,7 +3,7 @@
  * they run in that.
  */
 
-import { browser } from './browser.js';
+import { browser } from './browser/platform.js';
 import { type Binary, supportsRelaxed } from './engine/binary.js';
 import type { LoadOptions as CoreLoadOptions } from './model/load.js';
 import type { Model } from './model/types.js';

@@ -1,6 +1,6 @@
 /** Entry of a worker in a browser: the first message says whether it runs a model or is one of a model's threads. */
 
-import { browser } from './browser.js';
+import { browser } from './browser/platform.js';
 import { serve } from './engine/thread-loop.js';
 import type { ThreadStart } from './engine/thread-pool.js';
 import { host, type Question } from './host.js';

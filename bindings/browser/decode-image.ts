@@ -1,7 +1,7 @@
 /** Decodes pictures in a browser, in a page or in a worker. */
 
-import type { Pixels } from './image/preprocess.js';
-import { shown } from './util/messages.js';
+import type { Pixels } from '../image/preprocess.js';
+import { shown } from '../util/messages.js';
 
 /** Bytes as they are in the file: networks were trained on those, without colour profiles or alpha in the colours. */
 const AS_STORED: ImageBitmapOptions = { colorSpaceConversion: 'none', premultiplyAlpha: 'none' };

@@ -1,8 +1,8 @@
 /** The platform of browsers, in a page or in a worker. */
 
-import { binaryUrl } from './assets.js';
-import { decodeImage, plain } from './picture.js';
-import type { Platform } from './platform/platform.js';
+import { binaryUrl } from '../assets.js';
+import type { Platform } from '../platform/platform.js';
+import { decodeImage, plain } from './decode-image.js';
 
 /** What was measured on this machine, in the Cache API: workers have no localStorage. */
 const MEASURED = 'resnet-wasm measured';
