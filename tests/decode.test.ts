@@ -12,7 +12,7 @@ import * as assert from 'uvu/assert';
 import { type Pixels, preprocess } from '../bindings/image/preprocess.js';
 import '../bindings/node.js';
 import { createCore } from '../bindings/engine/core.js';
-import { decodeImage } from '../bindings/sharp.js';
+import { decodeImage } from '../bindings/node/decode-image.js';
 import { presets } from '../models/index.js';
 
 interface DecodedRow {
@@ -190,7 +190,7 @@ test('without sharp a sentence says what to install', () => {
   const url = (text: string) => `data:text/javascript,${encodeURIComponent(text)}`;
   const register = `import { register } from 'node:module'; register(${JSON.stringify(url(hooks))});`;
   const script = `
-    import { decodeImage } from ${JSON.stringify(new URL('../bindings/sharp.ts', import.meta.url).href)};
+    import { decodeImage } from ${JSON.stringify(new URL('../bindings/node/decode-image.ts', import.meta.url).href)};
     await decodeImage(new Uint8Array(9)).catch(({ message }) => console.log(message));`;
   const { stdout } = spawnSync(
     process.execPath,

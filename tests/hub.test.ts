@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { cachedFromHub, pullFromHub } from '../bindings/hub.js';
+import { cachedFromHub, pullFromHub } from '../bindings/node/hugging-face.js';
 import { buildNetwork, load, seededWeights } from '../bindings/node.js';
 import { type HubSet, hubSet, hubSets } from '../models/hub.js';
 import { networkNames, parameters } from '../models/index.js';

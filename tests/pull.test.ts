@@ -16,7 +16,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { create } from 'tar';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { cached, pull } from '../bindings/pull.js';
+import { cached, pull } from '../bindings/node/npm-package.js';
 import { presets, type WeightSet } from '../models/index.js';
 
 /**
@@ -278,7 +278,7 @@ test('several pulls at once leave one whole set', async ({ cacheDir, set }) => {
 
 test('what a killed process left is removed by the next pull, what a live one has is not', async (context) => {
   const { cacheDir, set } = context;
-  const url = new URL('../bindings/pull.ts', import.meta.url).href;
+  const url = new URL('../bindings/node/npm-package.ts', import.meta.url).href;
   const code = `import { pull } from ${JSON.stringify(url)}; await pull(${JSON.stringify(set)}, ${JSON.stringify({ cacheDir })});`;
   const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
     env: { ...process.env, FAKE_NPM: 'stuck' },

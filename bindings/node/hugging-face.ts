@@ -6,9 +6,9 @@ import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { HubSet } from '../models/hub.js';
-import { defaultCacheDir, type PullOptions } from './pull.js';
-import { openSource } from './weights/stream/open.js';
+import type { HubSet } from '../../models/hub.js';
+import { openSource } from '../weights/stream/open.js';
+import { defaultCacheDir, type PullOptions } from './npm-package.js';
 
 /** `HF_ENDPOINT` names another hub, as it does for Hugging Face's own programs. */
 const endpoint = (): string => process.env.HF_ENDPOINT ?? 'https://huggingface.co';

@@ -1,8 +1,8 @@
 /** Decodes and writes pictures in Node with sharp, an optional dependency. */
 
 import { readFile } from 'node:fs/promises';
-import type { Pixels } from './image/preprocess.js';
-import { fetchBytes } from './weights/stream/http.js';
+import type { Pixels } from '../image/preprocess.js';
+import { fetchBytes } from '../weights/stream/http.js';
 
 async function loadSharp(): Promise<typeof import('sharp').default> {
   try {
