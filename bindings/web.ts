@@ -8,8 +8,8 @@ import { type Binary, supportsRelaxed } from './engine/binary.js';
 import type { LoadOptions as CoreLoadOptions } from './model/load.js';
 import type { Model } from './model/types.js';
 import { platform, usePlatform } from './platform/platform.js';
-import { absolute, loadRemote, measurePeakRemote } from './remote.js';
 import type { OpenOptions, WeightFile, WeightSource } from './weights/open.js';
+import { absolute, loadRemote, measurePeakRemote } from './worker/client.js';
 
 export * from './index.js';
 export { guessNetwork, type NetworkGuess } from './weights/identify.js';
@@ -51,7 +51,7 @@ async function startWorker(binary: Binary | undefined): Promise<Started | undefi
     return { worker: await up(newWorker) };
   } catch {}
   try {
-    const { inlineWorker, inlineWasm } = await import('./inline.js');
+    const { inlineWorker, inlineWasm } = await import('./worker/inline-assets.js');
     return { worker: await up(inlineWorker), wasm: inlineWasm(binary ?? (supportsRelaxed() ? 'relaxed' : 'baseline')) };
   } catch (reason) {
     const notShared = `One thread, in the page itself, since no worker starts here (${(reason as Error).message}).`;

@@ -1,6 +1,6 @@
 /** Weights that come through a message port: from a page, which holds the stream, to a worker, which reads it. */
 
-import type { Origin } from './stream/open.js';
+import type { Origin } from '../weights/stream/open.js';
 
 /** An origin whose chunks are asked for through a port. */
 export interface PortOrigin {

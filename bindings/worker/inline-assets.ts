@@ -3,7 +3,7 @@
  * development server may move scripts away from them). build.mjs puts the values in.
  */
 
-import type { Binary } from './engine/binary.js';
+import type { Binary } from '../engine/binary.js';
 
 declare const WORKER_SCRIPT: string;
 declare const BASELINE_WASM: string;

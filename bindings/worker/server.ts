@@ -1,12 +1,12 @@
 /** A model in a worker: does what the page asks for (remote.ts), and answers by messages. */
 
-import type { Binary, WasmSource } from './engine/core.js';
-import { measurePeak } from './engine/peak.js';
-import type { LoadOptions, Progress, RandomWeights } from './model/load.js';
-import { load } from './model/load.js';
-import type { Model, ModelInfo } from './model/types.js';
-import type { WeightSource } from './weights/open.js';
-import { type PortOrigin, pumped } from './weights/port.js';
+import type { Binary, WasmSource } from '../engine/core.js';
+import { measurePeak } from '../engine/peak.js';
+import type { LoadOptions, Progress, RandomWeights } from '../model/load.js';
+import { load } from '../model/load.js';
+import type { Model, ModelInfo } from '../model/types.js';
+import type { WeightSource } from '../weights/open.js';
+import { type PortOrigin, pumped } from './stream-port.js';
 
 /** What a page can ask of a model that takes time. */
 export type Method = {

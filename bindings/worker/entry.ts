@@ -1,10 +1,10 @@
 /** Entry of a worker in a browser: the first message says whether it runs a model or is one of a model's threads. */
 
-import { browser } from './browser/platform.js';
-import { serve } from './engine/thread-loop.js';
-import type { ThreadStart } from './engine/thread-pool.js';
-import { host, type Question } from './host.js';
-import { usePlatform } from './platform/platform.js';
+import { browser } from '../browser/platform.js';
+import { serve } from '../engine/thread-loop.js';
+import type { ThreadStart } from '../engine/thread-pool.js';
+import { usePlatform } from '../platform/platform.js';
+import { host, type Question } from './server.js';
 
 declare const importScripts: () => void;
 

@@ -1,13 +1,13 @@
 /** A model in a worker, as the page sees it: each call is a message to the worker (host.ts), and its answer another. */
 
-import type { Summary } from '../models/index.js';
-import { frameOf, isElement, plain } from './browser/decode-image.js';
-import { wasmBytes } from './engine/binary.js';
-import type { Answer, Asked, AskedOptions, Method } from './host.js';
-import type { LoadOptions, Progress } from './model/load.js';
-import type { Cam, Classification, FeatureMap, ImageSource, Model, ModelInfo, Output, Tensor } from './model/types.js';
-import { pump } from './weights/port.js';
-import { originOf } from './weights/stream/open.js';
+import type { Summary } from '../../models/index.js';
+import { frameOf, isElement, plain } from '../browser/decode-image.js';
+import { wasmBytes } from '../engine/binary.js';
+import type { LoadOptions, Progress } from '../model/load.js';
+import type { Cam, Classification, FeatureMap, ImageSource, Model, ModelInfo, Output, Tensor } from '../model/types.js';
+import { originOf } from '../weights/stream/open.js';
+import type { Answer, Asked, AskedOptions, Method } from './server.js';
+import { pump } from './stream-port.js';
 
 /** Asked of the worker before it is a model. */
 type Begin = Extract<Asked, { kind: 'load' | 'peak' }>;
