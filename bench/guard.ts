@@ -7,7 +7,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { BINARIES, type Binary, supportsRelaxed } from '../bindings/engine/core.js';
-import { load, type Model, measurePeak } from '../bindings/node.js';
+import { load, type Model, measurePeak } from '../bindings/index.node.js';
 import { buildNetwork, graphInput, summary } from '../models/index.js';
 import { referenceSafetensors } from '../tests/reference-weights.js';
 import { machineText, median } from './machine.js';

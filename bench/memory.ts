@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { createCore } from '../bindings/engine/core.js';
-import { load, pull } from '../bindings/node.js';
+import { load, pull } from '../bindings/index.node.js';
 import { machineText } from './machine.js';
 
 const NETWORK = 'resnet50';

@@ -3,7 +3,7 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { BINARIES, supportsRelaxed } from '../bindings/engine/core.js';
-import { load } from '../bindings/node.js';
+import { load } from '../bindings/index.node.js';
 import { buildNetwork, graphInput, summary } from '../models/index.js';
 import { referenceSafetensors } from '../tests/reference-weights.js';
 import { machineText, median } from './machine.js';

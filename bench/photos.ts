@@ -8,7 +8,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type Binary, load } from '../bindings/node.js';
+import { type Binary, load } from '../bindings/index.node.js';
 
 /** What decoders of JPEG may differ by. */
 const TOLERANCE = 0.005;

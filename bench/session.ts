@@ -1,6 +1,6 @@
 /** A session for any graph, with reference weights: below the public API, so that one kernel can be timed alone. */
 
-import '../bindings/node.js';
+import '../bindings/index.node.js';
 import { makePlan } from '../bindings/compile/plan.js';
 import { type Binary, createCore } from '../bindings/engine/core.js';
 import { Session } from '../bindings/engine/executor.js';

@@ -2,7 +2,15 @@
 
 import { stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { type Cam, type CamMap, decodeImage, encodePng, heatmap, type Model, type Pixels } from '../bindings/node.js';
+import {
+  type Cam,
+  type CamMap,
+  decodeImage,
+  encodePng,
+  heatmap,
+  type Model,
+  type Pixels,
+} from '../bindings/index.node.js';
 
 /** Rejects where a picture cannot be written to `path`: before the work is done for nothing. */
 export async function checkOutput(path: string): Promise<void> {

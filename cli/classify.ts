@@ -2,7 +2,7 @@
 
 import { stat } from 'node:fs/promises';
 import { Command } from 'commander';
-import type { Classification } from '../bindings/node.js';
+import type { Classification } from '../bindings/index.node.js';
 import { checkOutput, drawCam } from './cam.js';
 import { reportFailure } from './failure.js';
 import { guessModel, needWeights, openModel } from './open.js';

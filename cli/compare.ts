@@ -1,7 +1,7 @@
 /** `compare`: networks side by side, as He et al. 2015 compare them: depth, parameters, multiply-adds, memory, time. */
 
 import { Command } from 'commander';
-import { buildNetwork } from '../bindings/node.js';
+import { buildNetwork } from '../bindings/index.node.js';
 import { depth, summary } from '../models/index.js';
 import { type MeasureOptions, measure } from './measure.js';
 import { modelOptions, networkName, positive } from './options.js';

@@ -5,7 +5,7 @@ import { rename, rm, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Command, Option } from 'commander';
-import { openWeights, writeSafetensors } from '../bindings/node.js';
+import { openWeights, writeSafetensors } from '../bindings/index.node.js';
 
 const EXAMPLES = `
 Examples:

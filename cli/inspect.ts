@@ -1,7 +1,7 @@
 /** `inspect`: what a weight file holds. */
 
 import { Command } from 'commander';
-import { inspectWeights, type WeightReport } from '../bindings/node.js';
+import { inspectWeights, type WeightReport } from '../bindings/index.node.js';
 import { columns, digits } from './text.js';
 
 const EXAMPLES = `

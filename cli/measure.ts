@@ -9,7 +9,7 @@ import {
   measurePeak,
   type StepProfile,
   seededInput,
-} from '../bindings/node.js';
+} from '../bindings/index.node.js';
 import { graphInput } from '../models/index.js';
 
 // The engine compiles the kernels with optimisation meanwhile.

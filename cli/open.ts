@@ -11,7 +11,7 @@ import {
   type NetworkOptions,
   openWeights,
   pullAny,
-} from '../bindings/node.js';
+} from '../bindings/index.node.js';
 import { hubSet } from '../models/hub.js';
 import { networks, weightSets } from '../models/index.js';
 import { type ModelFlags, setNames } from './options.js';

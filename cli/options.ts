@@ -1,7 +1,7 @@
 /** Options that several commands share, and the parsers of their values. */
 
 import { InvalidArgumentError, Option } from 'commander';
-import type { Binary } from '../bindings/node.js';
+import type { Binary } from '../bindings/index.node.js';
 import { hubSet, hubSets } from '../models/hub.js';
 import { networks, weightSets } from '../models/index.js';
 

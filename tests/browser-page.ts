@@ -1,6 +1,6 @@
 /** The page's side of browser.test.ts: each function runs in Chromium, on the package as it is built. */
 
-import type * as Api from '../bindings/web.js';
+import type * as Api from '../bindings/index.web.js';
 
 const API = '/dist/web.js';
 const api: typeof Api = await import(API);

@@ -16,7 +16,7 @@ import {
   presets,
   seededInput,
   seededWeights,
-} from '../bindings/node.js';
+} from '../bindings/index.node.js';
 import type { Pages } from './browser-page.js';
 import { complaints, ISOLATED, listen, near, openChromium } from './chromium.js';
 import { concat } from './weight-files.js';

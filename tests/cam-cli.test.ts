@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { buildNetwork, decodeImage, heatmap, load } from '../bindings/node.js';
+import { buildNetwork, decodeImage, heatmap, load } from '../bindings/index.node.js';
 import { referenceSafetensors } from './reference-weights.js';
 
 /** npm run build makes it. */

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { buildNetwork, inspectWeights, load, seededInput, seededWeights } from '../bindings/node.js';
+import { buildNetwork, inspectWeights, load, seededInput, seededWeights } from '../bindings/index.node.js';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const PICTURE = fileURLToPath(new URL('data/photos/chelsea.jpg', import.meta.url));

@@ -10,7 +10,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Pixels, preprocess } from '../bindings/image/preprocess.js';
-import '../bindings/node.js';
+import '../bindings/index.node.js';
 import { createCore } from '../bindings/engine/core.js';
 import { decodeImage } from '../bindings/node/decode-image.js';
 import { presets } from '../models/index.js';

@@ -2,7 +2,7 @@
 
 import './flags.mjs';
 import { suite, type uvu } from 'uvu';
-import '../bindings/node.js';
+import '../bindings/index.node.js';
 import { BINARIES, type Binary, type Core, createCore, supportsRelaxed } from '../bindings/engine/core.js';
 
 export interface BinaryContext {

@@ -1,7 +1,7 @@
 /** Damaged weight files by the number: valid ones, changed at random places, and what a reader may do with them. */
 
 import { readdirSync, readFileSync } from 'node:fs';
-import '../bindings/node.js';
+import '../bindings/index.node.js';
 import * as platforms from '../bindings/platform/platform.js';
 import { usePlatform } from '../bindings/platform/platform.js';
 import { openWeights } from '../bindings/weights/open.js';

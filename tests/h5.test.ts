@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import '../bindings/node.js';
+import '../bindings/index.node.js';
 import { platform, usePlatform } from '../bindings/platform/platform.js';
 import { slabsOf } from '../bindings/weights/formats/hdf5/hyperslabs.js';
 import { loadLibhdf5, mount, PATH } from '../bindings/weights/formats/hdf5/libhdf5.js';

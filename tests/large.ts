@@ -1,7 +1,7 @@
 /** Every network against PyTorch's logits, the largest too, and a table of the differences: npm run test:large [NAME…]. */
 
 import { BINARIES } from '../bindings/engine/core.js';
-import { networkNames } from '../bindings/node.js';
+import { networkNames } from '../bindings/index.node.js';
 import { error, MOST } from './logits.js';
 
 const [, , ...given] = process.argv;

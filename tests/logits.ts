@@ -3,7 +3,7 @@
 import './flags.mjs';
 import { readFileSync } from 'node:fs';
 import * as assert from 'uvu/assert';
-import { type Binary, buildNetwork, load, summary } from '../bindings/node.js';
+import { type Binary, buildNetwork, load, summary } from '../bindings/index.node.js';
 import { referenceInput, referenceSafetensors } from './reference-weights.js';
 
 interface Logits {

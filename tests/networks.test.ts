@@ -3,7 +3,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BINARIES } from '../bindings/engine/core.js';
-import { networkNames } from '../bindings/node.js';
+import { networkNames } from '../bindings/index.node.js';
 import { error, isLarge, MOST } from './logits.js';
 
 // With Winograd too: it comes nearer than it must.

@@ -12,7 +12,7 @@ import sirv from 'sirv';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { heat } from '../bindings/image/heatmap.js';
-import { buildNetwork, pull, seededWeights } from '../bindings/node.js';
+import { buildNetwork, pull, seededWeights } from '../bindings/index.node.js';
 import { buildPage } from '../web/build.js';
 import { type Served, serve } from '../web/serve.js';
 import { complaints, ISOLATED, listen, openChromium } from './chromium.js';

@@ -4,7 +4,14 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BINARIES } from '../bindings/engine/core.js';
 import { threadCount } from '../bindings/engine/thread-pool.js';
-import { buildNetwork, type LoadOptions, load, type Model, seededInput, seededWeights } from '../bindings/node.js';
+import {
+  buildNetwork,
+  type LoadOptions,
+  load,
+  type Model,
+  seededInput,
+  seededWeights,
+} from '../bindings/index.node.js';
 import { platform, usePlatform } from '../bindings/platform/platform.js';
 
 const NAME = 'resnet20_cifar';

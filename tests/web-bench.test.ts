@@ -8,7 +8,7 @@ import {
   measurePeak,
   seededInput,
   supportsRelaxed,
-} from '../bindings/node.js';
+} from '../bindings/index.node.js';
 import { buildNetwork, summary } from '../models/index.js';
 import { bench, type Choice, type Library, type Progress, type Report, type Row, setsOf } from '../web/bench.js';
 import { browserOf, cells, toJson, toMarkdown } from '../web/report.js';

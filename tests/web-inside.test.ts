@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { load } from '../bindings/node.js';
+import { load } from '../bindings/index.node.js';
 import { buildNetwork, summary } from '../models/index.js';
 import { type Channel, channelsOf, colourOf, pixelsOf } from '../web/channels.js';
 import { Costs, stepTimes } from '../web/costs.js';

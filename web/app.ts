@@ -1,6 +1,13 @@
 /** What the views share: the picture, the chosen weights and settings, and the model that they give. */
 
-import { type Binary, load, type Model, type NetworkOptions, type Preset, supportsRelaxed } from '../bindings/web.js';
+import {
+  type Binary,
+  load,
+  type Model,
+  type NetworkOptions,
+  type Preset,
+  supportsRelaxed,
+} from '../bindings/index.web.js';
 import { hdf5, publishedWeights } from './weights.js';
 
 /** A part of the page. */

@@ -1,6 +1,6 @@
 /** The most probable classes as a list of bars. Its rows are there from the start, so that nothing moves. */
 
-import type { Classification } from '../bindings/web.js';
+import type { Classification } from '../bindings/index.web.js';
 import { h } from './dom.js';
 import { percent } from './format.js';
 

@@ -3,7 +3,7 @@
  * round, so that their ratios hold while the machine warms up or is busy with something else.
  */
 
-import type { Binary, LoadOptions, Model } from '../bindings/web.js';
+import type { Binary, LoadOptions, Model } from '../bindings/index.web.js';
 import { buildNetwork, graphInput, summary } from '../models/index.js';
 import { median } from './statistics.js';
 

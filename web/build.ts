@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { build, type Plugin } from 'esbuild';
-import { cached, openWeights, pull, writeSafetensors } from '../bindings/node.js';
+import { cached, openWeights, pull, writeSafetensors } from '../bindings/index.node.js';
 import type { PublishedSet } from './weights.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));

@@ -1,6 +1,6 @@
 /** Channels of a feature map as small pictures. */
 
-import type { FeatureMap } from '../bindings/web.js';
+import type { FeatureMap } from '../bindings/index.web.js';
 
 /** One channel, [h, w], and what its values are like. */
 export interface Channel {

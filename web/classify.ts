@@ -1,7 +1,7 @@
 /** Classify: a picture or the camera, and the five most probable classes. */
 
 import './classify.css';
-import type { Classification, Model } from '../bindings/web.js';
+import type { Classification, Model } from '../bindings/index.web.js';
 import type { App, Picture, View } from './app.js';
 import { Bars, nameOf } from './bars.js';
 import { Camera } from './camera.js';

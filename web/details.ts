@@ -1,6 +1,6 @@
 /** What is told of the chosen part of a network: its costs, its layers, and what it makes of the picture. */
 
-import type { Model } from '../bindings/web.js';
+import type { Model } from '../bindings/index.web.js';
 import type { App } from './app.js';
 import { pictureButton, samples, setSample } from './choose.js';
 import { type Child, h } from './dom.js';

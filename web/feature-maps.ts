@@ -1,6 +1,6 @@
 /** What a layer makes of the picture: its channels as tiles, and the one in hand over the picture. */
 
-import type { FeatureMap } from '../bindings/web.js';
+import type { FeatureMap } from '../bindings/index.web.js';
 import type { Picture } from './app.js';
 import { type Channel, channelsOf, pixelsOf } from './channels.js';
 import { h, svg } from './dom.js';

@@ -1,6 +1,6 @@
 /** A worker that tells what a weight file holds: to start libhdf5, or to read a large pickle, takes the page too long. */
 
-import { buildNetwork, guessNetwork, type NetworkOptions, openWeights } from '../bindings/web.js';
+import { buildNetwork, guessNetwork, type NetworkOptions, openWeights } from '../bindings/index.web.js';
 
 export interface Question {
   readonly file: File;

@@ -1,6 +1,6 @@
 /** What runs: the weights, the binary and the threads, what the model takes, and what the browser keeps of downloads. */
 
-import { cachedWeights, clearCachedWeights, supportsRelaxed } from '../bindings/web.js';
+import { cachedWeights, clearCachedWeights, supportsRelaxed } from '../bindings/index.web.js';
 import type { App } from './app.js';
 import { fileButton, takeWeights } from './choose.js';
 import { h } from './dom.js';

@@ -1,6 +1,6 @@
 /** A network that is looked into: its parts, and what they cost. */
 
-import { type Model, type StepProfile, seededInput } from '../bindings/web.js';
+import { type Model, type StepProfile, seededInput } from '../bindings/index.web.js';
 import { buildNetwork, type Graph, graphInput, type NetworkOptions, type Summary, summary } from '../models/index.js';
 import { Costs, stepTimes } from './costs.js';
 import { type Part, partsOf } from './structure.js';

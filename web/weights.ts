@@ -1,6 +1,6 @@
 /** The weights that people can choose: those served with the page, and files of their own. */
 
-import type { NetworkOptions, Preset } from '../bindings/web.js';
+import type { NetworkOptions, Preset } from '../bindings/index.web.js';
 import type { Weights } from './app.js';
 import type { Answer, Question } from './recognise.js';
 

@@ -1,7 +1,7 @@
 /** Where it looked: the evidence for each of the five most probable classes, over the picture. */
 
 import './where.css';
-import { type Cam, heatmap, type Model, type Pixels } from '../bindings/web.js';
+import { type Cam, heatmap, type Model, type Pixels } from '../bindings/index.web.js';
 import type { App, Picture, View } from './app.js';
 import { nameOf } from './bars.js';
 import { PROMPT, pictureButton, samples, setSample } from './choose.js';

@@ -1,6 +1,6 @@
 /** Every engine as one function from NHWC input to logits, with the same reference weights. Runs in Node and in a page. */
 
-import type * as ResnetWasm from '../../bindings/web.js';
+import type * as ResnetWasm from '../../bindings/index.web.js';
 import { buildNetwork } from '../../models/index.js';
 import { referenceSafetensors } from '../../tests/reference-weights.js';
 import type { Layers } from './layers.js';
