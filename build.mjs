@@ -24,7 +24,7 @@ const minified = {
 };
 
 // For pages that cannot find the files: all in one script, in text.
-const { outputFiles } = await build({ ...minified, entryPoints: ['bindings/worker.web.ts'], write: false });
+const { outputFiles } = await build({ ...minified, entryPoints: ['bindings/worker/entry.ts'], write: false });
 const base64 = async (name) => JSON.stringify(await readFile(`build/${name}.wasm`, 'base64'));
 const define = {
   WORKER_SCRIPT: JSON.stringify(outputFiles[0].text),
@@ -38,7 +38,7 @@ await Promise.all([
     ...minified,
     // What bundlers are told stands in comments.
     minifyWhitespace: false,
-    entryPoints: { web: 'bindings/web.ts', worker: 'bindings/worker.web.ts' },
+    entryPoints: { web: 'bindings/index.web.ts', worker: 'bindings/worker/entry.ts' },
     outdir: 'dist',
     splitting: true,
     chunkNames: 'web-[hash]',
@@ -46,7 +46,7 @@ await Promise.all([
   }),
   build({
     ...options,
-    entryPoints: { node: 'bindings/node.ts', cli: 'cli/main.ts', 'thread.node': 'bindings/thread.node.ts' },
+    entryPoints: { node: 'bindings/index.node.ts', cli: 'cli/main.ts', 'thread.node': 'bindings/node/thread-entry.ts' },
     outdir: 'dist',
     splitting: true,
     chunkNames: 'node-[hash]',

@@ -73,11 +73,11 @@ async function bundle(
   return { now: size(outputFiles.filter(isAtOnce)), later: size(outputFiles.filter((file) => !isAtOnce(file))) };
 }
 
-const core = await bundle('bindings/load.ts');
+const core = await bundle('bindings/model/load.ts');
 row('the core, minified', core.now.raw, core.now.gzip, `gzip: ${judged(core.now.gzip, SCRIPT_LIMIT)}`);
 row('fetched when needed', core.later.raw, core.later.gzip);
-const worker = await bundle('bindings/worker.web.ts');
+const worker = await bundle('bindings/worker/entry.ts');
 row('the core in a worker', worker.now.raw, worker.now.gzip);
-const page = await bundle('bindings/web.ts', ['./inline.js']);
+const page = await bundle('bindings/index.web.ts', ['./inline-assets.js']);
 row('what a page has of it', page.now.raw, page.now.gzip);
 row('fetched when needed', page.later.raw, page.later.gzip);

@@ -77,7 +77,7 @@ async function bundle(outdir: string): Promise<void> {
     entryPoints: {
       'app/main': 'web/main.ts',
       'app/recognise': 'web/recognise.ts',
-      'dist/worker': 'bindings/worker.web.ts',
+      'dist/worker': 'bindings/worker/entry.ts',
     },
     plugins: [withoutInlineWorker],
     outdir,
