@@ -8,8 +8,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { BINARIES, type Binary, supportsRelaxed } from '../bindings/engine/core.js';
 import { load, type Model, measurePeak } from '../bindings/index.node.js';
+import { seededWeights } from '../bindings/weights/random.js';
 import { buildNetwork, graphInput, summary } from '../models/index.js';
-import { referenceSafetensors } from '../tests/reference-weights.js';
 import { machineText, median } from './machine.js';
 import { seeded } from './shapes.js';
 
@@ -36,7 +36,7 @@ async function ratiosOf(name: string, binary: Binary, peak: number): Promise<Rec
   const graph = buildNetwork(name);
   const { h, w, c } = graphInput(graph);
   const open = async (batch: number, options: { winograd?: boolean; threads?: number } = {}): Promise<Variant> => ({
-    model: await load(name, { weights: referenceSafetensors(graph), binary, threads: 1, ...options }),
+    model: await load(name, { weights: seededWeights(graph), binary, threads: 1, ...options }),
     batch,
     ms: [],
   });

@@ -4,8 +4,8 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { BINARIES, supportsRelaxed } from '../bindings/engine/core.js';
 import { load } from '../bindings/index.node.js';
+import { seededWeights } from '../bindings/weights/random.js';
 import { buildNetwork, graphInput, summary } from '../models/index.js';
-import { referenceSafetensors } from '../tests/reference-weights.js';
 import { machineText, median } from './machine.js';
 import { seeded } from './shapes.js';
 
@@ -36,7 +36,7 @@ for (const name of names) {
   const runs = [];
   for (const { binary, threads } of kinds) {
     runs.push({
-      model: await load(name, { weights: referenceSafetensors(graph), binary, threads }),
+      model: await load(name, { weights: seededWeights(graph), binary, threads }),
       ms: [] as number[],
     });
   }

@@ -7,13 +7,13 @@ import { Session } from '../bindings/engine/executor.js';
 import { WeightStore } from '../bindings/engine/packed-weights.js';
 import { Threads } from '../bindings/engine/thread-pool.js';
 import { openWeights } from '../bindings/weights/open.js';
+import { seededWeights } from '../bindings/weights/random.js';
 import type { Graph } from '../models/index.js';
-import { referenceSafetensors } from '../tests/reference-weights.js';
 import { seeded } from './shapes.js';
 
 /** One thread, one image, the input filled with seeded values. */
 export async function openSession(graph: Graph, binary: Binary): Promise<Session> {
-  const file = await openWeights(referenceSafetensors(graph));
+  const file = await openWeights(seededWeights(graph));
   const core = await createCore({ binary });
   const plan = makePlan(graph);
   const store = new WeightStore(core, plan);

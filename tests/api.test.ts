@@ -6,9 +6,9 @@ import * as assert from 'uvu/assert';
 import { BINARIES } from '../bindings/engine/core.js';
 import { buildNetwork, type LoadOptions, load, type Model, presets, type Tensor } from '../bindings/index.node.js';
 import { load as loadWithoutPull } from '../bindings/model/load.js';
+import { seededInput, seededWeights, uniform } from '../bindings/weights/random.js';
 import type { Graph } from '../models/index.js';
 import { assertSameBits } from './records.js';
-import { referenceInput, referenceSafetensors, uniform } from './reference-weights.js';
 import { concat, failure, rejection } from './weight-files.js';
 
 const NAME = 'resnet20_cifar';
@@ -18,7 +18,7 @@ const COUNT = 3 * 32 * 32;
 
 async function bytesOf(network: Graph): Promise<Uint8Array<ArrayBuffer>> {
   const parts: Uint8Array[] = [];
-  for await (const part of referenceSafetensors(network)) parts.push(part);
+  for await (const part of seededWeights(network)) parts.push(part);
   return concat(...parts);
 }
 
@@ -39,7 +39,7 @@ function toNhwc(data: Float32Array, batch: number): Tensor {
   return { data: result, shape: [batch, 32, 32, 3], layout: 'NHWC' };
 }
 
-const input = referenceInput(SHAPE);
+const input = seededInput(SHAPE);
 const three = uniform('three', 3 * COUNT, -2, 2);
 
 for (const binary of BINARIES) {
@@ -122,7 +122,7 @@ test('a run does not change its input, nor an earlier result', async () => {
 
 test('models live side by side', async () => {
   using a = await open();
-  using b = await load('resnet32_cifar', { weights: referenceSafetensors(buildNetwork('resnet32_cifar')), threads: 1 });
+  using b = await load('resnet32_cifar', { weights: seededWeights(buildNetwork('resnet32_cifar')), threads: 1 });
   const before = await a.run(nchw(input));
   await b.run(nchw(three, 3));
   assertSameBits((await a.run(nchw(input))).data, before.data, 'the first model');
@@ -159,7 +159,7 @@ test('summary and options of the network', async () => {
   assert.is(model.summary().parameters, 269722);
   const options = { classes: 7, size: [40, 24], inChannels: 1 } as const;
   const other = buildNetwork(NAME, options);
-  using changed = await load(NAME, { weights: referenceSafetensors(other), threads: 1, ...options });
+  using changed = await load(NAME, { weights: seededWeights(other), threads: 1, ...options });
   const shape = [2, 1, 40, 24];
   const result = await changed.run({ data: uniform('x', 2 * 40 * 24, -1, 1), shape, layout: 'NCHW' });
   assert.equal(result.shape, [2, 7]);
@@ -284,7 +284,7 @@ test('an abort before or while loading rejects with its reason, and closes the s
     let closed = false;
     async function* source() {
       try {
-        yield* referenceSafetensors(graph);
+        yield* seededWeights(graph);
       } finally {
         closed = true;
       }

@@ -11,7 +11,7 @@ import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { buildNetwork, decodeImage, heatmap, load } from '../bindings/index.node.js';
-import { referenceSafetensors } from './reference-weights.js';
+import { seededWeights } from '../bindings/weights/random.js';
 
 /** npm run build makes it. */
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
@@ -43,7 +43,7 @@ function classify(...args: string[]): Promise<Result> {
 }
 
 test.before(async () => {
-  await writeFile(weights, referenceSafetensors(buildNetwork('resnet20_cifar')));
+  await writeFile(weights, seededWeights(buildNetwork('resnet20_cifar')));
   await sharp(colours, { raw: { width, height, channels: 4 } })
     .png()
     .toFile(picture);

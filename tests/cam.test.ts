@@ -7,6 +7,7 @@ import { makePlan } from '../bindings/compile/plan.js';
 import type { Binary } from '../bindings/engine/core.js';
 import { buildNetwork, load, type Model, type NetworkOptions, type Pixels, presets } from '../bindings/index.node.js';
 import { camStep } from '../bindings/model/cam.js';
+import { seededTensor, seededWeights, uniform } from '../bindings/weights/random.js';
 import { type Graph, GraphBuilder, graphInput, networkNames, parameters } from '../models/index.js';
 import { anyGraph } from './any-graph.js';
 import { eachBinary } from './each-binary.js';
@@ -14,7 +15,6 @@ import { evaluateAll } from './evaluate.js';
 import { anyTensors, memoryWeights } from './memory-weights.js';
 import { assertSameBits } from './records.js';
 import { linear, size, tolerance } from './reference.js';
-import { referenceSafetensors, referenceTensor, uniform } from './reference-weights.js';
 import { withSession } from './sessions.js';
 import { failure } from './weight-files.js';
 
@@ -27,13 +27,13 @@ const pixelsOf = (width: number, height: number): Pixels => ({
 const image = pixelsOf(90, 70);
 
 const open = (graph: Graph, options: NetworkOptions & { threads?: number; binary?: Binary } = {}): Promise<Model> =>
-  load(graph.name, { weights: referenceSafetensors(graph), threads: 1, ...options });
+  load(graph.name, { weights: seededWeights(graph), threads: 1, ...options });
 
 /** Values of a parameter of the graph. */
 function tensor(graph: Graph, name: string): Float32Array {
   const parameter = parameters(graph).find((one) => one.name === name);
   assert.ok(parameter, name);
-  return referenceTensor(graph, parameter);
+  return seededTensor(graph, parameter);
 }
 
 const CASES = [
@@ -245,7 +245,7 @@ always('the crop is the part of the picture that the network saw', async () => {
   const graph = buildNetwork('resnet20_cifar');
   const cropOf = async (width: number, height: number, resize: number) => {
     using model = await load(graph.name, {
-      weights: referenceSafetensors(graph),
+      weights: seededWeights(graph),
       threads: 1,
       preset: { ...presets.cifar, resize },
     });

@@ -17,9 +17,9 @@ import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { seededInput, seededWeights } from '../bindings/weights/random.js';
 import { decodeNpy, encodeNpy } from '../cli/npy.js';
 import { buildNetwork, networkNames, summary, summaryTable } from '../models/index.js';
-import { referenceInput, referenceSafetensors } from './reference-weights.js';
 
 /** What the package's bin runs: npm run build makes it. */
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
@@ -38,7 +38,7 @@ const test = suite<Context>('cli');
 test.before(async (context) => {
   const folder = mkdtempSync(join(tmpdir(), 'cli-'));
   const weights = join(folder, 'resnet20.safetensors');
-  await writeFile(weights, referenceSafetensors(buildNetwork('resnet20_cifar')));
+  await writeFile(weights, seededWeights(buildNetwork('resnet20_cifar')));
   const [good, other, bad] = ['good.png', 'other.png', 'bad.jpg'].map((name) => join(folder, name)) as [
     string,
     string,
@@ -261,7 +261,7 @@ test('infer gives the logits that PyTorch has, image by image', async ({ folder,
   const { input, output } = JSON.parse(
     readFileSync(new URL('data/logits/resnet20_cifar.json', import.meta.url), 'utf8'),
   ) as { input: number[]; output: number[] };
-  const one = referenceInput(input);
+  const one = seededInput(input);
   // More than run at once; the images differ, so that none can stand for another.
   const count = 11;
   const data = new Float32Array(count * one.length);

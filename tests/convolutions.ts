@@ -2,6 +2,7 @@
 
 import { type Algorithm, winogradTile } from '../bindings/compile/conv-algorithm.js';
 import type { Core } from '../bindings/engine/core.js';
+import { uniform } from '../bindings/weights/random.js';
 import {
   assertSameBits,
   constant,
@@ -24,7 +25,6 @@ import {
   type Values,
   windowMaps,
 } from './reference.js';
-import { uniform } from './reference-weights.js';
 
 export interface Case {
   readonly from: Maps;

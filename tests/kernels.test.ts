@@ -4,10 +4,10 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Core } from '../bindings/engine/core.js';
+import { uniform } from '../bindings/weights/random.js';
 import { eachBinary } from './each-binary.js';
 import { assertSameBits, constant, Desk, kernelsOf, NR, packed, padded, type Region } from './records.js';
 import { assertClose, epilogue, firstFar, gemm as gemmReference, type Reference } from './reference.js';
-import { uniform } from './reference-weights.js';
 
 // assembly/tile.ts
 const [KC, MC] = [256, 240];

@@ -4,7 +4,7 @@ import './flags.mjs';
 import { readFileSync } from 'node:fs';
 import * as assert from 'uvu/assert';
 import { type Binary, buildNetwork, load, summary } from '../bindings/index.node.js';
-import { referenceInput, referenceSafetensors } from './reference-weights.js';
+import { seededInput, seededWeights } from '../bindings/weights/random.js';
 
 interface Logits {
   readonly input: readonly number[];
@@ -28,9 +28,9 @@ export async function error(
 ): Promise<number> {
   const { input: shape, output: expected } = logitsOf(name, folder);
   const [, , h, w] = shape as [number, number, number, number];
-  const weights = referenceSafetensors(buildNetwork(name));
+  const weights = seededWeights(buildNetwork(name));
   using model = await load(name, { weights, size: [h, w], threads: 1, ...options });
-  const { data } = await model.run({ data: referenceInput(shape), shape, layout: 'NCHW' });
+  const { data } = await model.run({ data: seededInput(shape), shape, layout: 'NCHW' });
   assert.is(data.length, expected.length);
   let [difference, largest] = [0, 0];
   for (const [i, wanted] of expected.entries()) {

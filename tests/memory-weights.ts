@@ -1,9 +1,9 @@
 /** Weight files from values in memory: any order of tensors, any type, any pieces. */
 
+import { uniform } from '../bindings/weights/random.js';
 import type { Dtype, Piece, TensorInfo, WeightFile } from '../bindings/weights/types.js';
 import { type Graph, inputShape, type Node, type Parameter, parameters } from '../models/index.js';
 import type { Values } from './reference.js';
-import { uniform } from './reference-weights.js';
 
 /** An IEEE 754 half float's value. */
 export function half(bits: number): number {

@@ -2,10 +2,10 @@
 
 import fc from 'fast-check';
 import * as assert from 'uvu/assert';
+import { uniform } from '../bindings/weights/random.js';
 import { eachBinary } from './each-binary.js';
 import { brain, half } from './memory-weights.js';
 import { assertSameBits, Desk, NR, packedGroups, type Region } from './records.js';
-import { uniform } from './reference-weights.js';
 
 const anyMatrix = fc.record({
   groups: fc.integer({ min: 1, max: 4 }),

@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import * as assert from 'uvu/assert';
 import type { Core } from '../bindings/engine/core.js';
+import { uniform } from '../bindings/weights/random.js';
 import { eachBinary } from './each-binary.js';
 import {
   assertSameBits,
@@ -32,7 +33,6 @@ import {
   windowMaps,
   zeroPadShortcut,
 } from './reference.js';
-import { uniform } from './reference-weights.js';
 
 /** What is exact, or rounded once for each of `terms` operations on values of about `magnitude`. */
 const exactly = (values: Float64Array, terms = 0, magnitude: Values = values.map(Math.abs)): Reference => ({

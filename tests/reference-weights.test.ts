@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { seededInput, seededTensor, seededWeights, uniform } from '../bindings/weights/random.js';
 import { buildNetwork, parameters } from '../models/index.js';
-import { referenceInput, referenceSafetensors, referenceTensor, uniform } from './reference-weights.js';
 
 const cifar = buildNetwork('resnet20_cifar');
 const { stages } = JSON.parse(readFileSync(new URL('data/logits/resnet20_cifar.json', import.meta.url), 'utf8'));
@@ -10,7 +10,7 @@ const { stages } = JSON.parse(readFileSync(new URL('data/logits/resnet20_cifar.j
 const tensor = (name: string): Float32Array => {
   const parameter = parameters(cifar).find((one) => one.name === name);
   assert.ok(parameter, name);
-  return referenceTensor(cifar, parameter);
+  return seededTensor(cifar, parameter);
 };
 
 /** Mean and largest magnitude. */
@@ -24,7 +24,7 @@ function figures(values: Float64Array): [number, number] {
 }
 
 test('the stem on reference weights has the figures that PyTorch computed', () => {
-  const [x, weight] = [referenceInput([1, 3, 32, 32]), tensor('conv1.weight')];
+  const [x, weight] = [seededInput([1, 3, 32, 32]), tensor('conv1.weight')];
   const y = new Float64Array(16 * 32 * 32);
   for (let o = 0; o < 16; o++)
     for (let row = 0; row < 32; row++)
@@ -65,7 +65,7 @@ test('ranges follow the role of a tensor', () => {
   const first = (name: string) => {
     const parameter = parameters(bottleneck).find((one) => one.name === name);
     assert.ok(parameter, name);
-    return referenceTensor(bottleneck, parameter);
+    return seededTensor(bottleneck, parameter);
   };
   assert.ok(most(first('layer1.0.bn3.weight')) < 0.3);
   assert.ok(least(first('layer1.0.bn2.weight')) >= 0.6);
@@ -75,7 +75,7 @@ test('ranges follow the role of a tensor', () => {
 
 test('the safetensors stream holds every tensor in order, in pieces of at most 1 MiB', async () => {
   const small = buildNetwork('resnet18', { classes: 7 });
-  const stream = referenceSafetensors(small);
+  const stream = seededWeights(small);
   const head = (await stream.next()).value as Uint8Array;
   const length = Number(new DataView(head.buffer).getBigUint64(0, true));
   assert.is(head.length, 8 + length);
@@ -91,7 +91,7 @@ test('the safetensors stream holds every tensor in order, in pieces of at most 1
   let piece = new Uint8Array(0);
   for (const parameter of list) {
     const { dtype, shape, data_offsets } = header[parameter.name];
-    const values = referenceTensor(small, parameter);
+    const values = seededTensor(small, parameter);
     assert.equal([dtype, shape, data_offsets], ['F32', parameter.shape, [at, at + values.byteLength]]);
     for (let done = 0; done < values.byteLength; done += piece.length) {
       piece = (await stream.next()).value as Uint8Array<ArrayBuffer>;

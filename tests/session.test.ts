@@ -6,13 +6,13 @@ import type { Choose } from '../bindings/compile/plan.js';
 import { makePlan } from '../bindings/compile/plan.js';
 import type { Core } from '../bindings/engine/core.js';
 import type { Session } from '../bindings/engine/executor.js';
+import { uniform } from '../bindings/weights/random.js';
 import { type Graph, GraphBuilder, graphInput } from '../models/index.js';
 import { anyGraph } from './any-graph.js';
 import { eachBinary } from './each-binary.js';
 import { assertOutput } from './evaluate.js';
 import { anyTensors, memoryWeights } from './memory-weights.js';
 import { size } from './reference.js';
-import { uniform } from './reference-weights.js';
 import { outputOf, withSession } from './sessions.js';
 
 /** Takes turns among the algorithms that can compute a convolution. */

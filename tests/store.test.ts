@@ -6,6 +6,7 @@ import { algorithmsFor } from '../bindings/compile/conv-algorithm.js';
 import { type Choose, makePlan } from '../bindings/compile/plan.js';
 import type { Core } from '../bindings/engine/core.js';
 import { WeightStore } from '../bindings/engine/packed-weights.js';
+import { uniform } from '../bindings/weights/random.js';
 import type { WeightFile } from '../bindings/weights/types.js';
 import { type Graph, GraphBuilder, graphInput, type Parameter, parameters } from '../models/index.js';
 import { eachBinary } from './each-binary.js';
@@ -13,7 +14,6 @@ import { assertOutput } from './evaluate.js';
 import { anyTensors, kept, memoryWeights } from './memory-weights.js';
 import { assertSameBits } from './records.js';
 import { size } from './reference.js';
-import { uniform } from './reference-weights.js';
 import { outputOf, withSession } from './sessions.js';
 import { failure, rejection } from './weight-files.js';
 

@@ -1,8 +1,8 @@
 /** Every engine as one function from NHWC input to logits, with the same reference weights. Runs in Node and in a page. */
 
 import type * as ResnetWasm from '../../bindings/index.web.js';
+import { seededWeights } from '../../bindings/weights/random.js';
 import { buildNetwork } from '../../models/index.js';
-import { referenceSafetensors } from '../../tests/reference-weights.js';
 import type { Layers } from './layers.js';
 import { onnxModel } from './onnx.js';
 import { type Tf, tfjsNetwork } from './tfjs.js';
@@ -41,7 +41,7 @@ function promised(engine: string, threads: number, got: number): void {
 
 async function ours(binary: ResnetWasm.Binary, layers: Layers, threads: number, { api }: Places): Promise<Engine> {
   const { load: loadModel } = (await load(api)) as typeof ResnetWasm;
-  const weights = referenceSafetensors(buildNetwork(layers.name));
+  const weights = seededWeights(buildNetwork(layers.name));
   const model = await loadModel(layers.name, { weights, binary, threads });
   promised(binary, threads, model.info().threads);
   const { h, w, c } = layers.inputShape;

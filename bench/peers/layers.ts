@@ -1,5 +1,6 @@
 /** A graph as other engines want it: batch norm folded into weights, ReLU an attribute of the layer before it. */
 
+import { seededTensor } from '../../bindings/weights/random.js';
 import {
   type ConvOp,
   type Graph,
@@ -12,7 +13,6 @@ import {
   type Pair,
   type Shape,
 } from '../../models/index.js';
-import { referenceTensor } from '../../tests/reference-weights.js';
 
 interface Common {
   readonly name: string;
@@ -133,7 +133,7 @@ function folded(
 ): { weight: Float32Array; bias: Float32Array } {
   const read = (of: Node | undefined): Partial<Record<string, Float32Array>> =>
     Object.fromEntries(
-      of ? nodeParameters(graph, of).map((parameter) => [parameter.role, referenceTensor(graph, parameter)]) : [],
+      of ? nodeParameters(graph, of).map((parameter) => [parameter.role, seededTensor(graph, parameter)]) : [],
     );
   const own = read(node);
   const weight = own.weight as Float32Array;

@@ -1,7 +1,7 @@
 /** Engines side by side: first whether they compute the same, then run by run in turn. Runs in Node and in a page. */
 
+import { seededInput } from '../../bindings/weights/random.js';
 import { buildNetwork } from '../../models/index.js';
-import { referenceInput } from '../../tests/reference-weights.js';
 import { type EngineName, type Places, start } from './engines.js';
 import { makeLayers, permuted } from './layers.js';
 
@@ -34,7 +34,7 @@ const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 
 export async function measure({ network, threads, engines, rounds, warmUps }: Task, places: Places): Promise<Timing[]> {
   const layers = makeLayers(buildNetwork(network));
   const { h, w, c } = layers.inputShape;
-  const nchw = referenceInput([1, c, h, w]);
+  const nchw = seededInput([1, c, h, w]);
   const inputs = { NCHW: nchw, NHWC: permuted(nchw, [c, h, w], [1, 2, 0]) };
 
   const started = [];
