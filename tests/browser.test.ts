@@ -17,8 +17,8 @@ import {
   seededInput,
   seededWeights,
 } from '../bindings/index.node.js';
+import { complaints, ISOLATED, listen, near, openChromium } from '../web/scripts/chromium.js';
 import type { Pages } from './browser-page.js';
-import { complaints, ISOLATED, listen, near, openChromium } from './chromium.js';
 import { concat } from './weight-files.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));

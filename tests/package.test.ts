@@ -14,7 +14,7 @@ import { extract } from 'tar';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as vite from 'vite';
-import { complaints, ISOLATED, listen, openChromium } from './chromium.js';
+import { complaints, ISOLATED, listen, openChromium } from '../web/scripts/chromium.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const run = promisify(execFile);

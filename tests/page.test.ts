@@ -13,9 +13,9 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { heat } from '../bindings/image/heatmap.js';
 import { buildNetwork, pull, seededWeights } from '../bindings/index.node.js';
-import { buildPage } from '../web/build.js';
-import { type Served, serve } from '../web/serve.js';
-import { complaints, ISOLATED, listen, openChromium } from './chromium.js';
+import { buildPage } from '../web/scripts/build.js';
+import { complaints, ISOLATED, listen, openChromium } from '../web/scripts/chromium.js';
+import { type Served, serve } from '../web/scripts/serve.js';
 import { concat } from './weight-files.js';
 
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');

@@ -2,7 +2,7 @@
 
 import { build } from 'esbuild';
 import sirv from 'sirv';
-import { ISOLATED, listen, openChromium } from '../../tests/chromium.js';
+import { ISOLATED, listen, openChromium } from '../../web/scripts/chromium.js';
 import type { Task, Timing } from './measure.js';
 
 const PAGE = `<!doctype html><title>bench:peers</title><link rel="icon" href="data:,">

@@ -7,11 +7,11 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
-import { buildPage } from '../web/build.js';
-import { serve } from '../web/serve.js';
+import { buildPage } from './build.js';
 import { openChromium } from './chromium.js';
+import { serve } from './serve.js';
 
-const README = fileURLToPath(new URL('../web/screenshots/', import.meta.url));
+const README = fileURLToPath(new URL('../screenshots/', import.meta.url));
 const WIDTHS = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } } as const;
 type Width = keyof typeof WIDTHS;
 type Scheme = 'light' | 'dark';

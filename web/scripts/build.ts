@@ -14,10 +14,10 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { build, type Plugin } from 'esbuild';
-import { cached, openWeights, pull, writeSafetensors } from '../bindings/index.node.js';
-import type { PublishedSet } from './weights.js';
+import { cached, openWeights, pull, writeSafetensors } from '../../bindings/index.node.js';
+import type { PublishedSet } from '../weights.js';
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The folder that is made. */
 export const OUT = join(ROOT, 'dist-web');
