@@ -5,7 +5,7 @@ import { Command } from 'commander';
 import type { Classification } from '../bindings/index.node.js';
 import { checkOutput, drawCam } from './cam.js';
 import { reportFailure } from './failure.js';
-import { guessModel, needWeights, openModel } from './open.js';
+import { guessModel, needWeights, openModel } from './load-model.js';
 import { type ModelFlags, modelOptions, networkName, positive } from './options.js';
 import { bar } from './text.js';
 

@@ -4,8 +4,8 @@ import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { Command } from 'commander';
+import { needWeights, openModel } from './load-model.js';
 import { readNpy, writeNpy } from './npy.js';
-import { needWeights, openModel } from './open.js';
 import { type ModelFlags, modelOptions, networkName } from './options.js';
 
 interface InferFlags extends ModelFlags {

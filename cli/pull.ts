@@ -3,7 +3,7 @@
 import { Command } from 'commander';
 import { hubSets } from '../models/hub.js';
 import { weightSets } from '../models/index.js';
-import { pullWeights } from './open.js';
+import { pullWeights } from './load-model.js';
 import { weightSetName } from './options.js';
 
 const sets = Object.entries(weightSets).map(

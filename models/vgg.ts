@@ -1,7 +1,7 @@
 /** VGG (Simonyan and Zisserman 2015), as torchvision has it: what He et al. 2015 compare with. A depth is one row. */
 
 import { type Graph, GraphBuilder, type Pair } from './graph.js';
-import { classifier } from './head.js';
+import { classifier } from './mlp-classifier.js';
 import { inputOf, type Network, type NetworkOptions, resolveOptions } from './network.js';
 
 /** 3x3 convolutions before each of the five max pools: configurations A, B, D and E of table 1. */
