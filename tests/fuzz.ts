@@ -8,7 +8,7 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { READERS, runCases } from './fuzzing.js';
+import { READERS, runCases } from './support/fuzzing.js';
 
 /** Cases that are under way for so long will not end. */
 const HANG_MS = 20_000;

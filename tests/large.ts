@@ -2,7 +2,7 @@
 
 import { BINARIES } from '../bindings/engine/core.js';
 import { networkNames } from '../bindings/index.node.js';
-import { error, MOST } from './logits.js';
+import { error, MOST } from './support/logits.js';
 
 const [, , ...given] = process.argv;
 const columns = BINARIES.flatMap((binary) => [true, false].map((winograd) => ({ binary, winograd })));

@@ -1,0 +1,235 @@
+/** Convolutions by records against float64, on every binary. */
+
+import fc from 'fast-check';
+import * as assert from 'uvu/assert';
+import type { Algorithm } from '../../bindings/compile/conv-algorithm.js';
+import { type Case, check, operands, PLAIN, run, square } from '../support/convolutions.js';
+import { eachBinary } from '../support/each-binary.js';
+import { assertSameBits } from '../support/records.js';
+import { type Maps, windowMaps } from '../support/reference.js';
+
+const anyEpilogue = {
+  relu: fc.boolean(),
+  residual: fc.constantFrom('none' as const, 'beside' as const, 'in place' as const),
+  gaps: fc.tuple(fc.nat(5), fc.nat(5), fc.nat(5)),
+  mr: fc.constantFrom(4, 5, 6),
+};
+
+const count = (min: number, max: number) => fc.integer({ min, max });
+const pairOf = (one: fc.Arbitrary<number>) => fc.tuple(one, one);
+
+const anyCase: fc.Arbitrary<Case> = fc
+  .record({
+    ...anyEpilogue,
+    batch: count(1, 3),
+    map: fc.tuple(count(1, 11), count(1, 11)),
+    groups: count(1, 3),
+    inner: count(1, 11),
+    perGroup: count(1, 19),
+    kernel: pairOf(count(1, 4)),
+    stride: pairOf(count(1, 3)),
+    dilation: pairOf(count(1, 2)),
+    padding: fc.record({ top: fc.nat(2), left: fc.nat(2), bottom: fc.nat(2), right: fc.nat(2) }),
+  })
+  .map(({ batch, map: [h, w], groups, inner, perGroup, kernel, stride, dilation, padding, ...rest }) => ({
+    ...rest,
+    from: { batch, h, w, c: groups * inner },
+    c: groups * perGroup,
+    convolution: { kernel, stride, dilation, padding, groups },
+    algorithm: 'gemm' as const,
+    preActivation: false,
+  }))
+  .filter(({ from, c, convolution }) => {
+    const { h, w } = windowMaps(from, c, convolution, convolution.dilation);
+    return h > 0 && w > 0;
+  });
+
+eachBinary('convolution', (test) => {
+  test('any kernel, stride, dilation, padding, groups, batch, epilogue and number of threads', ({ core }) => {
+    fc.assert(
+      fc.property(anyCase, count(2, 4), (one, threads) => check(core, one, threads)),
+      { numRuns: 400, seed: 4 },
+    );
+  });
+
+  test('more rows than a block, and K in several blocks', ({ core }) => {
+    const from = { batch: 1, h: 17, w: 18, c: 64 };
+    for (const mr of [4, 5, 6]) {
+      check(
+        core,
+        { ...PLAIN, mr, from, c: 9, convolution: square(3, 1, 1), relu: true, residual: 'in place' },
+        2,
+        3,
+        4,
+      );
+      // K blocks end within a run of channels.
+      check(
+        core,
+        { ...PLAIN, mr, from: { ...from, c: 37 }, c: 8, convolution: square(3, 1, 2), gaps: [3, 0, 0] },
+        2,
+        3,
+        4,
+      );
+    }
+    check(
+      core,
+      { ...PLAIN, from: { ...from, batch: 2, c: 300 }, c: 17, convolution: square(1), residual: 'beside' },
+      2,
+      3,
+      4,
+    );
+    check(core, { ...PLAIN, from: { ...from, batch: 2, c: 270 }, c: 5, convolution: square(1, 2) }, 2, 3, 4);
+  });
+
+  test('weights larger than the map: threads share the columns', ({ core }) => {
+    for (const c of [31, 64]) {
+      check(
+        core,
+        { ...PLAIN, from: { batch: 1, h: 3, w: 2, c: 96 }, c, convolution: square(3, 1, 1), relu: true },
+        2,
+        3,
+        4,
+      );
+      check(core, {
+        ...PLAIN,
+        from: { batch: 1, h: 1, w: 1, c: 520 },
+        c,
+        convolution: square(1),
+        residual: 'in place',
+      });
+    }
+  });
+
+  test('the shapes of stems, depthwise and grouped layers', ({ core }) => {
+    check(
+      core,
+      { ...PLAIN, from: { batch: 1, h: 31, w: 30, c: 3 }, c: 16, convolution: square(7, 2, 3), relu: true },
+      2,
+      3,
+      4,
+    );
+    check(core, { ...PLAIN, from: { batch: 2, h: 9, w: 9, c: 12 }, c: 12, convolution: square(3, 1, 1, 12) }, 2, 3, 4);
+    check(
+      core,
+      { ...PLAIN, from: { batch: 1, h: 8, w: 8, c: 128 }, c: 128, convolution: square(3, 2, 1, 32) },
+      2,
+      3,
+      4,
+    );
+    check(
+      core,
+      { ...PLAIN, from: { batch: 1, h: 15, w: 13, c: 6 }, c: 10, convolution: square(5, 1, 4, 2, 2) },
+      2,
+      3,
+      4,
+    );
+  });
+
+  test('batch norm and ReLU before a pointwise convolution', ({ core }) => {
+    const pointwise = fc.record({
+      ...anyEpilogue,
+      from: fc.record({
+        batch: count(1, 2),
+        h: count(1, 9),
+        w: count(1, 9),
+        c: fc.oneof(count(1, 20), count(250, 530)),
+      }),
+      c: count(1, 19),
+    });
+    fc.assert(
+      fc.property(pointwise, count(2, 4), (one, threads) => {
+        check(core, { ...PLAIN, ...one, convolution: square(1), preActivation: true }, threads);
+      }),
+      { numRuns: 60, seed: 15 },
+    );
+  });
+
+  test('a kernel of one tap in the middle gives the map back, bit for bit', ({ core }) => {
+    const from = { batch: 2, h: 5, w: 7, c: 12 };
+    const one: Case = { ...PLAIN, from, c: 12, convolution: square(3, 1, 1) };
+    const its = operands(one);
+    its.weight.fill(0);
+    its.bias.fill(0);
+    for (let o = 0; o < 12; o++) its.weight[(o * 12 + o) * 9 + 4] = 1;
+    assertSameBits(run(core, one, its, 1, 'identity'), its.x, 'identity');
+  });
+});
+
+eachBinary('grouped convolution by indirection', (test) => {
+  test('any kernel, stride, dilation, padding, groups, batch, epilogue and number of threads', ({ core }) => {
+    fc.assert(
+      fc.property(anyCase, count(2, 4), (one, threads) => {
+        const { groups } = one.convolution;
+        check(core, { ...one, c: Math.min(4 * groups, 20) * groups, algorithm: 'grouped' }, threads);
+      }),
+      { numRuns: 200, seed: 14 },
+    );
+  });
+
+  test('many groups, and more tiles than threads want', ({ core }) => {
+    const of = (algorithm: Algorithm, groups: number, from: Maps): Case => ({
+      ...PLAIN,
+      algorithm,
+      from,
+      c: from.c,
+      convolution: square(3, 1, 1, groups),
+    });
+    for (const [groups, c] of [
+      [32, 128],
+      [8, 96],
+      [2, 24],
+    ] as const) {
+      check(core, of('grouped', groups, { batch: 1, h: 4, w: 5, c }), 2, 3, 4);
+      check(core, of('grouped', groups, { batch: 2, h: 15, w: 16, c }), 2, 3, 4);
+    }
+  });
+});
+
+eachBinary('convolution by Winograd', (test) => {
+  const fours = (min: number, max: number) => count(min, max).map((n) => 4 * n);
+  const anyWinograd: fc.Arbitrary<Case> = fc
+    .record({
+      ...anyEpilogue,
+      algorithm: fc.constantFrom('winograd2' as const, 'winograd4' as const),
+      from: fc.record({ batch: count(1, 3), h: count(1, 13), w: count(1, 13), c: fours(2, 5) }),
+      c: fours(1, 7),
+      padding: fc.record({ top: fc.nat(2), left: fc.nat(2), bottom: fc.nat(2), right: fc.nat(2) }),
+    })
+    .map(({ padding, ...rest }) => ({ ...rest, preActivation: false, convolution: { ...square(3), padding } }))
+    .filter(({ from, c, convolution }) => {
+      const { h, w } = windowMaps(from, c, convolution);
+      return h > 0 && w > 0;
+    });
+
+  test('any map, padding, channels, batch, epilogue and number of threads', ({ core }) => {
+    fc.assert(
+      fc.property(anyWinograd, count(2, 4), (one, threads) => check(core, one, threads)),
+      { numRuns: 200, seed: 5 },
+    );
+  });
+
+  test('several blocks of tiles, and of columns', ({ core }) => {
+    for (const algorithm of ['winograd2', 'winograd4'] as const) {
+      const convolution = square(3, 1, 1);
+      check(
+        core,
+        { ...PLAIN, algorithm, from: { batch: 1, h: 20, w: 21, c: 256 }, c: 4, convolution, relu: true },
+        2,
+        3,
+        4,
+      );
+      check(
+        core,
+        { ...PLAIN, algorithm, from: { batch: 1, h: 6, w: 7, c: 8 }, c: 76, convolution, residual: 'in place' },
+        2,
+        3,
+        4,
+      );
+    }
+  });
+
+  test('the binary exports a transform for both tiles', ({ core }) => {
+    assert.is(core.kernels.winogradBytes(4, 8, 9), 36 * core.kernels.packedBytes(8, 9));
+    assert.is(core.kernels.winogradBytes(2, 8, 9), 16 * core.kernels.packedBytes(8, 9));
+  });
+});

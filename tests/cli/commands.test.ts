@@ -1,0 +1,339 @@
+import { type SpawnOptions, spawn } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import sharp from 'sharp';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { seededInput, seededWeights } from '../../bindings/weights/random.js';
+import { decodeNpy, encodeNpy } from '../../cli/npy.js';
+import { buildNetwork, networkNames, summary, summaryTable } from '../../models/index.js';
+
+/** What the package's bin runs: npm run build makes it. */
+const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+
+interface Context {
+  /** Weights of resnet20_cifar, made of their names, and pictures. */
+  folder: string;
+  weights: string;
+  good: string;
+  other: string;
+  bad: string;
+}
+
+const test = suite<Context>('cli');
+
+test.before(async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'cli-'));
+  const weights = join(folder, 'resnet20.safetensors');
+  await writeFile(weights, seededWeights(buildNetwork('resnet20_cifar')));
+  const [good, other, bad] = ['good.png', 'other.png', 'bad.jpg'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  for (const [path, seed] of [
+    [good, 1],
+    [other, 7],
+  ] as const) {
+    const raw = { width: 40, height: 32, channels: 3 } as const;
+    await sharp(
+      Uint8Array.from({ length: 40 * 32 * 3 }, (_, i) => (i * seed) >> 3),
+      { raw },
+    )
+      .png()
+      .toFile(path);
+  }
+  writeFileSync(bad, 'no picture');
+  Object.assign(context, { folder, weights, good, other, bad });
+});
+
+test.after(({ folder }) => rmSync(folder, { recursive: true }));
+
+const start = (args: readonly string[], options: SpawnOptions = {}) =>
+  spawn(process.execPath, [CLI, ...args], { stdio: 'pipe', ...options });
+
+interface Result {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+function run(...args: string[]): Promise<Result> {
+  return ended(start(args));
+}
+
+function ended(child: ReturnType<typeof start>): Promise<Result> {
+  const result = { code: null as number | null, stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name]?.setEncoding('utf8').on('data', (text: string) => {
+      result[name] += text;
+    });
+  }
+  return new Promise((resolve) => child.once('close', (code) => resolve({ ...result, code })));
+}
+
+test('help is on stdout where it was asked for, and says how each command is used', async () => {
+  const commands = ['classify', 'models', 'summary', 'pull', 'infer'];
+  const { code, stdout, stderr } = await run('--help');
+  assert.is(code, 0);
+  assert.is(stderr, '');
+  for (const command of commands) assert.match(stdout, new RegExp(`^ {2}${command}\\b`, 'm'));
+  const helps = await Promise.all(commands.map((command) => run(command, '--help')));
+  helps.forEach((help, i) => {
+    assert.is(help.code, 0);
+    assert.match(help.stdout, new RegExp(`^Usage: resnet-wasm ${commands[i]} `));
+    assert.match(help.stdout, new RegExp(`^Examples:\\n  resnet-wasm ${commands[i]}`, 'm'));
+  });
+});
+
+test('the version is the package’s', async () => {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  assert.equal(await run('--version'), { code: 0, stdout: `${version}\n`, stderr: '' });
+});
+
+test('usage errors exit with 2 and say on stderr what is wrong', async ({ good, weights }) => {
+  const cases: [string[], RegExp][] = [
+    [[], /^Usage: resnet-wasm/],
+    [['clasify', good], /^error: unknown command 'clasify'/],
+    [['classify'], /^error: missing required argument 'image'/],
+    [['classify', good, '--topp', '3'], /^error: unknown option '--topp'/],
+    ...['0', '-1', 'x', '1.5', '1e9x', ''].map((top): [string[], RegExp] => [
+      ['classify', good, `--top=${top}`],
+      /^error: option '--top <n>' argument '.*' is invalid\. Expected a whole number from 1\.$/m,
+    ]),
+    [['classify', good, '--threads', 'many'], /^error: option '--threads <n>' argument 'many' is invalid/],
+    [['classify', good, '--binary', 'fast'], /^error: option '--binary <name>' argument 'fast' is invalid/],
+    [['classify', good, '--model', 'resnet51'], /^error: .*'resnet51' is invalid\. Expected one of resnet18, /],
+    [['classify', good, '--model', 'plain18'], /^error: plain18 needs --weights; .* resnet50, resnet18/m],
+    [['summary'], /^error: missing required argument 'name'/],
+    [['summary', 'resnet18', 'resnet34'], /^error: too many arguments/],
+    [['summary', 'resnet18', '--size', '0'], /^error: option '--size <n>' argument '0' is invalid/],
+    [['pull', 'plain18'], /^error: .*'plain18' is invalid .*Expected one of resnet50, /m],
+    [['infer', '--model', 'resnet20_cifar', '--weights', weights], /^error: required option '--input <file>' not/],
+  ];
+  const results = await Promise.all(cases.map(([args]) => run(...args)));
+  results.forEach(({ code, stdout, stderr }, i) => {
+    assert.is(code, 2, cases[i]?.[0].join(' '));
+    assert.is(stdout, '');
+    assert.match(stderr, cases[i]?.[1] as RegExp);
+  });
+});
+
+test('models are listed, for people and for programs', async () => {
+  const [text, json] = await Promise.all([run('models'), run('models', '--json')]);
+  assert.match(text.stdout, /^resnet50 +25,557,032 +4\.09 +224x224x3 +yes /m);
+  const rows = JSON.parse(json.stdout);
+  assert.equal(
+    rows.map(({ name }: { name: string }) => name),
+    networkNames(),
+  );
+  const { input, parameters, macs, weights } = rows.find(({ name }: { name: string }) => name === 'resnet50');
+  assert.equal(
+    { input, parameters, weights },
+    { input: { h: 224, w: 224, c: 3 }, parameters: 25557032, weights: true },
+  );
+  assert.is((macs / 1e9).toFixed(2), '4.09');
+});
+
+test('a summary is the library’s', async () => {
+  const [text, json, small] = await Promise.all([
+    run('summary', 'resnet18'),
+    run('summary', 'resnet18', '--json'),
+    run('summary', 'resnet18', '--json', '--size', '96', '--classes', '10'),
+  ]);
+  const counts = summary(buildNetwork('resnet18'));
+  assert.is(text.stdout, `${summaryTable(counts)}\n`);
+  assert.equal(JSON.parse(json.stdout), counts);
+  assert.equal(JSON.parse(small.stdout), summary(buildNetwork('resnet18', { size: 96, classes: 10 })));
+});
+
+test('pictures are classified in one load, and answers are the same on every binary', async (context) => {
+  const { weights, good, other } = context;
+  const flags = ['--model', 'resnet20_cifar', '--weights', weights, '--json', '--top', '3'];
+  const [relaxed, baseline] = await Promise.all([
+    run('classify', ...flags, '--binary', 'relaxed', good, other, good),
+    run('classify', ...flags, '--binary', 'baseline', '--threads', '1', good, other, good),
+  ]);
+  assert.is(relaxed.stderr, '');
+  assert.is(relaxed.code, 0);
+  const answers = JSON.parse(relaxed.stdout);
+  assert.equal(
+    answers.map(({ image }: { image: string }) => image),
+    [good, other, good],
+  );
+  for (const answer of answers) {
+    assert.equal(Object.keys(answer), ['image', 'model', 'top', 'ms']);
+    assert.is(answer.model, 'resnet20_cifar');
+    assert.ok(answer.ms > 0);
+    assert.is(answer.top.length, 3);
+    const probabilities = answer.top.map(({ probability }: { probability: number }) => probability);
+    assert.equal(probabilities, probabilities.toSorted?.((a: number, b: number) => b - a) ?? probabilities);
+    assert.ok(probabilities[0] > 0.1 && probabilities[0] <= 1);
+  }
+  assert.equal(answers[2].top, answers[0].top);
+  assert.not.equal(answers[1].top, answers[0].top);
+  JSON.parse(baseline.stdout).forEach(({ top }: { top: { index: number; probability: number }[] }, i: number) => {
+    top.forEach(({ index, probability }, k) => {
+      assert.is(index, answers[i].top[k].index);
+      assert.ok(Math.abs(probability - answers[i].top[k].probability) < 1e-4);
+    });
+  });
+});
+
+test('for people, a picture has its name, its labels with percentages, and the time', async ({
+  weights,
+  good,
+  other,
+}) => {
+  const flags = ['--model', 'resnet20_cifar', '--weights', weights, '--top', '2'];
+  const { code, stdout, stderr } = await run('classify', ...flags, good, other);
+  assert.is(code, 0);
+  assert.is(stderr, '');
+  const row = '  class \\d +\\d+\\.\\d\\d %.*\\n';
+  const answer = (name: string) => `.*${name}  \\(\\d+ ms\\)\\n${row}${row}`;
+  assert.match(stdout, new RegExp(`^${answer('good.png')}\\n${answer('other.png')}$`));
+});
+
+test('a bad picture among good ones is reported in a line, the rest answered, the exit code 1', async (context) => {
+  const { folder, weights, good, bad } = context;
+  const flags = ['--model', 'resnet20_cifar', '--weights', weights, '--json'];
+  const missing = join(folder, 'missing.jpg');
+  const { code, stdout, stderr } = await run('classify', ...flags, bad, folder, missing, good);
+  assert.is(code, 1);
+  assert.equal(
+    JSON.parse(stdout).map(({ image }: { image: string }) => image),
+    [good],
+  );
+  const lines = stderr.trimEnd().split('\n').sort();
+  assert.is(lines.length, 3, stderr);
+  assert.match(lines[0] ?? '', `${bad}: expected a picture, got `);
+  assert.is(lines[2], `${folder}: expected a picture, got a folder.`);
+  assert.is(lines[1], `${missing}: expected a picture, got no such file.`);
+});
+
+test('a failure is one line on stderr and exit code 1', async ({ folder, weights, good, bad }) => {
+  const cifar = ['--model', 'resnet20_cifar', '--weights', weights];
+  const [x, y] = [join(folder, 'failure-x.npy'), join(folder, 'failure-y.npy')];
+  writeFileSync(x, encodeNpy({ data: new Float32Array(6), shape: [1, 6] }));
+  const cases: [string[], RegExp][] = [
+    [['classify', join(folder, 'two\nlines')], /two lines: expected a picture, got no such file\.$/],
+    [
+      ['classify', good, '--model', 'resnet20_cifar', '--weights', bad],
+      /^.*bad\.jpg: expected .*, got something else\.$/,
+    ],
+    [
+      ['classify', good, '--model', 'resnet20_cifar', '--weights', join(folder, 'no')],
+      /no: expected a file, got no such file\.$/,
+    ],
+    [['classify', good, '--model', 'resnet32_cifar', '--weights', weights], /: expected .*, got .*\.$/],
+    [['classify', good, ...cifar, '--classes', '7'], /^fc\.weight: expected \[7, 64\], got \[10, 64\]/],
+    [['infer', ...cifar, '--input', join(folder, 'no'), '--output', y], /no: no such file .*\(ENOENT\)\.$/],
+    [['infer', ...cifar, '--input', good, '--output', y], /good\.png: expected a \.npy file, got another kind\.$/],
+    [
+      ['infer', ...cifar, '--input', x, '--output', y],
+      /x\.npy: expected \[N, C, H, W\], none of them 0, got \[1, 6\]\.$/,
+    ],
+  ];
+  const results = await Promise.all(cases.map(([args]) => run(...args)));
+  results.forEach(({ code, stdout, stderr }, i) => {
+    assert.is(code, 1, cases[i]?.[0].join(' '));
+    assert.is(stdout, '');
+    assert.match(stderr.replace(/\n$/, ''), cases[i]?.[1] as RegExp);
+    assert.is(stderr.split('\n').length, 2, stderr);
+  });
+  assert.not(existsSync(y));
+});
+
+test('infer gives the logits that PyTorch has, image by image', async ({ folder, weights }) => {
+  const { input, output } = JSON.parse(
+    readFileSync(new URL('../data/logits/resnet20_cifar.json', import.meta.url), 'utf8'),
+  ) as { input: number[]; output: number[] };
+  const one = seededInput(input);
+  // More than run at once; the images differ, so that none can stand for another.
+  const count = 11;
+  const data = new Float32Array(count * one.length);
+  for (let i = 0; i < count; i++) data.set(i === 0 || i === 9 ? one : one.map((v) => v / (i + 1)), i * one.length);
+  const [x, y] = [join(folder, 'x.npy'), join(folder, 'y.npy')];
+  writeFileSync(x, encodeNpy({ data, shape: [count, ...input.slice(1)] }));
+  writeFileSync(y, 'an older file');
+  const flags = ['--model', 'resnet20_cifar', '--weights', weights, '--input', x, '--output', y];
+  for (const binary of ['baseline', 'relaxed']) {
+    assert.equal(await run('infer', ...flags, '--binary', binary), { code: 0, stdout: '', stderr: '' });
+    const logits = decodeNpy('y', readFileSync(y));
+    assert.equal(logits.shape, [count, output.length]);
+    const largest = Math.max(...output.map(Math.abs));
+    for (const image of [0, 9]) {
+      output.forEach((expected, i) => {
+        const got = logits.data[image * output.length + i] as number;
+        assert.ok(Math.abs(got - expected) <= 2e-5 * largest, `${binary}, image ${image}: ${got} for ${expected}`);
+      });
+    }
+    assert.not.equal(logits.data.slice(0, 10), logits.data.slice(10, 20));
+  }
+});
+
+test('a failing infer leaves its input alone, even as its output', async ({ folder, bad }) => {
+  const x = join(folder, 'kept.npy');
+  const bytes = encodeNpy({ data: new Float32Array(3 * 32 * 32), shape: [1, 3, 32, 32] });
+  writeFileSync(x, bytes);
+  const files = readdirSync(folder);
+  const { code } = await run('infer', '--model', 'resnet20_cifar', '--weights', bad, '--input', x, '--output', x);
+  assert.is(code, 1);
+  assert.equal(new Uint8Array(readFileSync(x)), bytes);
+  assert.equal(readdirSync(folder), files);
+});
+
+test('a reader that stops early is no error', async () => {
+  const child = start(['summary', 'resnet152', '--json']);
+  const result = ended(child);
+  // Before the program can have written anything.
+  child.stdout?.destroy();
+  const { code, stderr } = await result;
+  assert.is(stderr, '');
+  assert.is(code, 0);
+});
+
+test('Ctrl-C during a pull exits with 130 and leaves no file', async ({ folder }) => {
+  const bin = join(folder, 'bin');
+  mkdirSync(bin);
+  // Writes a little, as npm does, and then hangs.
+  const npm = `#!${process.execPath}
+    const folder = process.argv[process.argv.indexOf('--cache') + 1];
+    require('node:fs').mkdirSync(folder, { recursive: true });
+    require('node:fs').writeFileSync(folder + '/part', 'x'.repeat(1000));
+    const parent = process.ppid;
+    setInterval(() => process.ppid === parent || process.exit(1), 20);`;
+  writeFileSync(join(bin, 'npm'), npm);
+  chmodSync(join(bin, 'npm'), 0o755);
+  const cache = join(folder, 'cache');
+  const { npm_execpath: _, ...env } = process.env;
+  const child = start(['pull', 'resnet50'], {
+    env: { ...env, PATH: `${bin}${delimiter}${env.PATH}`, XDG_CACHE_HOME: cache },
+  });
+  const result = ended(child);
+  const parts = () => (existsSync(cache) ? readdirSync(cache, { recursive: true }) : []).map(String);
+  while (!parts().some((path) => path.endsWith('part'))) {
+    assert.is(child.exitCode, null);
+    await delay(20);
+  }
+  child.kill('SIGINT');
+  const { code, stdout } = await result;
+  assert.is(code, 130);
+  assert.is(stdout, '');
+  assert.equal(parts(), ['resnet-wasm']);
+});
+
+test.run();

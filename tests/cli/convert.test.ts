@@ -1,0 +1,104 @@
+/** inspect, convert, and networks told by their tensors, as the command line does them. */
+
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { buildNetwork, inspectWeights, load, seededInput, seededWeights } from '../../bindings/index.node.js';
+
+const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+const PICTURE = fileURLToPath(new URL('../data/photos/chelsea.jpg', import.meta.url));
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const run = (...args: string[]): Promise<Ended> =>
+  promisify(execFile)(process.execPath, [CLI, ...args]).then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    ({ code, stdout, stderr }) => ({ code, stdout, stderr }),
+  );
+
+const test = suite<{ folder: string; weights: string }>('convert');
+
+test.before.each(async (context) => {
+  context.folder = await mkdtemp(join(tmpdir(), 'convert-'));
+  context.weights = join(context.folder, 'resnet20.safetensors');
+  await writeFile(context.weights, seededWeights(buildNetwork('resnet20_cifar', { classes: 7 })));
+});
+
+test.after.each(({ folder }) => rm(folder, { recursive: true }));
+
+test('a file of the same type computes the same bits, one of float16 nearly the same', async ({ folder, weights }) => {
+  const shape = [1, 3, 32, 32];
+  const logits = async (path: string): Promise<Float32Array> => {
+    using model = await load('resnet20_cifar', { weights: path, classes: 7, threads: 1 });
+    return (await model.run({ data: seededInput(shape), shape, layout: 'NCHW' })).data;
+  };
+  const expected = await logits(weights);
+  const [same, half] = [join(folder, 'same'), join(folder, 'half')];
+  assert.is((await run('convert', weights, same)).code, 0);
+  assert.is((await run('convert', weights, half, '--dtype', 'f16')).code, 0);
+  assert.equal(await logits(same), expected);
+  const differences = (await logits(half)).map((value, i) => Math.abs(value - (expected[i] as number)));
+  assert.ok(Math.max(...differences) > 0 && Math.max(...differences) < 5e-3);
+  assert.ok((await readFile(half)).length < 0.6 * (await readFile(weights)).length);
+});
+
+test('a conversion that fails leaves what was there, and nothing else', async ({ folder, weights }) => {
+  const [broken, out] = [join(folder, 'broken'), join(folder, 'out')];
+  const bytes = await readFile(weights);
+  await writeFile(broken, bytes.subarray(0, bytes.length - 100));
+  await writeFile(out, 'precious');
+  const { code, stderr } = await run('convert', broken, out);
+  assert.is(code, 1);
+  assert.match(stderr, /^\S.*: expected .*, got .*\.\n$/);
+  assert.is(await readFile(out, 'utf8'), 'precious');
+  assert.equal((await readdir(folder)).sort(), ['broken', 'out', 'resnet20.safetensors']);
+});
+
+test('inspect tells tensors, network and odd values', async ({ folder, weights }) => {
+  const report = await inspectWeights(weights);
+  assert.equal(report.network, { network: 'resnet20_cifar', options: { classes: 7 } });
+  assert.is(report.values * 4, report.total);
+  assert.ok(report.tensors.every(({ nan, infinite }) => nan + infinite === 0));
+
+  const odd = await readFile(weights);
+  odd.writeFloatLE(Number.NaN, odd.length - 4);
+  odd.writeFloatLE(Number.NEGATIVE_INFINITY, odd.length - 8);
+  await writeFile(join(folder, 'odd'), odd);
+  const { code, stdout } = await run('inspect', join(folder, 'odd'), '--json');
+  assert.is(code, 0);
+  const { nan, infinite, name } = JSON.parse(stdout).tensors.at(-1);
+  assert.equal({ nan, infinite, name }, { nan: 1, infinite: 1, name: 'fc.bias' });
+  assert.match((await run('inspect', join(folder, 'odd'))).stdout, /looks like resnet20_cifar \(classes 7\)/);
+});
+
+test('classify takes the network that the tensors tell, and says so', async ({ folder, weights }) => {
+  const { code, stdout, stderr } = await run('classify', PICTURE, '--weights', weights);
+  assert.is(code, 0);
+  assert.match(stderr, /: resnet20_cifar, by its tensors\n/);
+  assert.match(stdout, /class \d/);
+  assert.is(
+    JSON.parse((await run('classify', PICTURE, '--weights', weights, '--json')).stdout)[0].model,
+    'resnet20_cifar',
+  );
+
+  const other = join(folder, 'other');
+  const text = (await readFile(weights)).toString('latin1').replaceAll('layer1', 'layerX');
+  await writeFile(other, text, 'latin1');
+  const unknown = await run('classify', PICTURE, '--weights', other);
+  assert.is(unknown.code, 1);
+  assert.match(
+    unknown.stderr,
+    /expected the weights of a network that there is, got others; --model says which it is\.\n$/,
+  );
+});
+
+test.run();

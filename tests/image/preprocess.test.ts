@@ -1,0 +1,345 @@
+/** Pictures to network input against Pillow's bytes and against torchvision's rule in float64, on every binary. */
+
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { test as plainTest } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type Core, createCore } from '../../bindings/engine/core.js';
+import { cropOf, type Pixels, preprocess } from '../../bindings/image/preprocess.js';
+import { type Preset, presets } from '../../models/index.js';
+import { eachBinary } from '../support/each-binary.js';
+
+interface ResizedRow {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: 3 | 4;
+  readonly seed: number;
+  readonly block: number;
+  readonly resize: number;
+  readonly crop: number;
+  /** Of crop x crop RGB bytes in resized.bin; large results are a digest. */
+  readonly offset?: number;
+  readonly sha256?: string;
+}
+
+const folder = new URL('../data/images/', import.meta.url);
+const rows: readonly ResizedRow[] = JSON.parse(readFileSync(new URL('resized.json', folder), 'utf8'));
+const bytes = readFileSync(new URL('resized.bin', folder));
+
+/** Bytes as they are. */
+const plain = (resize: number, crop: number): Preset => ({
+  resize,
+  crop,
+  channelOrder: 'RGB',
+  scale: 1,
+  mean: [0, 0, 0],
+  std: [1, 1, 1],
+});
+
+/** The rule of `source` in data/make_images.py. */
+function source(width: number, height: number, channels: 3 | 4, seed: number, block = 1): Pixels {
+  const data = new Uint8Array(width * height * channels);
+  for (let y = 0, at = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const place = Math.floor(y / block) * width + Math.floor(x / block);
+      for (let c = 0; c < channels; c++, at++) {
+        let hash = Math.imul(place * channels + c + seed, 0x9e3779b1);
+        hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca77);
+        data[at] = (hash ^ (hash >>> 13)) >>> 8;
+      }
+    }
+  }
+  return { data, width, height, channels };
+}
+
+const constant = (width: number, height: number, pixel: readonly number[]): Pixels => ({
+  data: Uint8Array.from({ length: width * height * pixel.length }, (_, i) => pixel[i % pixel.length] as number),
+  width,
+  height,
+});
+
+const GUARD = 64;
+
+/** A copy of what `preprocess` writes; fails where it writes beyond, or keeps memory. */
+function prepared(core: Core, pixels: Pixels, preset: Preset): Float32Array {
+  const { arena } = core;
+  const mark = arena.mark();
+  const length = preset.crop ** 2 * 3;
+  const ptr = arena.alloc((length + 2 * GUARD) * 4);
+  arena.f32(ptr, length + 2 * GUARD).fill(-1234.5);
+  const top = arena.mark();
+  preprocess(core, pixels, preset, ptr + GUARD * 4);
+  assert.is(arena.mark(), top, 'scratch is given back');
+  const all = arena.f32(ptr, length + 2 * GUARD).slice();
+  arena.release(mark);
+  const guards = [...all.subarray(0, GUARD), ...all.subarray(GUARD + length)];
+  assert.ok(
+    guards.every((v) => v === -1234.5),
+    'nothing is written beyond the input',
+  );
+  return all.subarray(GUARD, GUARD + length);
+}
+
+/**
+ * The weights of one output pixel over all input pixels, to 22 bits as Pillow has them: where the scale is a whole
+ * number, many sums lie halfway between two bytes, and exact weights would round them the other way, in both passes.
+ */
+function triangle(inSize: number, outSize: number, at: number): number[] {
+  const scale = inSize / outSize;
+  const support = Math.max(scale, 1);
+  const center = (at + 0.5) * scale;
+  const weights = Array.from({ length: inSize }, (_, i) => Math.max(0, 1 - Math.abs(i + 0.5 - center) / support));
+  const sum = weights.reduce((a, b) => a + b, 0);
+  return weights.map((w) => Math.round((w / sum) * 2 ** 22) / 2 ** 22);
+}
+
+type Picture = number[][][];
+
+const transpose = (picture: Picture): Picture =>
+  (picture[0] ?? []).map((_, x) => picture.map((row) => row[x] as number[]));
+
+function resizeWidth(picture: Picture, size: number): Picture {
+  const width = picture[0]?.length ?? 0;
+  const filters = Array.from({ length: size }, (_, x) => triangle(width, size, x));
+  return picture.map((row) =>
+    filters.map((filter) =>
+      [0, 1, 2].map((c) => Math.round(filter.reduce((sum, w, x) => sum + w * (row[x]?.[c] ?? 0), 0))),
+    ),
+  );
+}
+
+/** Python's round. */
+const round = (value: number): number => (Math.abs(value % 1) === 0.5 ? 2 * Math.round(value / 2) : Math.round(value));
+
+/** torchvision's Resize, CenterCrop, ToTensor and Normalize by the text of its documentation, as bytes before Normalize. */
+function reference({ data, width, height, channels = 3 }: Pixels, { resize, crop }: Preset): Picture {
+  let picture: Picture = Array.from({ length: height }, (_, y) =>
+    Array.from({ length: width }, (_, x) => {
+      const at = (y * width + x) * channels;
+      const alpha = channels === 4 ? (data[at + 3] as number) / 255 : 1;
+      return [0, 1, 2].map((c) => Math.round((data[at + c] as number) * alpha + 255 * (1 - alpha)));
+    }),
+  );
+  const [short, long] = [Math.min(width, height), Math.max(width, height)];
+  const other = Math.trunc((resize * long) / short);
+  picture = resizeWidth(picture, width <= height ? resize : other);
+  picture = transpose(resizeWidth(transpose(picture), width <= height ? other : resize));
+
+  const [h, w] = [picture.length, picture[0]?.length ?? 0];
+  const black = [0, 0, 0];
+  const left = Math.floor(Math.max(0, crop - w) / 2);
+  const top = Math.floor(Math.max(0, crop - h) / 2);
+  const [paddedW, paddedH] = [Math.max(w, crop), Math.max(h, crop)];
+  const [y0, x0] = [round((paddedH - crop) / 2), round((paddedW - crop) / 2)];
+  return Array.from({ length: crop }, (_, y) =>
+    Array.from({ length: crop }, (_, x) => picture[y0 + y - top]?.[x0 + x - left] ?? black),
+  );
+}
+
+/** Fails where a value is more than one step of 255 away from its reference. */
+function assertWithinOne(got: Float32Array, pixels: Pixels, preset: Preset): void {
+  const { scale, mean, std, channelOrder } = preset;
+  const expected = reference(pixels, preset).flat();
+  expected.forEach((pixel, p) => {
+    const ordered = channelOrder === 'BGR' ? [...pixel].reverse() : pixel;
+    ordered.forEach((byte, c) => {
+      const [m, s] = [mean[c] as number, std[c] as number];
+      const wanted = (byte * scale - m) / s;
+      const value = got[p * 3 + c] as number;
+      if (Math.abs(value - wanted) > scale / s + 2 ** -23 * Math.abs(wanted)) {
+        assert.unreachable(`pixel ${p}, channel ${c}: expected ${wanted} ± ${scale / s}, got ${value}.`);
+      }
+    });
+  });
+}
+
+eachBinary('image', (test) => {
+  for (const row of rows) {
+    const { width, height, channels, seed, block, resize, crop } = row;
+    const name = `${width}x${height}x${channels} to ${resize}, ${crop}x${crop} of it`;
+    test(`Pillow's bytes: ${name}`, ({ core }) => {
+      const got = Uint8Array.from(prepared(core, source(width, height, channels, seed, block), plain(resize, crop)));
+      if (row.sha256) {
+        assert.is(createHash('sha256').update(got).digest('hex'), row.sha256);
+      } else {
+        const expected = bytes.subarray(row.offset, (row.offset as number) + got.length);
+        const off = got.findIndex((byte, i) => byte !== expected[i]);
+        assert.is(off, -1, `byte ${off}: expected ${expected[off]}, got ${got[off]}`);
+      }
+    });
+  }
+
+  test("torchvision's rule, for any size, crop and channel order", ({ core }) => {
+    const side = fc.integer({ min: 1, max: 60 });
+    fc.assert(
+      fc.property(
+        fc.record({ width: side, height: side, channels: fc.constantFrom(3 as const, 4 as const), seed: fc.nat(1e6) }),
+        fc.record({
+          resize: fc.integer({ min: 1, max: 40 }),
+          crop: fc.integer({ min: 1, max: 44 }),
+          channelOrder: fc.constantFrom('RGB' as const, 'BGR' as const),
+          normalisation: fc.constantFrom(presets.torch, presets.caffe),
+        }),
+        ({ width, height, channels, seed }, { normalisation, ...own }) => {
+          // A thin picture's longer side would make the reference slow.
+          fc.pre(Math.max(width, height) <= 12 * Math.min(width, height));
+          const pixels = source(width, height, channels, seed);
+          const preset = { ...normalisation, ...own };
+          assertWithinOne(prepared(core, pixels, preset), pixels, preset);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  for (const [name, preset] of Object.entries(presets)) {
+    test(`the preset ${name} as its formula says, rounded once`, ({ core }) => {
+      const colour = [10, 100, 250];
+      const got = prepared(core, constant(90, 70, colour), preset);
+      const ordered = preset.channelOrder === 'BGR' ? [...colour].reverse() : colour;
+      const { scale, mean, std } = preset;
+      const wanted = ordered.map((byte, c) => Math.fround((byte * scale - (mean[c] as number)) / (std[c] as number)));
+      assert.ok(got.every((value, i) => value === wanted[i % 3]));
+    });
+  }
+
+  test('BGR is RGB the other way round', ({ core }) => {
+    const pixels = source(61, 47, 3, 7);
+    const rgb = prepared(core, pixels, plain(32, 28));
+    const bgr = prepared(core, pixels, { ...plain(32, 28), channelOrder: 'BGR' });
+    assert.ok(bgr.every((value, i) => value === rgb[i + 2 - 2 * (i % 3)]));
+    assert.not.equal(bgr, rgb);
+  });
+
+  test('every colour with every alpha is composed on white, rounded', ({ core: { arena, kernels } }) => {
+    const count = 256 * 256;
+    const mark = arena.mark();
+    const ptr = arena.alloc(count * 4);
+    const rgba = arena.u8(ptr, count * 4);
+    for (let i = 0; i < count; i++) rgba.set([i >> 8, 255 - (i >> 8), (i * 7) & 255, i & 255], i * 4);
+    const before = rgba.slice();
+    kernels.composeOnWhite(ptr, count);
+    const after = arena.u8(ptr, count * 4);
+    for (let i = 0; i < count * 4; i++) {
+      if (i % 4 === 3) continue;
+      const alpha = before[i | 3] as number;
+      const exact = ((before[i] as number) * alpha + 255 * (255 - alpha)) / 255;
+      if (after[i] !== Math.round(exact)) assert.unreachable(`${before[i]} at ${alpha}: ${exact}, got ${after[i]}`);
+    }
+    arena.release(mark);
+  });
+
+  test('opaque RGBA gives what RGB gives, and what cannot be seen is white', ({ core }) => {
+    const rgba = source(75, 58, 4, 3);
+    rgba.data.forEach((_, i) => {
+      if (i % 4 === 3) rgba.data[i] = 255;
+    });
+    const rgb: Pixels = { data: rgba.data.filter((_, i) => i % 4 !== 3), width: 75, height: 58 };
+    assert.equal(prepared(core, rgba, presets.caffe), prepared(core, rgb, presets.caffe));
+    const clear = prepared(core, constant(31, 40, [9, 8, 7, 0]), plain(32, 28));
+    assert.ok(clear.every((value) => value === 255));
+  });
+
+  test('pixels may be any view of bytes, with channels given or not', ({ core }) => {
+    const pixels = source(40, 30, 3, 1);
+    const wanted = prepared(core, pixels, plain(32, 28));
+    const { data, width, height } = pixels;
+    const shifted = new Uint8Array(data.length + 10).subarray(5, 5 + data.length);
+    shifted.set(data);
+    for (const view of [new Uint8ClampedArray(data), Buffer.from(data), shifted]) {
+      assert.equal(prepared(core, { data: view, width, height }, plain(32, 28)), wanted);
+    }
+  });
+
+  test('a 24-megapixel photograph needs less than 1 MiB of linear memory', async ({ binary }) => {
+    const core = await createCore({ binary });
+    const before = core.arena.memory.buffer.byteLength;
+    const pixels = { data: new Uint8Array(6000 * 4000 * 4).fill(200), width: 6000, height: 4000 };
+    const got = prepared(core, pixels, plain(256, 224));
+    const white = Math.round((200 * 200 + 255 * 55) / 255);
+    assert.ok(got.every((value) => value === white));
+    assert.ok(core.arena.memory.buffer.byteLength - before < 2 ** 20 + got.byteLength);
+  });
+
+  test('a strip may be so thin that its resized length exceeds 32 bits', ({ core }) => {
+    const data = new Uint8Array(10_000_001 * 3).fill(99);
+    for (const [width, height] of [
+      [10_000_001, 1],
+      [1, 10_000_001],
+    ] as const) {
+      const got = prepared(core, { data, width, height }, plain(256, 224));
+      assert.ok(got.every((value) => value === 99));
+    }
+  });
+
+  test('memory that threads share takes pictures too', async ({ core, binary }) => {
+    const pixels = source(50, 61, 4, 2);
+    const shared = await createCore({ binary, shared: true });
+    assert.equal(prepared(shared, pixels, presets.torch), prepared(core, pixels, presets.torch));
+  });
+
+  const good = { data: new Uint8Array(12), width: 2, height: 2 };
+  for (const [pixels, message] of [
+    [{ ...good, width: 0 }, 'image: expected its width to be a whole number from 1, got 0.'],
+    [{ ...good, height: 1.5 }, 'image: expected its height to be a whole number from 1, got 1.5.'],
+    [{ ...good, width: '2' }, 'image: expected its width to be a whole number from 1, got 2.'],
+    [{ ...good, height: Number.NaN }, 'image: expected its height to be a whole number from 1, got NaN.'],
+    [{ ...good, data: [1, 2, 3] }, 'image: expected 8-bit pixels, got [object Array].'],
+    [{ ...good, data: new Float32Array(12) }, 'image: expected 8-bit pixels, got [object Float32Array].'],
+    [{ ...good, data: new Uint8Array(13) }, 'image: expected 3 or 4 bytes for each of 2x2 pixels, got 13.'],
+    [{ ...good, channels: 4 }, 'image: expected 16 bytes, got 12.'],
+    [{ ...good, data: new Uint8Array(4), channels: 1 }, 'image: expected 3 or 4 channels, got 1.'],
+    [{ width: 2, height: 2 }, 'image: expected 8-bit pixels, got [object Undefined].'],
+  ] as const) {
+    test(`refused: ${message}`, ({ core }) => {
+      const mark = core.arena.mark();
+      assert.throws(
+        () => preprocess(core, pixels as Pixels, presets.torch, mark),
+        (error: Error) => error instanceof TypeError && error.message === message,
+      );
+      assert.is(core.arena.mark(), mark);
+    });
+  }
+
+  for (const [change, message] of [
+    [{ resize: 0 }, 'preset: expected its resize to be a whole number from 1, got 0.'],
+    [{ crop: 2.5 }, 'preset: expected its crop to be a whole number from 1, got 2.5.'],
+    [{ channelOrder: 'GBR' }, 'preset: expected its channelOrder to be RGB or BGR, got GBR.'],
+  ] as const) {
+    test(`refused: ${message}`, ({ core }) => {
+      const preset = { ...presets.torch, ...change } as Preset;
+      assert.throws(
+        () => preprocess(core, good, preset, core.arena.mark()),
+        (error: Error) => error instanceof TypeError && error.message === message,
+      );
+    });
+  }
+});
+
+plainTest('a crop is cut as Python rounds: halves to even, and padding has its odd pixel after', () => {
+  const firsts = [0, 1, 2, 3, 4, 5, 6, 7].map((more) => cropOf(32 + more, 32 + more, plain(32 + more, 32)).x.first);
+  assert.equal(firsts, [0, 0, 1, 2, 2, 2, 3, 4]);
+  const befores = [0, 1, 2, 3].map((less) => cropOf(9, 9, plain(32 - less, 32)).y);
+  assert.equal(
+    befores,
+    [0, 1, 2, 3].map((less) => ({ size: 32 - less, first: 0, count: 32 - less, before: less >> 1 })),
+  );
+});
+
+plainTest('the longer side keeps the ratio, rounded down', () => {
+  for (const [width, height, w, h] of [
+    [500, 375, 341, 256],
+    [375, 500, 256, 341],
+    [600, 400, 384, 256],
+    [256, 256, 256, 256],
+    [1, 97, 256, 24832],
+    [451, 300, 384, 256],
+  ] as const) {
+    const { x, y } = cropOf(width, height, presets.torch);
+    assert.equal([x.size, y.size], [w, h]);
+    assert.equal([x.count, y.count], [224, 224]);
+  }
+});
+
+plainTest.run();

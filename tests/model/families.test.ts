@@ -1,0 +1,65 @@
+/** What the families beside ResNet ask of the planner and of the kernels. */
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { makePlan } from '../../bindings/compile/plan.js';
+import { BINARIES } from '../../bindings/engine/core.js';
+import { buildNetwork, networkNames } from '../../models/index.js';
+import { error, MOST } from '../support/logits.js';
+
+const stepsOf = (name: string) => makePlan(buildNetwork(name)).steps;
+
+test('no network copies a value to where another step wants it', () => {
+  for (const name of networkNames()) {
+    const copies = stepsOf(name).filter(({ kind, residual }) => kind === 'copy' && !residual);
+    assert.equal(
+      copies.map(({ node }) => node.name),
+      [],
+      name,
+    );
+  }
+});
+
+test('DenseNet: batch norm and ReLU go to the convolution before or after them, but for the last of all', () => {
+  for (const name of networkNames().filter((name) => name.startsWith('densenet'))) {
+    const steps = stepsOf(name);
+    const alone = steps.filter(({ kind }) => kind === 'batchNorm');
+    assert.equal(
+      alone.map(({ node, relu }) => [node.name, relu]),
+      [['features.norm5', true]],
+    );
+    for (const { node, kind, folded, preActivation, relu } of steps) {
+      if (kind !== 'conv') continue;
+      const [layer] = node.name.split(/\.?conv\d?$/) as [string];
+      const isDense = layer.includes('denselayer');
+      const [first, second] = isDense ? ['norm1', 'norm2'] : ['norm', undefined];
+      if (node.name === 'features.conv0') {
+        assert.equal([folded?.name, preActivation, relu], ['features.norm0', undefined, true]);
+      } else if (node.name.endsWith('conv2')) {
+        assert.equal([folded, preActivation, relu], [undefined, undefined, false]);
+      } else {
+        assert.is(preActivation?.name, `${layer}.${first}`);
+        assert.equal([folded?.name, relu], [second && `${layer}.${second}`, isDense]);
+      }
+    }
+  }
+});
+
+test("DenseNet: a block's features lie in one buffer, one after the other", () => {
+  const features = stepsOf('densenet121').filter(({ node }) => /denseblock2\..*\.conv2$/.test(node.name));
+  assert.is(features.length, 12);
+  features.forEach(({ output }, i) => {
+    assert.equal([output.buffer, output.ld, output.offset], [features[0]?.output.buffer, 512, 128 + 32 * i]);
+  });
+});
+
+for (const name of ['alexnet', 'densenet121']) {
+  for (const binary of BINARIES) {
+    test(`${name}, ${binary}: two images of another size, within ${MOST.definition} of the largest logit`, async () => {
+      const distance = await error(name, { binary }, 'sizes');
+      assert.ok(distance <= MOST.definition, `expected at most ${MOST.definition}, got ${distance}.`);
+    });
+  }
+}
+
+test.run();

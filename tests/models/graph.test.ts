@@ -1,0 +1,146 @@
+import fc from 'fast-check';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { depth, GraphBuilder, parameters } from '../../models/graph.js';
+
+/** Asserts that `run` throws exactly this sentence. */
+function refuses(run: () => unknown, sentence: string): void {
+  assert.throws(run, (error: Error) => assert.is(error.message, sentence) ?? true);
+}
+
+test('shape rules refuse what cannot be', () => {
+  const g = new GraphBuilder('test');
+  const x = g.input({ h: 5, w: 6, c: 6 });
+  const refused: [() => unknown, string][] = [
+    [() => g.input({ h: 5, w: 6, c: 6 }), 'test: expected names used once, got input twice.'],
+    [
+      () => g.conv('c', x, 8, { kernel: 7 }),
+      'c: expected an input that a 7x7 window fits into, got 5x6x6 (5x6 with padding).',
+    ],
+    [
+      () => g.conv('c', x, 8, { kernel: 3, dilation: 3, padding: [0, 1] }),
+      'c: expected an input that a 3x3 window fits into, got 5x6x6 (5x8 with padding).',
+    ],
+    [
+      () => g.conv('c', x, 8, { kernel: 1, groups: 3 }),
+      'c: expected channels that 3 groups divide, got 6 in and 8 out.',
+    ],
+    [
+      () => g.conv('c', x, 8, { kernel: 1, stride: 0 }),
+      'c: expected kernel and stride to be a whole number from 1, got 0.',
+    ],
+    [() => g.conv('c', x, 8, { kernel: 1, padding: -1 }), 'c: expected padding to be a whole number from 0, got -1.'],
+    [
+      () => g.maxPool('p', x, { kernel: 3, padding: { top: 0, left: 0, bottom: 2, right: 0 } }),
+      'p: expected padding of at most half the 3x3 window, got 0 above, 0 left, 2 below, 0 right.',
+    ],
+    [() => g.adaptiveAvgPool('p', x, 0, 7), 'p: expected height and width to be a whole number from 1, got 0.'],
+    [() => g.softmax('s', x), 's: expected a vector for softmax, got 5x6x6.'],
+    [() => g.relu('r', 99), 'test: expected a node id below 1, got 99.'],
+    [() => g.concat('cat', []), 'cat: expected at least one input to concatenate, got none.'],
+    [() => g.zeroPadShortcut('z', x, 9, 2), 'z: expected to add an even number of zero channels to 6, got 9 channels.'],
+    [() => g.batchNorm('b', x, Number.NaN), 'b: expected eps above 0, got NaN.'],
+  ];
+  for (const [run, sentence] of refused) refuses(run, sentence);
+  const smaller = g.maxPool('pool', x, { kernel: 2 });
+  refuses(() => g.add('sum', x, smaller), 'sum: expected two equal shapes to add, got 5x6x6 and 2x3x6.');
+  refuses(() => g.concat('cat', [x, smaller]), 'cat: expected maps of 5x6 to concatenate, got 2x3.');
+  assert.equal(g.finish(smaller).nodes.length, 2);
+});
+
+const small = (from: number, to: number) => fc.integer({ min: from, max: to });
+const axis = fc.record({
+  size: small(1, 40),
+  kernel: small(1, 7),
+  stride: small(1, 4),
+  dilation: small(1, 3),
+  before: small(0, 4),
+  after: small(0, 4),
+});
+type Axis = { size: number; kernel: number; stride: number; dilation: number; before: number; after: number };
+
+/** Places of a window along an axis, counted one by one. */
+function places({ size, kernel, stride, dilation, before, after }: Axis): number {
+  let found = 0;
+  for (let start = -before; start + dilation * (kernel - 1) < size + after; start += stride) found++;
+  return found;
+}
+
+test('convolutions have as many outputs as their window has places', () => {
+  fc.assert(
+    fc.property(axis, axis, small(1, 3), (v, h, groups) => {
+      const g = new GraphBuilder('test');
+      const x = g.input({ h: v.size, w: h.size, c: 2 * groups });
+      const make = () =>
+        g.conv('conv', x, 3 * groups, {
+          kernel: [v.kernel, h.kernel],
+          stride: [v.stride, h.stride],
+          dilation: [v.dilation, h.dilation],
+          padding: { top: v.before, left: h.before, bottom: v.after, right: h.after },
+          groups,
+        });
+      if (places(v) === 0 || places(h) === 0) {
+        assert.throws(make, /^conv: expected an input that a/);
+        return;
+      }
+      const y = make();
+      assert.equal(g.shape(y), { h: places(v), w: places(h), c: 3 * groups });
+      assert.equal(parameters(g.finish(y))[0]?.shape, [3 * groups, 2, v.kernel, h.kernel]);
+    }),
+  );
+});
+
+test('pools have as many outputs as their window has places', () => {
+  fc.assert(
+    fc.property(axis, axis, fc.constantFrom('maxPool' as const, 'avgPool' as const), (v, h, kind) => {
+      const pad = (a: Axis): Axis => ({
+        ...a,
+        dilation: 1,
+        before: Math.min(a.before, a.kernel >> 1),
+        after: Math.min(a.after, a.kernel >> 1),
+      });
+      const [rows, columns] = [pad(v), pad(h)];
+      const g = new GraphBuilder('test');
+      const x = g.input({ h: rows.size, w: columns.size, c: 5 });
+      const make = () =>
+        g[kind]('pool', x, {
+          kernel: [rows.kernel, columns.kernel],
+          stride: [rows.stride, columns.stride],
+          padding: { top: rows.before, left: columns.before, bottom: rows.after, right: columns.after },
+        });
+      if (places(rows) === 0 || places(columns) === 0) assert.throws(make, /^pool: expected an input that a/);
+      else assert.equal(g.shape(make()), { h: places(rows), w: places(columns), c: 5 });
+    }),
+  );
+});
+
+test('a list of inputs that grows afterwards leaves the nodes before as they were', () => {
+  const g = new GraphBuilder('test');
+  const features = [g.input({ h: 4, w: 4, c: 2 })];
+  const first = g.concat('first', features);
+  features.push(g.conv('conv', first, 3, { kernel: 1 }));
+  const graph = g.finish(g.concat('second', features));
+  assert.equal(
+    graph.nodes.map(({ inputs }) => inputs),
+    [[], [0], [1], [0, 2]],
+  );
+});
+
+test('an adaptive pool has the size that is asked for, whatever the map', () => {
+  const g = new GraphBuilder('test');
+  const x = g.input({ h: 5, w: 9, c: 3 });
+  assert.equal(g.shape(g.adaptiveAvgPool('pool', x, 7, 2)), { h: 7, w: 2, c: 3 });
+});
+
+test('depth counts the layers with weights on the longest way to the output', () => {
+  const g = new GraphBuilder('test');
+  const x = g.conv('stem', g.input({ h: 4, w: 4, c: 4 }), 4, { kernel: 1 });
+  const branch = g.conv('b', g.relu('relu', g.batchNorm('norm', g.conv('a', x, 4, { kernel: 1 }))), 4, { kernel: 1 });
+  const sum = g.add('sum', g.conv('shortcut', x, 4, { kernel: 1 }), branch);
+  const end = g.linear('fc', g.globalAvgPool('pool', sum), 2);
+  g.linear('beside', end, 2);
+  assert.is(depth(g.finish(end)), 4);
+  assert.is(depth(g.finish(x)), 1);
+});
+
+test.run();

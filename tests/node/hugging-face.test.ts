@@ -1,0 +1,124 @@
+/** Weight sets of the hub, which a local server plays. */
+
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { buildNetwork, load, seededWeights } from '../../bindings/index.node.js';
+import { cachedFromHub, pullFromHub } from '../../bindings/node/hugging-face.js';
+import { type HubSet, hubSet, hubSets } from '../../models/hub.js';
+import { networkNames, parameters } from '../../models/index.js';
+import { pattern } from '../support/weight-files.js';
+
+interface Hub {
+  server: Server;
+  asked: string[];
+  /** The file, and how many of its first answers break off in the middle. */
+  file: Uint8Array;
+  breaks: number;
+  cacheDir: string;
+}
+
+const set: HubSet = { ...(hubSets['resnet18.tv_in1k'] as HubSet), repository: 'some/weights', file: 'w.safetensors' };
+
+const test = suite<Hub>('hub');
+
+test.before.each(async (hub) => {
+  hub.asked = [];
+  hub.file = pattern(300_000);
+  hub.breaks = 0;
+  hub.cacheDir = await mkdtemp(join(tmpdir(), 'hub-'));
+  hub.server = createServer((request, response) => {
+    hub.asked.push(`${request.url} ${request.headers.range ?? ''}`.trim());
+    if (request.url?.includes('missing')) return response.writeHead(404).end();
+    const begin = Number(/^bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
+    response.writeHead(begin > 0 ? 206 : 200, {
+      etag: '"1"',
+      'content-length': hub.file.length - begin,
+      ...(begin > 0 ? { 'content-range': `bytes ${begin}-${hub.file.length - 1}/${hub.file.length}` } : {}),
+    });
+    const isBroken = hub.breaks-- > 0;
+    if (!isBroken) return response.end(hub.file.subarray(begin));
+    const half = begin + Math.floor((hub.file.length - begin) / 2);
+    response.write(hub.file.subarray(begin, half), () => setTimeout(() => response.destroy(), 20));
+  });
+  await new Promise<void>((resolve) => hub.server.listen(0, '127.0.0.1', resolve));
+  process.env.HF_ENDPOINT = `http://127.0.0.1:${(hub.server.address() as AddressInfo).port}`;
+});
+
+test.after.each(async ({ server, cacheDir }) => {
+  delete process.env.HF_ENDPOINT;
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+  await rm(cacheDir, { recursive: true });
+});
+
+test('a file is fetched once, with progress, and then cached', async (hub) => {
+  const { cacheDir } = hub;
+  assert.is(await cachedFromHub(set, cacheDir), undefined);
+  const seen: number[] = [];
+  const path = await pullFromHub(set, { cacheDir, onProgress: ({ loaded }) => seen.push(loaded) });
+  assert.equal(new Uint8Array(await readFile(path)), hub.file);
+  assert.is(seen.at(-1), hub.file.length);
+  assert.is(await cachedFromHub(set, cacheDir), path);
+  assert.is(await pullFromHub(set, { cacheDir }), path);
+  assert.equal(hub.asked, ['/some/weights/resolve/main/w.safetensors']);
+});
+
+test('a connection that breaks is taken up where it broke', async (hub) => {
+  hub.breaks = 1;
+  const path = await pullFromHub(set, { cacheDir: hub.cacheDir });
+  assert.equal(new Uint8Array(await readFile(path)), hub.file);
+  assert.match(hub.asked[1] as string, /bytes=\d{5,}-$/);
+});
+
+test('a wrong checksum, a missing file and an abort leave nothing behind', async (hub) => {
+  const { cacheDir } = hub;
+  const right = createHash('sha256').update(hub.file).digest('hex');
+  const failures: [Partial<HubSet>, AbortSignal | undefined, RegExp][] = [
+    [{ sha256: 'f'.repeat(64) }, undefined, new RegExp(`expected a file of SHA-256 f{64}, got ${right}\\.$`)],
+    [{ repository: 'some/missing' }, undefined, /404/],
+    [{}, AbortSignal.abort(new Error('enough')), /^enough$/],
+  ];
+  for (const [change, signal, sentence] of failures) {
+    const error = await pullFromHub({ ...set, ...change }, { cacheDir, signal }).catch((reason) => reason);
+    assert.match(error.message, sentence);
+    const left = await readdir(cacheDir, { recursive: true, withFileTypes: true });
+    assert.equal(
+      left.filter((entry) => entry.isFile()),
+      [],
+    );
+  }
+  await pullFromHub({ ...set, sha256: right }, { cacheDir });
+});
+
+test('load without weights takes a network of the hub, with its preset', async (hub) => {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of seededWeights(buildNetwork('resnet18'))) pieces.push(piece);
+  hub.file = Buffer.concat(pieces);
+  process.env.XDG_CACHE_HOME = hub.cacheDir;
+  using model = await load('resnet18', { threads: 1 });
+  delete process.env.XDG_CACHE_HOME;
+  assert.is(model.name, 'resnet18');
+  assert.equal(hub.asked, ['/timm/resnet18.tv_in1k/resolve/main/model.safetensors']);
+  const [best] = await model.classify({ data: new Uint8Array(300 * 300 * 3).fill(99), width: 300, height: 300 });
+  assert.ok((best?.probability ?? 0) > 0);
+});
+
+test('every set is of a network that there is, and networks have their first set by name', () => {
+  for (const [name, { network, options, preset, repository }] of Object.entries(hubSets)) {
+    assert.ok(networkNames().includes(network), name);
+    assert.ok(parameters(buildNetwork(network, options)).length > 0);
+    assert.is(preset.crop, 224);
+    assert.is(repository, `timm/${name}`);
+  }
+  assert.is(hubSet('vgg16'), hubSets['vgg16.tv_in1k']);
+  assert.is(hubSet('resnet50.tv2_in1k')?.preset.resize, 232);
+  assert.is(hubSet('resnet20_cifar'), undefined);
+});
+
+test.run();

@@ -1,0 +1,146 @@
+/** Small random graphs of every operation. */
+
+import fc from 'fast-check';
+import { type Graph, GraphBuilder, type NodeId } from '../../models/index.js';
+
+/** One instruction: which operation, on which of the latest values, and numbers that it makes of what it likes. */
+interface Instruction {
+  readonly op: keyof typeof OPERATIONS;
+  readonly back: number;
+  readonly other: number;
+  readonly numbers: readonly [number, number, number, number];
+}
+
+interface Context {
+  readonly g: GraphBuilder;
+  /** All values so far, the input first. */
+  readonly values: readonly NodeId[];
+  readonly name: string;
+}
+
+/** A later value of the same shape (or, for concatenation, height and width) as `x`, or `x` itself. */
+function companion({ g, values }: Context, x: NodeId, other: number, sameChannels: boolean): NodeId {
+  const { h, w, c } = g.shape(x);
+  const fitting = values.filter((id) => {
+    const shape = g.shape(id);
+    return shape.h === h && shape.w === w && (!sameChannels || shape.c === c);
+  });
+  return fitting[other % fitting.length] as NodeId;
+}
+
+// Windows, and channels that Winograd and the grouped kernel take as well as ones that they do not.
+const KERNELS = [1, 3, 3, 2, 5] as const;
+const CHANNELS = [8, 12, 4, 16, 3, 24] as const;
+const MOST_CHANNELS = 48;
+
+const pick = <T>(list: readonly T[], n: number): T => list[n % list.length] as T;
+
+function conv({ g, name }: Context, x: NodeId, [kernel, c, stride, rest]: Instruction['numbers']): NodeId {
+  const from = g.shape(x).c;
+  const size = pick(KERNELS, kernel);
+  const outputs = pick(CHANNELS, c);
+  const groups = rest % 4 === 1 && from % 4 === 0 && outputs % 4 === 0 ? 4 : 1;
+  return g.conv(`${name}.conv`, x, outputs, {
+    kernel: size,
+    stride: stride % 5 === 4 ? 2 : 1,
+    padding: rest % 7 === 6 ? { top: 0, left: 1, bottom: 2, right: 1 } : Math.floor(size / 2),
+    dilation: rest % 9 === 8 ? 2 : 1,
+    groups,
+    bias: rest % 2 === 0,
+  });
+}
+
+const norm = ({ g, name }: Context, x: NodeId): NodeId => g.batchNorm(`${name}.norm`, x, 1e-3);
+const relu = ({ g, name }: Context, x: NodeId): NodeId => g.relu(`${name}.relu`, x);
+
+/** Every operation with what commonly stands around it. Those that cannot be on `x` throw. */
+const OPERATIONS = {
+  conv: (at: Context, x: NodeId, _: number, n: Instruction['numbers']) => conv(at, x, n),
+  convNormRelu: (at: Context, x: NodeId, _: number, n: Instruction['numbers']) => relu(at, norm(at, conv(at, x, n))),
+  preActivation: (at: Context, x: NodeId, _: number, [, c]: Instruction['numbers']) =>
+    at.g.conv(`${at.name}.conv`, relu(at, norm(at, x)), pick(CHANNELS, c), { kernel: 1 }),
+  residual: (at: Context, x: NodeId, _: number, [kernel, , , rest]: Instruction['numbers']) => {
+    const size = pick(KERNELS, kernel);
+    const padding = { top: size >> 1, left: size >> 1, bottom: (size - 1) >> 1, right: (size - 1) >> 1 };
+    const y = at.g.conv(`${at.name}.conv`, x, at.g.shape(x).c, { kernel: size, padding, bias: rest % 2 === 0 });
+    const branch = rest % 3 ? norm(at, y) : y;
+    const sum = rest % 5 ? at.g.add(`${at.name}.add`, branch, x) : at.g.add(`${at.name}.add`, x, branch);
+    return rest % 4 ? relu(at, sum) : sum;
+  },
+  projection: (at: Context, x: NodeId, other: number, [kernel, c, , rest]: Instruction['numbers']) => {
+    const size = 1 + 2 * (kernel % 2);
+    const [outputs, stride] = [pick(CHANNELS, c), 1 + (other % 2)];
+    const branch = at.g.conv(`${at.name}.conv`, x, outputs, { kernel: size, padding: size >> 1, stride });
+    const shortcut = norm(at, at.g.conv(`${at.name}.downsample`, x, outputs, { kernel: 1, stride, bias: true }));
+    return relu(
+      at,
+      rest % 2 ? at.g.add(`${at.name}.add`, branch, shortcut) : at.g.add(`${at.name}.add`, shortcut, branch),
+    );
+  },
+  add: (at: Context, x: NodeId, other: number) => at.g.add(`${at.name}.add`, x, companion(at, x, other, true)),
+  concat: (at: Context, x: NodeId, other: number, [a, b]: Instruction['numbers']) => {
+    const parts = [x, companion(at, x, other, false), companion(at, x, a, false)].slice(0, 2 + (b % 2));
+    const c = parts.reduce((sum, id) => sum + at.g.shape(id).c, 0);
+    if (c > MOST_CHANNELS) throw new RangeError(`${at.name}: expected at most ${MOST_CHANNELS} channels, got ${c}.`);
+    return at.g.concat(`${at.name}.concat`, parts);
+  },
+  norm,
+  relu,
+  maxPool: ({ g, name }: Context, x: NodeId, _: number, [kernel, , stride]: Instruction['numbers']) => {
+    const size = 1 + (kernel % 3);
+    return g.maxPool(`${name}.pool`, x, { kernel: size, stride: 1 + (stride % 2), padding: size >> 1 });
+  },
+  avgPool: ({ g, name }: Context, x: NodeId, _: number, [kernel, , stride]: Instruction['numbers']) => {
+    const size = 1 + (kernel % 3);
+    return g.avgPool(`${name}.pool`, x, { kernel: size, stride: 1 + (stride % 2), padding: size >> 1 });
+  },
+  adaptivePool: ({ g, name }: Context, x: NodeId, _: number, [h, w]: Instruction['numbers']) =>
+    g.adaptiveAvgPool(`${name}.pool`, x, 1 + (h % 9), 1 + (w % 9)),
+  shortcut: ({ g, name }: Context, x: NodeId, _: number, [more, , stride]: Instruction['numbers']) =>
+    g.zeroPadShortcut(`${name}.shortcut`, x, Math.min(MOST_CHANNELS, g.shape(x).c + 2 * (more % 5)), 1 + (stride % 2)),
+} as const;
+
+/** Ends that a graph may have: `none` is the last value itself, `earlier` one before, so that what follows is of no use. */
+const ENDS = ['none', 'earlier', 'pool', 'linear', 'classifier', 'softmax'] as const;
+
+function build(
+  input: { h: number; w: number; c: number },
+  program: readonly Instruction[],
+  end: (typeof ENDS)[number],
+): Graph {
+  const g = new GraphBuilder('any');
+  const values = [g.input(input)];
+  program.forEach(({ op, back, other, numbers }, i) => {
+    const x = values[values.length - 1 - (back % Math.min(4, values.length))] as NodeId;
+    try {
+      const last = OPERATIONS[op]({ g, values, name: `${op}${i}` }, x, other, numbers);
+      for (let id = (values.at(-1) as NodeId) + 1; id <= last; id++) values.push(id);
+    } catch (error) {
+      // What the shape rules refuse is left out; what was added of it before stays, unused.
+      if (!(error instanceof RangeError)) throw error;
+    }
+  });
+  let x = values[Math.max(0, values.length - (end === 'earlier' ? 3 : 1))] as NodeId;
+  if (end === 'pool' || end === 'classifier' || end === 'softmax') x = g.globalAvgPool('end.pool', x);
+  if (end === 'linear' || end === 'classifier' || end === 'softmax') x = g.linear('end.fc', x, 10);
+  if (end === 'softmax') x = g.softmax('end.softmax', x);
+  return g.finish(x);
+}
+
+const count = (min: number, max: number) => fc.integer({ min, max });
+
+export const anyGraph: fc.Arbitrary<Graph> = fc
+  .record({
+    input: fc.record({ h: count(1, 9), w: count(1, 9), c: fc.constantFrom(3, 8, 16) }),
+    program: fc.array(
+      fc.record({
+        op: fc.constantFrom(...(Object.keys(OPERATIONS) as (keyof typeof OPERATIONS)[])),
+        back: fc.nat(11),
+        other: fc.nat(99),
+        numbers: fc.tuple(fc.nat(99), fc.nat(99), fc.nat(99), fc.nat(99)),
+      }),
+      { minLength: 1, maxLength: 9 },
+    ),
+    end: fc.constantFrom(...ENDS),
+  })
+  .map(({ input, program, end }) => build(input, program, end));

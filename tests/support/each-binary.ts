@@ -1,0 +1,36 @@
+/** One suite, every binary: the same tests on `baseline` and on `relaxed`. */
+
+import './flags.mjs';
+import { suite, type uvu } from 'uvu';
+import '../../bindings/index.node.js';
+import { BINARIES, type Binary, type Core, createCore, supportsRelaxed } from '../../bindings/engine/core.js';
+
+export interface BinaryContext {
+  readonly binary: Binary;
+  /** One for all tests of the suite: give back what you allocate. */
+  readonly core: Core;
+}
+
+/** V8 has relaxed SIMD from here on, by default or by the flag. */
+const RELAXED_V8 = 11;
+
+/**
+ * Defines and runs a suite once for each binary. Where an engine has no relaxed SIMD, its suite is skipped, aloud; where
+ * it should have, that is a failure.
+ */
+export function eachBinary(name: string, define: (test: uvu.Test<BinaryContext>, binary: Binary) => void): void {
+  for (const binary of BINARIES) {
+    const isMissing = binary === 'relaxed' && !supportsRelaxed();
+    if (isMissing && !(Number.parseInt(process.versions.v8, 10) >= RELAXED_V8)) {
+      console.log(`\n${name}, relaxed: SKIPPED, since this engine has no relaxed SIMD.`);
+      continue;
+    }
+    const test = suite<BinaryContext>(`${name}, ${binary}`);
+    // Not `before`, whose errors uvu keeps to itself.
+    test.before.each(async (context) => {
+      if (!context.core) Object.assign(context, { binary, core: await createCore({ binary }) });
+    });
+    define(test, binary);
+    test.run();
+  }
+}

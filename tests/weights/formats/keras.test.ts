@@ -1,0 +1,116 @@
+/** Keras's names of residual networks, of both generations, and what they and the topology tell of strides. */
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { torchModule } from '../../../bindings/weights/formats/keras/topology.js';
+import { checkTensors, openWeights } from '../../../bindings/weights/open.js';
+import { buildNetwork, parameters } from '../../../models/index.js';
+import { conv, dense, type Layer, model, norm, weight } from '../../support/tfjs-models.js';
+import { failure, utf8, withFiles } from '../../support/weight-files.js';
+
+/** Keras's name of a torchvision module, in the generation of `keras-team/keras` 2.2 or the present one. */
+function kerasLayer(module: string, generation: 'old' | 'new', counts: readonly number[]): string {
+  const [, stage, block, unit = ''] = /^layer(\d)\.(\d+)\.(.+)$/.exec(module) ?? [];
+  const bn = /bn\d$|downsample\.1$/.test(module);
+  if (!stage) {
+    if (module === 'fc') return generation === 'old' ? 'fc1000' : 'predictions';
+    if (generation === 'new') return bn ? 'conv1_bn' : 'conv1_conv';
+    return bn ? 'bn_conv1' : 'conv1';
+  }
+  const n = unit.startsWith('downsample') ? 0 : Number(unit.slice(-1));
+  if (generation === 'new') return `conv${Number(stage) + 1}_block${Number(block) + 1}_${n}_${bn ? 'bn' : 'conv'}`;
+  // Long stages count b1, b2 …; short ones go through the alphabet.
+  const long = (counts[Number(stage) - 1] ?? 0) > 6;
+  const letter = block === '0' ? 'a' : long ? `b${block}` : String.fromCharCode(97 + Number(block));
+  return `${bn ? 'bn' : 'res'}${Number(stage) + 1}${letter}_branch${n === 0 ? '1' : `2${String.fromCharCode(96 + n)}`}`;
+}
+
+for (const [name, counts] of [
+  ['resnet50', [3, 4, 6, 3]],
+  ['resnet101', [3, 4, 23, 3]],
+  ['resnet152', [3, 8, 36, 3]],
+] as const) {
+  for (const generation of ['old', 'new'] as const) {
+    for (const stride of ['conv1', 'conv2'] as const) {
+      test(`${name} with Keras's ${generation} names and stride at ${stride}`, async () => {
+        const graph = buildNetwork(name, { stride, convBias: true });
+        const list = parameters(graph);
+        const rename = (module: string) => kerasLayer(module, generation, counts);
+        const layers = graph.nodes.flatMap((node): Layer[] => {
+          if (node.kind === 'conv') return [conv(rename(node.name), node.stride[0])];
+          if (node.kind === 'batchNorm') return [norm(rename(node.name))];
+          return node.kind === 'linear' ? [dense(rename(node.name))] : [];
+        });
+        const manifest = list.map(({ name, shape, role }) => {
+          const layer = rename(name.slice(0, name.lastIndexOf('.')));
+          const variable = layers.find(({ config }) => config.name === layer)?.class_name;
+          const bn = variable === 'BatchNormalization';
+          const leaf = {
+            weight: bn ? 'gamma' : 'kernel',
+            bias: bn ? 'beta' : 'bias',
+            running_mean: 'moving_mean',
+            running_var: 'moving_variance',
+          }[role];
+          const [o = 0, i = 0, ...window] = shape;
+          return weight(`${layer}/${leaf}`, leaf === 'kernel' ? [...window, i, o] : [...shape]);
+        });
+        const json = utf8(JSON.stringify(model(layers, { paths: ['w.bin'], weights: manifest })));
+        await withFiles({ 'model.json': json }, async () => {
+          const file = await openWeights('model.json');
+          assert.equal(file.hints, { batchNormEps: 0.001, convBias: true, stride });
+          checkTensors(file, list);
+          await file.close();
+        });
+      });
+    }
+  }
+}
+
+test('strides of bottlenecks that contradict each other', async () => {
+  const units = (stage: number, first: number, second: number): Layer[] => [
+    conv(`res${stage}a_branch2a`, first),
+    conv(`res${stage}a_branch2b`, second),
+    conv(`res${stage}a_branch2c`),
+  ];
+  const stride = async (...blocks: Layer[][]) => {
+    const json = utf8(JSON.stringify(model(blocks.flat())));
+    return withFiles({ 'm.json': json }, async () => (await openWeights('m.json')).hints.stride);
+  };
+  assert.is(await stride(units(3, 2, 1), units(4, 2, 1)), 'conv1');
+  assert.is(await stride(units(2, 1, 1), units(3, 1, 2)), 'conv2');
+  assert.is(await stride(units(2, 1, 1)), undefined);
+  assert.is(
+    await failure(stride(units(3, 2, 1), units(4, 1, 2))),
+    'layer3.0: expected stride 2 in conv1 alone, got 1 in conv1 and 2 in conv2.',
+  );
+  for (const [first, second] of [
+    [1, 1],
+    [2, 2],
+    [3, 1],
+  ] as const) {
+    assert.match(
+      await failure(stride(units(3, first, second))),
+      /^layer2\.0: expected stride 2 in conv1 or conv2 alone/,
+    );
+  }
+});
+
+test('layers of other networks have no name here', () => {
+  for (const layer of [
+    'conv2_block1_preact_bn',
+    'conv6_block1_1_conv',
+    'conv2_block0_1_conv',
+    'conv2_block1_4_conv',
+    'res2a_branch2d',
+    'res6a_branch1',
+    'res3c1_branch1',
+    'res3b0_branch2a',
+    'block1_conv1',
+    'Conv1',
+    'fc',
+  ]) {
+    assert.is(torchModule(layer), undefined, layer);
+  }
+});
+
+test.run();
