@@ -1,20 +1,10 @@
 /** resnet-wasm in Node: the same API with files, picture decoding and pulled weights. */
 
-import { createHash } from 'node:crypto';
-import { closeSync, openSync, readSync } from 'node:fs';
-import { mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
-import { availableParallelism, cpus } from 'node:os';
-import { dirname, join } from 'node:path';
-import { Worker } from 'node:worker_threads';
-import { type HubSet, hubSet } from '../models/hub.js';
-import { type WeightSet, weightSets } from '../models/index.js';
-import { binaryUrl } from './assets.js';
 import { type LoadOptions as CoreLoadOptions, load as coreLoad } from './model/load.js';
 import type { Model } from './model/types.js';
-import { decodeImage } from './node/decode-image.js';
-import { pullFromHub } from './node/hugging-face.js';
-import { cached, defaultCacheDir, type Pulled, type PullOptions, pull } from './node/npm-package.js';
-import { type FileBytes, type RandomBytes, usePlatform } from './platform/platform.js';
+import { nodePlatform } from './node/platform.js';
+import { pullAny } from './node/pretrained.js';
+import { usePlatform } from './platform/platform.js';
 
 export type { HubSet } from '../models/hub.js';
 export type { NpmSource, WeightSet } from '../models/index.js';
@@ -23,100 +13,14 @@ export * from './index.js';
 export { decodeImage, encodePng } from './node/decode-image.js';
 export { cachedFromHub } from './node/hugging-face.js';
 export * from './node/npm-package.js';
+export { pullAny } from './node/pretrained.js';
 export { guessNetwork, type NetworkGuess } from './weights/identify.js';
 export { inspectWeights, type TensorReport, type WeightReport } from './weights/inspect.js';
 export { openWeights } from './weights/open.js';
 export { seededInput, seededWeights } from './weights/random.js';
 export { type WriteOptions, writeSafetensors } from './weights/write.js';
 
-const READ_BYTES = 2 ** 18;
-
-/** The buffer of the file read last, for the next one: weights may be in many files. */
-let spare: Uint8Array | undefined;
-
-/** Reads through one buffer, so that files of any size and number leave no garbage. */
-async function openFile(path: string | URL): Promise<FileBytes> {
-  const { size } = await stat(path).catch((cause: NodeJS.ErrnoException) => {
-    throw new Error(`${path}: expected a file, got ${cause.code === 'ENOENT' ? 'no such file' : cause.code}.`, {
-      cause,
-    });
-  });
-  async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
-    const file = await open(path);
-    const buffer = spare ?? new Uint8Array(READ_BYTES);
-    spare = undefined;
-    try {
-      for (let at = 0; ; ) {
-        const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
-        if (bytesRead === 0) return;
-        at += bytesRead;
-        yield buffer.subarray(0, bytesRead);
-      }
-    } finally {
-      spare = buffer;
-      await file.close();
-    }
-  }
-  return { total: size, chunks: chunks(), random: () => randomBytes(path) };
-}
-
-function randomBytes(path: string | URL): RandomBytes {
-  const file = openSync(path, 'r');
-  return {
-    read(begin, into) {
-      let filled = 0;
-      for (let count = -1; count !== 0 && filled < into.length; filled += count) {
-        count = readSync(file, into, filled, into.length - filled, begin + filled);
-      }
-      return filled;
-    },
-    close: () => closeSync(file),
-  };
-}
-
-function findH5wasm(): string {
-  try {
-    return import.meta.resolve('h5wasm');
-  } catch (cause) {
-    const got = 'none; run npm install h5wasm';
-    throw new Error(`h5wasm: expected this package to read HDF5 files with, got ${got}.`, { cause });
-  }
-}
-
-// One small file a key, in the folder of pulled weights.
-const tuned = (key: string): string =>
-  join(defaultCacheDir(), 'tuned', `${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`);
-
-usePlatform({
-  machine: `${cpus()[0]?.model} ${availableParallelism()} V8 ${process.versions.v8}`,
-  recall: (key) => readFile(tuned(key), 'utf8').catch(() => undefined),
-  // A cache that cannot be written is no failure.
-  remember: async (key, value) => {
-    const path = tuned(key);
-    try {
-      await mkdir(dirname(path), { recursive: true });
-      await writeFile(`${path}.${process.pid}`, value);
-      await rename(`${path}.${process.pid}`, path);
-    } catch {}
-  },
-  cores: availableParallelism(),
-  notShared: undefined,
-  mayBlock: true,
-  startThread: (start, onMessage, onError) => {
-    const worker = new Worker(new URL('../dist/thread.node.js', import.meta.url), { workerData: start });
-    worker.on('message', onMessage);
-    worker.on('error', onError);
-    // Once it waits for jobs: a model that is not disposed of keeps no process alive.
-    worker.once('message', () => worker.unref());
-    return { terminate: () => void worker.terminate() };
-  },
-  hoistsLoads: Number.parseInt(process.versions.v8, 10) < 13,
-  binaryUrl,
-  fetchAsset: async (url) => new Uint8Array(await readFile(url)),
-  openFile,
-  hdf5: findH5wasm,
-  decodeImage,
-});
+usePlatform(nodePlatform(new URL('../dist/thread.node.js', import.meta.url)));
 
 /** As for `load` of the core; without `weights`, those that `pull(name)` fetches, with their preset and labels. */
 export interface LoadOptions extends Omit<CoreLoadOptions, 'weights'> {
@@ -132,15 +36,4 @@ export async function load(name: string, options: LoadOptions = {}): Promise<Mod
   // What is given as undefined is not given.
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   return coreLoad(network, { preset, labels: pulled.labels, ...trained, ...given, weights: pulled.weights });
-}
-
-/** A weight set of npm or, where it has none of that name, of the hub, whose labels are those of npm's, if they are there. */
-export async function pullAny(
-  name: string,
-  options: PullOptions = {},
-): Promise<Omit<Pulled, 'set' | 'labels'> & { labels?: readonly string[]; set: WeightSet | HubSet }> {
-  const onHub = Object.hasOwn(weightSets, name) ? undefined : hubSet(name);
-  if (!onHub) return pull(name, options);
-  const weights = await pullFromHub(onHub, options);
-  return { weights, labels: (await cached('resnet50', options))?.labels, set: onHub };
 }

@@ -1,5 +1,5 @@
 /**
- * What the entries for browsers (web.ts) and for Node (node.ts) share. Each adds its `load`.
+ * What the entries for browsers (index.web.ts) and for Node (index.node.ts) share. Each adds its `load`.
  */
 
 export type {
@@ -27,16 +27,14 @@ export type {
 } from '../models/index.js';
 export { buildNetwork, networkNames, networks, presets, summary, summaryTable } from '../models/index.js';
 export type { Algorithm } from './compile/conv-algorithm.js';
-export { type Binary, supportsRelaxed } from './engine/binary.js';
-export type { WasmSource } from './engine/core.js';
+export { type Binary, supportsRelaxed, type WasmSource } from './engine/binary.js';
 export { type Heatmap, heatmap } from './image/heatmap.js';
-export type { Pixels } from './image/preprocess.js';
+export type { Crop } from './image/preprocess.js';
 export type { Progress, RandomWeights } from './model/load.js';
 export type {
   Cam,
   CamMap,
   Classification,
-  Crop,
   FeatureMap,
   ImageSource,
   Model,
@@ -45,4 +43,5 @@ export type {
   StepProfile,
   Tensor,
 } from './model/types.js';
+export type { Pixels } from './platform/types.js';
 export type { Dtype, NetworkHints, OpenOptions, Piece, TensorInfo, WeightFile, WeightSource } from './weights/open.js';

@@ -1,14 +1,7 @@
 /** What the views share: the picture, the chosen weights and settings, and the model that they give. */
 
-import {
-  type Binary,
-  load,
-  type Model,
-  type NetworkOptions,
-  type Preset,
-  supportsRelaxed,
-} from '../bindings/index.web.js';
-import { hdf5, publishedWeights } from './weights.js';
+import { type Binary, load, type Model, supportsRelaxed } from '../bindings/index.web.js';
+import { hdf5, publishedWeights, type Weights } from './weights.js';
 
 /** A part of the page. */
 export interface View {
@@ -26,18 +19,6 @@ export interface Picture {
   /** Upright. */
   readonly bitmap: ImageBitmap;
   readonly name: string;
-}
-
-/** Weights that can be loaded: those served with the page, or a file of the visitor's. */
-export interface Weights {
-  /** What people read: `ResNet-50, ImageNet`, or a file's name. */
-  readonly title: string;
-  readonly network: string;
-  readonly options: NetworkOptions;
-  readonly source: string | Blob;
-  readonly bytes: number;
-  readonly preset?: Preset;
-  readonly labels?: readonly string[];
 }
 
 export interface Settings {

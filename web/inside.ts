@@ -3,7 +3,7 @@
 import './inside.css';
 import { load, type Model } from '../bindings/index.web.js';
 import { networkNames, networks } from '../models/index.js';
-import type { App, View, Weights } from './app.js';
+import type { App, View } from './app.js';
 import { Details } from './details.js';
 import { h } from './dom.js';
 import { type Drawing, drawNetwork } from './drawing.js';
@@ -11,6 +11,7 @@ import { layoutNetwork } from './graph-layout.js';
 import { legend } from './legend.js';
 import { groupsOf } from './structure.js';
 import { Subject } from './subject.js';
+import type { Weights } from './weights.js';
 import { ms, short } from './words.js';
 
 class Inside implements View {

@@ -1,7 +1,6 @@
 /** The weights that people can choose: those served with the page, and files of their own. */
 
 import type { NetworkOptions, Preset } from '../bindings/index.web.js';
-import type { Weights } from './app.js';
 import type { Answer, Question } from './recognise.js';
 
 /** A row of weights/sets.json, which the build writes. */
@@ -70,4 +69,16 @@ async function recognise(file: File): Promise<Exclude<Answer, { error: string }>
   } finally {
     worker.terminate();
   }
+}
+
+/** Weights that can be loaded: those served with the page, or a file of the visitor's. */
+export interface Weights {
+  /** What people read: `ResNet-50, ImageNet`, or a file's name. */
+  readonly title: string;
+  readonly network: string;
+  readonly options: NetworkOptions;
+  readonly source: string | Blob;
+  readonly bytes: number;
+  readonly preset?: Preset;
+  readonly labels?: readonly string[];
 }

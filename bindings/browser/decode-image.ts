@@ -1,7 +1,7 @@
 /** Decodes pictures in a browser, in a page or in a worker. */
 
-import type { Pixels } from '../image/preprocess.js';
-import { shown } from '../util/messages.js';
+import type { Pixels } from '../platform/types.js';
+import { plain, shown } from '../util/messages.js';
 
 /** Bytes as they are in the file: networks were trained on those, without colour profiles or alpha in the colours. */
 const AS_STORED: ImageBitmapOptions = { colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
@@ -26,9 +26,6 @@ export async function frameOf(
     throw new TypeError(`image: expected ${expected} that shows a picture, got ${got} (${plain(cause)}).`, { cause });
   }
 }
-
-/** The message of an error, to be part of a sentence. */
-export const plain = (cause: unknown): string => String((cause as Error).message ?? cause).replace(/\.$/, '');
 
 /** The encoded bytes of a picture, and what to call it. */
 async function encoded(image: unknown): Promise<{ name: string; blob: Blob } | undefined> {

@@ -2,7 +2,8 @@
 
 import { binaryUrl } from '../assets.js';
 import type { Platform } from '../platform/platform.js';
-import { decodeImage, plain } from './decode-image.js';
+import { plain } from '../util/messages.js';
+import { decodeImage } from './decode-image.js';
 
 /** What was measured on this machine, in the Cache API: workers have no localStorage. */
 const MEASURED = 'resnet-wasm measured';

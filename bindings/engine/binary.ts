@@ -1,5 +1,8 @@
 /** The two wasm binaries, and which one an engine runs. */
 
+import { platform } from '../platform/platform.js';
+import { shown } from '../util/messages.js';
+
 /** `baseline` needs SIMD128 alone; `relaxed` also relaxed SIMD, for its fused multiply–add. */
 export type Binary = 'baseline' | 'relaxed';
 
@@ -26,3 +29,53 @@ export async function wasmBytes(response: Response): Promise<Uint8Array<ArrayBuf
   }
   return new Uint8Array(await response.arrayBuffer());
 }
+// The start of the import of a shared memory: "env" "memory", kind memory, limits with a maximum, shared.
+export const SHARED_IMPORT = [3, ...new TextEncoder().encode('env'), 6, ...new TextEncoder().encode('memory'), 2, 3];
+
+export const UNSHARED_LIMITS = 1;
+
+/**
+ * The binaries are built for shared memory; for one thread this one byte is changed, so that they run where memory
+ * cannot be shared, and give it back sooner.
+ */
+export function unshare(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const at = bytes.findIndex((_, i) => SHARED_IMPORT.every((byte, j) => bytes[i + j] === byte));
+  if (at < 0) throw foreign('one that imports no shared memory');
+  const copy = bytes.slice();
+  copy[at + SHARED_IMPORT.length - 1] = UNSHARED_LIMITS;
+  return copy;
+}
+
+export const modules = new Map<string, Promise<WebAssembly.Module>>();
+export const compile = (bytes: Uint8Array<ArrayBuffer>, shared: boolean): Promise<WebAssembly.Module> =>
+  WebAssembly.compile(shared ? bytes : unshare(bytes));
+
+/** The package's own binary, compiled once for each kind of memory. */
+export function compiled(binary: Binary, shared: boolean): Promise<WebAssembly.Module> {
+  const key = `${binary} ${shared}`;
+  const found = modules.get(key);
+  if (found) return found;
+  const module = platform.fetchAsset(platform.binaryUrl(binary)).then((bytes) => compile(bytes, shared));
+  modules.set(key, module);
+  module.catch(() => modules.delete(key));
+  return module;
+}
+
+/** One of this package's binaries, wherever it lies: a URL, its bytes, a Response, or compiled. */
+export type WasmSource = string | URL | Response | ArrayBuffer | Uint8Array | WebAssembly.Module;
+
+/** What a source holds: compiled, or bytes. Throws one sentence where it gives none. */
+export async function wasmOf(source: WasmSource): Promise<WebAssembly.Module | Uint8Array<ArrayBuffer>> {
+  if (source instanceof WebAssembly.Module) return source;
+  if (source instanceof ArrayBuffer) return new Uint8Array(source);
+  if (source instanceof Uint8Array) return new Uint8Array(source);
+  if (source instanceof Response) return wasmBytes(source);
+  if (typeof source !== 'string' && !(source instanceof URL)) {
+    throw new TypeError(`wasm: expected a URL, Response, bytes or WebAssembly.Module, got ${shown(source)}.`);
+  }
+  if (!URL.canParse(source)) throw new TypeError(`wasm: expected a URL, got ${shown(source)}.`);
+  return platform.fetchAsset(new URL(source));
+}
+
+export const foreign = (got: string): TypeError =>
+  new TypeError(`wasm: expected a binary of this package, got ${got}.`);

@@ -2,61 +2,20 @@
 
 import { instantiate as instantiateModule } from '@assemblyscript/loader';
 import { platform } from '../platform/platform.js';
-import { shown } from '../util/messages.js';
 import { Arena, MAX_PAGES } from './arena.js';
-import { BINARIES, type Binary, supportsRelaxed, wasmBytes } from './binary.js';
+import {
+  BINARIES,
+  type Binary,
+  compile,
+  compiled,
+  foreign,
+  supportsRelaxed,
+  type WasmSource,
+  wasmOf,
+} from './binary.js';
+import type { Constants, Kernels } from './kernels.js';
 
 export { BINARIES, type Binary, supportsRelaxed } from './binary.js';
-
-/** Exports of assembly/index.ts that the bindings call; assembly/ says what each does. Addresses are bytes, sizes elements. */
-export interface Kernels {
-  heapBase(): number;
-  run(
-    stepsPtr: number,
-    first: number,
-    last: number,
-    thread: number,
-    threads: number,
-    scratchPtr: number,
-    barrierPtr: number,
-  ): void;
-  peak(rounds: number, factor: number): number;
-  packedBytes(k: number, n: number): number;
-  packOI(
-    srcPtr: number,
-    dstPtr: number,
-    o0: number,
-    count: number,
-    perGroup: number,
-    inner: number,
-    taps: number,
-  ): void;
-  packIO(srcPtr: number, dstPtr: number, k0: number, count: number, outputs: number, perGroup: number, k: number): void;
-  groupedScratchBytes(taps: number, channels: number): number;
-  winogradBytes(tile: number, c: number, n: number): number;
-  winogradScratchBytes(tile: number, c: number): number;
-  winogradWeights(tile: number, srcPtr: number, dstPtr: number, c: number, n: number, scratchPtr: number): void;
-  scaleColumns(bPtr: number, k: number, outputs: number, perGroup: number, scalePtr: number): void;
-  resizeTaps(inSize: number, outSize: number): number;
-  resizeFilters(inSize: number, outSize: number, first: number, count: number, dstPtr: number): void;
-  composeOnWhite(ptr: number, pixels: number): void;
-  resizeRow(
-    srcPtr: number,
-    first: number,
-    channels: number,
-    filtersPtr: number,
-    taps: number,
-    count: number,
-    dstPtr: number,
-  ): void;
-  resizeColumn(ringPtr: number, stride: number, filterPtr: number, taps: number, dstPtr: number): void;
-  normalise(srcPtr: number, count: number, isReversed: boolean, tablePtr: number, dstPtr: number): void;
-  bf16ToF32(srcPtr: number, dstPtr: number, count: number): void;
-  f16ToF32(srcPtr: number, dstPtr: number, count: number): void;
-}
-
-/** Constants of assembly/step.ts by name: `STEP_BYTES`, the fields' offsets `STEP_…`, `KIND_…`, `FLAG_…`. */
-export type Constants = Readonly<Record<string, number>>;
 
 export interface Core {
   readonly binary: Binary;
@@ -72,56 +31,6 @@ export interface Core {
 
 /** V8 before version 13 loads all of a tile's operands before it uses the first. */
 const tileRows = (binary: Binary): number => (binary === 'relaxed' ? 6 : 5) - (platform.hoistsLoads ? 1 : 0);
-
-// The start of the import of a shared memory: "env" "memory", kind memory, limits with a maximum, shared.
-const SHARED_IMPORT = [3, ...new TextEncoder().encode('env'), 6, ...new TextEncoder().encode('memory'), 2, 3];
-const UNSHARED_LIMITS = 1;
-
-/**
- * The binaries are built for shared memory; for one thread this one byte is changed, so that they run where memory
- * cannot be shared, and give it back sooner.
- */
-function unshare(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  const at = bytes.findIndex((_, i) => SHARED_IMPORT.every((byte, j) => bytes[i + j] === byte));
-  if (at < 0) throw foreign('one that imports no shared memory');
-  const copy = bytes.slice();
-  copy[at + SHARED_IMPORT.length - 1] = UNSHARED_LIMITS;
-  return copy;
-}
-
-const modules = new Map<string, Promise<WebAssembly.Module>>();
-
-/** The package's own binary, compiled once for each kind of memory. */
-function compiled(binary: Binary, shared: boolean): Promise<WebAssembly.Module> {
-  const key = `${binary} ${shared}`;
-  const found = modules.get(key);
-  if (found) return found;
-  const module = platform.fetchAsset(platform.binaryUrl(binary)).then((bytes) => compile(bytes, shared));
-  modules.set(key, module);
-  module.catch(() => modules.delete(key));
-  return module;
-}
-
-const compile = (bytes: Uint8Array<ArrayBuffer>, shared: boolean): Promise<WebAssembly.Module> =>
-  WebAssembly.compile(shared ? bytes : unshare(bytes));
-
-/** One of this package's binaries, wherever it lies: a URL, its bytes, a Response, or compiled. */
-export type WasmSource = string | URL | Response | ArrayBuffer | Uint8Array | WebAssembly.Module;
-
-/** What a source holds: compiled, or bytes. Throws one sentence where it gives none. */
-export async function wasmOf(source: WasmSource): Promise<WebAssembly.Module | Uint8Array<ArrayBuffer>> {
-  if (source instanceof WebAssembly.Module) return source;
-  if (source instanceof ArrayBuffer) return new Uint8Array(source);
-  if (source instanceof Uint8Array) return new Uint8Array(source);
-  if (source instanceof Response) return wasmBytes(source);
-  if (typeof source !== 'string' && !(source instanceof URL)) {
-    throw new TypeError(`wasm: expected a URL, Response, bytes or WebAssembly.Module, got ${shown(source)}.`);
-  }
-  if (!URL.canParse(source)) throw new TypeError(`wasm: expected a URL, got ${shown(source)}.`);
-  return platform.fetchAsset(new URL(source));
-}
-
-const foreign = (got: string): TypeError => new TypeError(`wasm: expected a binary of this package, got ${got}.`);
 
 /** An instance of a binary that the caller brought, which itself says what it is. */
 async function given(source: WasmSource, binary: Binary | undefined, wanted: boolean): Promise<Core> {

@@ -7,7 +7,8 @@ import { align } from './arena.js';
 import type { Core } from './core.js';
 import { writeRecords } from './lower.js';
 import type { WeightAddresses, WeightStore } from './packed-weights.js';
-import type { Job, Threads } from './thread-pool.js';
+import type { Job } from './thread-control.js';
+import type { Threads } from './thread-pool.js';
 
 const BYTES = 4;
 

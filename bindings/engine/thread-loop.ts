@@ -1,7 +1,8 @@
 /** A thread's program: waits for jobs on the control block, and runs its share of each. */
 
+import type { ThreadMessage, ThreadStart } from '../platform/types.js';
 import { attach } from './core.js';
-import { CONTROL, type ThreadMessage, type ThreadStart } from './thread-pool.js';
+import { CONTROL } from './thread-control.js';
 
 /** Runs until told to stop. Blocks this thread. */
 export async function serve(start: ThreadStart, post: (message: ThreadMessage) => void): Promise<void> {

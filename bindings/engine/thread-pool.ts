@@ -1,43 +1,9 @@
 /** Threads: workers that run the same records over one shared memory, each its share of every step. */
 
 import { platform, type Thread } from '../platform/platform.js';
+import type { ThreadStart } from '../platform/types.js';
 import type { Core } from './core.js';
-
-/** Words of the control block, from its start; the barrier's own lines follow. */
-export const CONTROL = {
-  /** Counts the jobs; workers sleep on it. */
-  job: 0,
-  records: 1,
-  first: 2,
-  last: 3,
-  scratch: 4,
-  scratchBytes: 5,
-  stop: 6,
-} as const;
-
-const CONTROL_BYTES = 64;
-
-/** What a worker is told when it starts. */
-export interface ThreadStart {
-  readonly module: WebAssembly.Module;
-  readonly memory: WebAssembly.Memory;
-  readonly controlPtr: number;
-  readonly barrierPtr: number;
-  readonly thread: number;
-  readonly threads: number;
-}
-
-/** Which records to run, and each thread's scratch: `scratchBytes` apart. */
-export interface Job {
-  readonly recordsPtr: number;
-  readonly first: number;
-  readonly last: number;
-  readonly scratchPtr: number;
-  readonly scratchBytes: number;
-}
-
-/** Workers say this once they wait for jobs, and thread 0 (where it is a worker) after each job. */
-export type ThreadMessage = 'ready' | 'done';
+import { CONTROL, CONTROL_BYTES, type Job } from './thread-control.js';
 
 /** Resolves in a task of its own, before which others have their turn; sooner than timers, which browsers slow down. */
 const nextTask = (): Promise<void> =>

@@ -2,16 +2,7 @@
 
 import type { Preset } from '../../models/index.js';
 import type { Core } from '../engine/core.js';
-import type { Crop } from '../model/types.js';
-
-/** Decoded 8-bit pixels, row by row from the top left. */
-export interface Pixels {
-  readonly data: Uint8Array | Uint8ClampedArray;
-  readonly width: number;
-  readonly height: number;
-  /** 3 for RGB, 4 for RGBA with straight alpha; by default told from the length of `data`. */
-  readonly channels?: 3 | 4;
-}
+import type { Pixels } from '../platform/types.js';
 
 /** What one side of the crop shows: `count` pixels of the resized side from `first` on, after `before` of padding. */
 export interface CropSide {
@@ -171,4 +162,12 @@ export function preprocess(core: Core, pixels: Pixels, preset: Preset, dstPtr: n
 
 function fillBlack(input: Float32Array, table: Float32Array): void {
   for (let i = 0; i < input.length; i++) input[i] = table[(i % 3) * 256] as number;
+}
+
+/** The part of a picture that a map covers, in the picture's own upright pixels; it may reach beyond the picture. */
+export interface Crop {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
 }

@@ -13,7 +13,8 @@ import {
 } from '../../models/index.js';
 import { chooseAlgorithm, chooseWithoutWinograd } from '../compile/conv-algorithm.js';
 import { makePlan } from '../compile/plan.js';
-import { type Binary, createCore, type WasmSource } from '../engine/core.js';
+import type { WasmSource } from '../engine/binary.js';
+import { type Binary, createCore } from '../engine/core.js';
 import { Session } from '../engine/executor.js';
 import { WeightStore } from '../engine/packed-weights.js';
 import { Threads, threadCount } from '../engine/thread-pool.js';

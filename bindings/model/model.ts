@@ -1,11 +1,11 @@
 /** A model that runs where it was loaded. */
 
-import type { Preset, Summary } from '../../models/index.js';
-import { macs, summary } from '../../models/index.js';
+import { macs, type Preset, type Summary, summary } from '../../models/index.js';
 import type { Plan } from '../compile/plan.js';
 import type { Session } from '../engine/executor.js';
-import { type Pixels, preprocess, shownOf } from '../image/preprocess.js';
+import { preprocess, shownOf } from '../image/preprocess.js';
 import { platform } from '../platform/platform.js';
+import type { Pixels } from '../platform/types.js';
 import type {
   Cam,
   Classification,

@@ -3,7 +3,8 @@
 import type { Summary } from '../../models/index.js';
 import type { Algorithm } from '../compile/conv-algorithm.js';
 import type { Binary } from '../engine/core.js';
-import type { Pixels } from '../image/preprocess.js';
+import type { Crop } from '../image/preprocess.js';
+import type { Pixels } from '../platform/types.js';
 
 /** Raw values in and out of a network, row-major in the order that `layout` says. */
 export interface Tensor {
@@ -37,14 +38,6 @@ export interface Classification {
   /** Undefined where the weights came without labels. */
   readonly label: string | undefined;
   readonly probability: number;
-}
-
-/** The part of a picture that a map covers, in the picture's own upright pixels; it may reach beyond the picture. */
-export interface Crop {
-  readonly x: number;
-  readonly y: number;
-  readonly width: number;
-  readonly height: number;
 }
 
 /** Where a network saw one class. */

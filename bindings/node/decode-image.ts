@@ -1,7 +1,7 @@
 /** Decodes and writes pictures in Node with sharp, an optional dependency. */
 
 import { readFile } from 'node:fs/promises';
-import type { Pixels } from '../image/preprocess.js';
+import type { Pixels } from '../platform/types.js';
 import { fetchBytes } from '../weights/stream/http.js';
 
 async function loadSharp(): Promise<typeof import('sharp').default> {

@@ -10,7 +10,8 @@ import { homedir, hostname } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { lookup, type NpmSource, type WeightSet, weightSets } from '../../models/index.js';
-import { isRecord, parseJson, shown } from '../util/messages.js';
+import { isRecord, parseJson } from '../util/json.js';
+import { shown } from '../util/messages.js';
 import { npmPack } from './npm-pack.js';
 
 export interface CacheOptions {

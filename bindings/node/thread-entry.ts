@@ -2,6 +2,6 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { serve } from '../engine/thread-loop.js';
-import type { ThreadStart } from '../engine/thread-pool.js';
+import type { ThreadStart } from '../platform/types.js';
 
 await serve(workerData as ThreadStart, (message) => parentPort?.postMessage(message));

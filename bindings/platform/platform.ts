@@ -1,28 +1,8 @@
-/** What differs between a browser (bindings/browser.ts) and Node (bindings/node.ts). */
+/** What differs between a browser (bindings/browser) and Node (bindings/node). */
 
-import type { ThreadMessage, ThreadStart } from '../engine/thread-pool.js';
-import type { Pixels } from '../image/preprocess.js';
+import type { FileBytes, Pixels, ThreadMessage, ThreadStart } from './types.js';
 
-/**
- * A file's bytes in order. A chunk is valid until the next one is asked for. The file is held open from the first chunk
- * that is asked for until the end or `return`, so that one never read need not be closed.
- */
-export interface FileBytes {
-  readonly total: number;
-  readonly chunks: AsyncIterable<Uint8Array>;
-  /** The same at any place, for who has to have them at once. */
-  random?(): RandomBytes;
-}
-
-/** Bytes at any place, without waiting. */
-export interface RandomBytes {
-  /** Fills `into` from `begin` on; returns how many bytes there were. */
-  read(begin: number, into: Uint8Array): number;
-  /** Lets go of the file. */
-  close(): void;
-}
-
-/** A worker that runs bindings/thread.ts. */
+/** A worker that runs engine/thread-loop.ts. */
 export interface Thread {
   terminate(): void;
 }
@@ -58,7 +38,7 @@ export interface Platform {
   decodeImage(image: unknown): Promise<Pixels>;
 }
 
-/** Set by an entry (bindings/node.ts, web.ts, worker.web.ts) before anything is loaded. */
+/** Set by an entry (index.node.ts, index.web.ts, worker/entry.ts) before anything is loaded. */
 export let platform!: Platform;
 
 export function usePlatform(other: Platform): void {

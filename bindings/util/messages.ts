@@ -1,5 +1,4 @@
 /** Values from downloaded files, made fit for one line of an error message. */
-
 const LONGEST = 80;
 
 /** A name as the subject of a sentence: control characters escaped, cut where it is very long. */
@@ -23,49 +22,5 @@ export function shown(value: unknown): string {
 export const either = (items: readonly string[]): string =>
   items.length > 1 ? `${items.slice(0, -1).join(', ')} or ${items.at(-1)}` : `${items[0]}`;
 
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** UTF-8 JSON. Throws one sentence, with `subject` first, where it is neither. */
-export function parseJson(subject: string, bytes: Uint8Array): { text: string; value: unknown } {
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    return { text, value: JSON.parse(text) };
-  } catch (cause) {
-    // The message may quote the text.
-    const reason = label((cause as Error).message);
-    throw new Error(`${subject}: expected JSON, got ${bytes.length} bytes that are not (${reason}).`, { cause });
-  }
-}
-
-/**
- * A key that the outermost object, or one directly in it, has twice: JSON.parse keeps the last and says nothing. The
- * text is JSON.
- */
-export function duplicateKey(text: string): string | undefined {
-  const keys = [new Set<string>(), new Set<string>()];
-  let depth = -1;
-  for (let at = 0; at < text.length; at++) {
-    const char = text[at];
-    if (char === '{' || char === '[') keys[++depth]?.clear();
-    else if (char === '}' || char === ']') depth--;
-    else if (char === '"') {
-      const start = at;
-      while (text[++at] !== '"') if (text[at] === '\\') at++;
-      let next = at + 1;
-      while (/\s/.test(text.charAt(next))) next++;
-      const seen = keys[depth];
-      if (text[next] !== ':' || !seen) continue;
-      const key = JSON.parse(text.slice(start, at + 1)) as string;
-      if (seen.has(key)) return key;
-      seen.add(key);
-    }
-  }
-  return undefined;
-}
-
-/** The beginning of a file as text, without a byte order mark or white space before it. */
-export function textStart(head: Uint8Array): string {
-  return new TextDecoder().decode(head).trimStart();
-}
+/** The message of an error, to be part of a sentence. */
+export const plain = (cause: unknown): string => String((cause as Error).message ?? cause).replace(/\.$/, '');

@@ -1,14 +1,17 @@
 /** Opens weights of any format that the project reads. */
 
-import { either, textStart } from '../util/messages.js';
+import { textStart } from '../util/json.js';
+import { either } from '../util/messages.js';
 import { safetensors } from './formats/safetensors.js';
 import { isHdf5, isIndex, isJson, isLegacyPytorch, isSafetensors, isZip } from './formats/sniff.js';
-import { type ByteStream, type OpenOptions, type Origin, openSource, type WeightSource } from './stream/open.js';
+import type { ByteStream } from './stream/byte-stream.js';
+import { openSource } from './stream/open.js';
+import type { OpenOptions, Origin, WeightSource } from './stream/types.js';
 import { withTorchvisionNames } from './torch-names.js';
 import type { Format, WeightFile } from './types.js';
 
 export { checkTensors } from './match.js';
-export type { OpenOptions, WeightSource } from './stream/open.js';
+export type { OpenOptions, WeightSource } from './stream/types.js';
 export type { Dtype, NetworkHints, Piece, TensorInfo, WeightFile } from './types.js';
 
 /** In the order of trial; told apart by content, since a stream has no name and names deceive. */

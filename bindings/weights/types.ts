@@ -1,6 +1,7 @@
 /** What every reader of weights makes of a file: named tensors in file order, and their bytes as they come. */
 
-import type { ByteStream, OpenOptions } from './stream/open.js';
+import type { ByteStream } from './stream/byte-stream.js';
+import type { OpenOptions } from './stream/types.js';
 
 export type Dtype = 'F32' | 'F16' | 'BF16';
 

@@ -1,12 +1,13 @@
 /** A model in a worker, as the page sees it: each call is a message to the worker (host.ts), and its answer another. */
 
 import type { Summary } from '../../models/index.js';
-import { frameOf, isElement, plain } from '../browser/decode-image.js';
+import { frameOf, isElement } from '../browser/decode-image.js';
 import { wasmBytes } from '../engine/binary.js';
 import type { LoadOptions, Progress } from '../model/load.js';
 import type { Cam, Classification, FeatureMap, ImageSource, Model, ModelInfo, Output, Tensor } from '../model/types.js';
+import { plain } from '../util/messages.js';
 import { originOf } from '../weights/stream/open.js';
-import type { Answer, Asked, AskedOptions, Method } from './server.js';
+import type { Answer, Asked, AskedOptions, Method } from './protocol.js';
 import { pump } from './stream-port.js';
 
 /** Asked of the worker before it is a model. */

@@ -2,9 +2,10 @@
 
 import { browser } from '../browser/platform.js';
 import { serve } from '../engine/thread-loop.js';
-import type { ThreadStart } from '../engine/thread-pool.js';
 import { usePlatform } from '../platform/platform.js';
-import { host, type Question } from './server.js';
+import type { ThreadStart } from '../platform/types.js';
+import type { Question } from './protocol.js';
+import { host } from './server.js';
 
 declare const importScripts: () => void;
 

@@ -1,37 +1,11 @@
 /** A model in a worker: does what the page asks for (remote.ts), and answers by messages. */
 
-import type { Binary, WasmSource } from '../engine/core.js';
 import { measurePeak } from '../engine/peak.js';
-import type { LoadOptions, Progress, RandomWeights } from '../model/load.js';
-import { load } from '../model/load.js';
-import type { Model, ModelInfo } from '../model/types.js';
+import { load, type Progress } from '../model/load.js';
+import type { Model } from '../model/types.js';
 import type { WeightSource } from '../weights/open.js';
-import { type PortOrigin, pumped } from './stream-port.js';
-
-/** What a page can ask of a model that takes time. */
-export type Method = {
-  [Name in keyof Model]: Model[Name] extends (...args: never[]) => Promise<unknown> ? Name : never;
-}[keyof Model];
-
-/** What may be posted of the options; `weights` are a URL, Blob or seed, or come through a port. */
-export interface AskedOptions extends Omit<LoadOptions, 'weights' | 'signal' | 'onProgress' | 'wasm'> {
-  readonly weights: string | Blob | RandomWeights | PortOrigin;
-  readonly wasm?: Exclude<WasmSource, Response | URL>;
-}
-
-export type Asked =
-  | { readonly kind: 'load'; readonly id: number; readonly name: string; readonly options: AskedOptions }
-  | { readonly kind: 'peak'; readonly id: number; readonly binary?: Binary; readonly wasm?: AskedOptions['wasm'] }
-  /** No more is asked: the worker is to end, and its threads before it. */
-  | { readonly kind: 'end' }
-  | { readonly kind: 'call'; readonly id: number; readonly method: Method; readonly args: readonly unknown[] };
-
-export type Question = Exclude<Asked, { kind: 'end' }>;
-
-export type Answer =
-  | { readonly kind: 'progress'; readonly progress: Progress }
-  | { readonly kind: 'done'; readonly id: number; readonly value: unknown; readonly info?: ModelInfo }
-  | { readonly kind: 'failed'; readonly id: number; readonly name: string; readonly message: string };
+import type { Answer, Asked, Question } from './protocol.js';
+import { pumped } from './stream-port.js';
 
 const THREADS_END_MS = 100;
 

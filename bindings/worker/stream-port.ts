@@ -1,15 +1,7 @@
 /** Weights that come through a message port: from a page, which holds the stream, to a worker, which reads it. */
 
-import type { Origin } from '../weights/stream/open.js';
-
-/** An origin whose chunks are asked for through a port. */
-export interface PortOrigin {
-  readonly name: string;
-  readonly total: number | undefined;
-  /** The URL beside which further files lie. */
-  readonly base: string | undefined;
-  readonly port: MessagePort;
-}
+import type { Origin } from '../weights/stream/types.js';
+import type { PortOrigin } from './protocol.js';
 
 type Reply = { readonly chunk: Uint8Array | undefined } | { readonly message: string };
 

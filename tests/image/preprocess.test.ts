@@ -6,7 +6,8 @@ import fc from 'fast-check';
 import { test as plainTest } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Core, createCore } from '../../bindings/engine/core.js';
-import { cropOf, type Pixels, preprocess } from '../../bindings/image/preprocess.js';
+import { cropOf, preprocess } from '../../bindings/image/preprocess.js';
+import type { Pixels } from '../../bindings/platform/types.js';
 import { type Preset, presets } from '../../models/index.js';
 import { eachBinary } from '../support/each-binary.js';
 

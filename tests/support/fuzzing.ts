@@ -5,7 +5,7 @@ import '../../bindings/index.node.js';
 import * as platforms from '../../bindings/platform/platform.js';
 import { usePlatform } from '../../bindings/platform/platform.js';
 import { openWeights } from '../../bindings/weights/open.js';
-import { randomBytes } from '../../bindings/weights/stream/open.js';
+import { randomBytes } from '../../bindings/weights/stream/random-access.js';
 import { concat, hostileChunks, pattern, safetensorsFile, utf8 } from './weight-files.js';
 
 type Bytes = Uint8Array<ArrayBuffer>;

@@ -2,7 +2,8 @@
 
 import * as assert from 'uvu/assert';
 import { align } from '../../bindings/engine/arena.js';
-import type { Core, Kernels } from '../../bindings/engine/core.js';
+import type { Core } from '../../bindings/engine/core.js';
+import type { Kernels } from '../../bindings/engine/kernels.js';
 import type { Values } from './reference.js';
 
 /** Exports that only tests call directly; assembly/gemm says what they do. */

@@ -3,7 +3,7 @@
 import * as assert from 'uvu/assert';
 import { type Platform, platform, usePlatform } from '../../bindings/platform/platform.js';
 import { openWeights, type WeightSource } from '../../bindings/weights/open.js';
-import { randomBytes } from '../../bindings/weights/stream/open.js';
+import { randomBytes } from '../../bindings/weights/stream/random-access.js';
 import type { Piece, WeightFile } from '../../bindings/weights/types.js';
 
 export interface Entry {

@@ -3,10 +3,11 @@
  * values, row-major and little-endian. After https://github.com/huggingface/safetensors#format.
  */
 
-import { duplicateKey, either, isRecord, label, parseJson, shown } from '../../util/messages.js';
+import { duplicateKey, isRecord, parseJson } from '../../util/json.js';
+import { either, label, shown } from '../../util/messages.js';
 import { STORED_BYTES, type StoredDtype } from '../dtype.js';
 import { hintsFromMetadata } from '../metadata.js';
-import type { ByteStream } from '../stream/open.js';
+import type { ByteStream } from '../stream/byte-stream.js';
 import { COUNTER } from '../torch-names.js';
 import type { Reader } from '../types.js';
 import { checkedShape, heldTensor, type Span, spannedFile, tensorBytes } from './spans.js';

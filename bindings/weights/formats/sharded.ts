@@ -3,9 +3,10 @@
  * holds { metadata: { total_size }, weight_map: { tensor: file } }, and the files lie beside it.
  */
 
-import { duplicateKey, isRecord, label, parseJson, shown } from '../../util/messages.js';
+import { duplicateKey, isRecord, parseJson } from '../../util/json.js';
+import { label, shown } from '../../util/messages.js';
 import { STORED_BYTES } from '../dtype.js';
-import { checkedPath, sibling } from '../stream/open.js';
+import { checkedPath, sibling } from '../stream/beside.js';
 import { COUNTER } from '../torch-names.js';
 import type { Piece, Reader, WeightFile } from '../types.js';
 import { weightFile } from './spans.js';

@@ -1,6 +1,6 @@
 /** What the first bytes of a file tell. */
 
-import { textStart } from '../../util/messages.js';
+import { textStart } from '../../util/json.js';
 
 const bytesAt = (head: Uint8Array, at: number, bytes: readonly number[]): boolean =>
   bytes.every((byte, i) => head[at + i] === byte);

@@ -2,7 +2,7 @@
 
 import { shown } from '../../util/messages.js';
 import { Decoder, heldDtype, STORED_BYTES, type StoredDtype } from '../dtype.js';
-import type { ByteStream } from '../stream/open.js';
+import type { ByteStream } from '../stream/byte-stream.js';
 import { DTYPE_BYTES, type NetworkHints, type Piece, type TensorInfo, type WeightFile } from '../types.js';
 
 /** A stretch of the stream: a tensor, or bytes to pass over. */

@@ -4,7 +4,7 @@
  */
 
 import { type Begun, fetchBytes, type Version } from './http.js';
-import type { Origin } from './open.js';
+import type { Origin } from './types.js';
 
 const CACHE = 'resnet-wasm weights';
 

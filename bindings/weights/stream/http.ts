@@ -1,7 +1,7 @@
 /** Bytes over HTTP: asked for again where a connection breaks, a server is busy, or nothing comes any more. */
 
 import { label } from '../../util/messages.js';
-import type { Origin } from './open.js';
+import type { Origin } from './types.js';
 
 /** How patient a download is. Tests have less time. */
 export const patience = {

@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { torchModule } from '../../../bindings/weights/formats/keras/topology.js';
+import { torchModule } from '../../../bindings/weights/formats/keras/names.js';
 import { checkTensors, openWeights } from '../../../bindings/weights/open.js';
 import { buildNetwork, parameters } from '../../../models/index.js';
 import { conv, dense, type Layer, model, norm, weight } from '../../support/tfjs-models.js';

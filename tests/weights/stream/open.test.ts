@@ -6,8 +6,11 @@ import { gzipSync } from 'node:zlib';
 import { suite, test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openWeights } from '../../../bindings/weights/open.js';
+import { sibling } from '../../../bindings/weights/stream/beside.js';
+import { ByteStream } from '../../../bindings/weights/stream/byte-stream.js';
 import { patience } from '../../../bindings/weights/stream/http.js';
-import { ByteStream, openSource, sibling, type WeightSource } from '../../../bindings/weights/stream/open.js';
+import { openSource } from '../../../bindings/weights/stream/open.js';
+import type { WeightSource } from '../../../bindings/weights/stream/types.js';
 import {
   concat,
   type Entry,

@@ -1,6 +1,6 @@
 /** HDF5 files: groups, attributes and tensors by their paths. libhdf5 reads them; here are the limits that it lacks. */
 
-import type { RandomBytes } from '../../../platform/platform.js';
+import type { RandomBytes } from '../../../platform/types.js';
 import { label, shown } from '../../../util/messages.js';
 import { STORED_BYTES, type StoredDtype } from '../../dtype.js';
 import { hasDamagedHeap } from './global-heap.js';

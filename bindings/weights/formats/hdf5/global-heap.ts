@@ -3,7 +3,7 @@
  * size, or of one that 32 bits cannot hold, libhdf5 2.0 goes in circles. What it reads is searched for those before.
  */
 
-import type { RandomBytes } from '../../../platform/platform.js';
+import type { RandomBytes } from '../../../platform/types.js';
 
 /** "GCOL", version 1. */
 const HEAD = [0x47, 0x43, 0x4f, 0x4c, 1];

@@ -3,7 +3,8 @@
  * read, and nothing else. What a file says of other files, devices or plugins leads nowhere.
  */
 
-import { platform, type RandomBytes } from '../../../platform/platform.js';
+import { platform } from '../../../platform/platform.js';
+import type { RandomBytes } from '../../../platform/types.js';
 import { label } from '../../../util/messages.js';
 
 /** What is used of h5wasm's module (its hdf5_util_helpers.d.ts). Where an operation fails it throws, or returns below 0. */

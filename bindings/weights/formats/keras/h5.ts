@@ -4,13 +4,16 @@
  * stands for it. Other HDF5 files are read by their paths as names.
  */
 
-import { label, parseJson } from '../../../util/messages.js';
+import { parseJson } from '../../../util/json.js';
+import { label } from '../../../util/messages.js';
 import { Decoder } from '../../dtype.js';
-import { type ByteStream, randomBytes } from '../../stream/open.js';
+import type { ByteStream } from '../../stream/byte-stream.js';
+import { randomBytes } from '../../stream/random-access.js';
 import type { NetworkHints, Piece, Reader, TensorInfo } from '../../types.js';
 import { type Dataset, endOf, Hdf5, MAX_EXPANSION, SUPERBLOCK_BYTES } from '../hdf5/file.js';
 import { heldTensor, tensorBytes, weightFile } from '../spans.js';
-import { applicationHints, kerasHints, kerasLayers, numberedTensor, torchTensor } from './topology.js';
+import { numberedTensor, torchTensor } from './names.js';
+import { applicationHints, kerasHints, kerasLayers } from './topology.js';
 
 const MODEL_WEIGHTS = 'model_weights';
 const MODEL_CONFIG = 'model_config';

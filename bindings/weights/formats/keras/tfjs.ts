@@ -4,11 +4,16 @@
  * After https://github.com/tensorflow/tfjs/blob/master/tfjs-core/src/io/types.ts.
  */
 
-import { isRecord, label, parseJson, shown } from '../../../util/messages.js';
-import { ByteStream, checkedPath, type OpenOptions, openSource, sibling } from '../../stream/open.js';
+import { isRecord, parseJson } from '../../../util/json.js';
+import { label, shown } from '../../../util/messages.js';
+import { checkedPath, sibling } from '../../stream/beside.js';
+import { ByteStream } from '../../stream/byte-stream.js';
+import { openSource } from '../../stream/open.js';
+import type { OpenOptions } from '../../stream/types.js';
 import type { Reader, TensorInfo } from '../../types.js';
 import { checkedShape, type Span, spannedFile, tensorBytes } from '../spans.js';
-import { type KerasLayer, kerasHints, kerasLayerOf, kerasLayers, torchTensor } from './topology.js';
+import { kerasLayerOf, torchTensor } from './names.js';
+import { type KerasLayer, kerasHints, kerasLayers } from './topology.js';
 
 const MAX_JSON_BYTES = 100_000_000;
 

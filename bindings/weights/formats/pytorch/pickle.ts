@@ -5,7 +5,7 @@
  */
 
 import { label, shown } from '../../../util/messages.js';
-import type { ByteStream } from '../../stream/open.js';
+import type { ByteStream } from '../../stream/byte-stream.js';
 
 /** Opcodes: ResNet-152's state_dict has 30,000. Each takes a byte of the file and makes at most one small object. */
 const MAX_OPCODES = 500_000;

@@ -5,7 +5,7 @@
  */
 
 import { label, shown } from '../../../util/messages.js';
-import type { ByteStream } from '../../stream/open.js';
+import type { ByteStream } from '../../stream/byte-stream.js';
 import type { Piece, Reader, WeightFile } from '../../types.js';
 import { isZip } from '../sniff.js';
 import { weightFile } from '../spans.js';

@@ -2,7 +2,7 @@
 
 import { label, shown } from '../../../util/messages.js';
 import { Decoder, STORED_BYTES, type StoredDtype } from '../../dtype.js';
-import type { ByteStream } from '../../stream/open.js';
+import type { ByteStream } from '../../stream/byte-stream.js';
 import type { Piece, TensorInfo } from '../../types.js';
 import { heldTensor, spanPieces } from '../spans.js';
 import type { NamedView, Storage, View } from './state-dict.js';

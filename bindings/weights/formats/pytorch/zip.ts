@@ -5,7 +5,7 @@
  */
 
 import { label } from '../../../util/messages.js';
-import type { ByteStream } from '../../stream/open.js';
+import type { ByteStream } from '../../stream/byte-stream.js';
 
 const LOCAL_HEADER = 0x04034b50;
 const DESCRIPTOR = 0x08074b50;

@@ -1,0 +1,51 @@
+/** The exports of the wasm binaries. */
+
+/** Exports of assembly/index.ts that the bindings call; assembly/ says what each does. Addresses are bytes, sizes elements. */
+export interface Kernels {
+  heapBase(): number;
+  run(
+    stepsPtr: number,
+    first: number,
+    last: number,
+    thread: number,
+    threads: number,
+    scratchPtr: number,
+    barrierPtr: number,
+  ): void;
+  peak(rounds: number, factor: number): number;
+  packedBytes(k: number, n: number): number;
+  packOI(
+    srcPtr: number,
+    dstPtr: number,
+    o0: number,
+    count: number,
+    perGroup: number,
+    inner: number,
+    taps: number,
+  ): void;
+  packIO(srcPtr: number, dstPtr: number, k0: number, count: number, outputs: number, perGroup: number, k: number): void;
+  groupedScratchBytes(taps: number, channels: number): number;
+  winogradBytes(tile: number, c: number, n: number): number;
+  winogradScratchBytes(tile: number, c: number): number;
+  winogradWeights(tile: number, srcPtr: number, dstPtr: number, c: number, n: number, scratchPtr: number): void;
+  scaleColumns(bPtr: number, k: number, outputs: number, perGroup: number, scalePtr: number): void;
+  resizeTaps(inSize: number, outSize: number): number;
+  resizeFilters(inSize: number, outSize: number, first: number, count: number, dstPtr: number): void;
+  composeOnWhite(ptr: number, pixels: number): void;
+  resizeRow(
+    srcPtr: number,
+    first: number,
+    channels: number,
+    filtersPtr: number,
+    taps: number,
+    count: number,
+    dstPtr: number,
+  ): void;
+  resizeColumn(ringPtr: number, stride: number, filterPtr: number, taps: number, dstPtr: number): void;
+  normalise(srcPtr: number, count: number, isReversed: boolean, tablePtr: number, dstPtr: number): void;
+  bf16ToF32(srcPtr: number, dstPtr: number, count: number): void;
+  f16ToF32(srcPtr: number, dstPtr: number, count: number): void;
+}
+
+/** Constants of assembly/step.ts by name: `STEP_BYTES`, the fields' offsets `STEP_…`, `KIND_…`, `FLAG_…`. */
+export type Constants = Readonly<Record<string, number>>;

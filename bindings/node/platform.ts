@@ -1,0 +1,103 @@
+/** The platform of Node. */
+
+import { createHash } from 'node:crypto';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { availableParallelism, cpus } from 'node:os';
+import { dirname, join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { binaryUrl } from '../assets.js';
+import type { Platform } from '../platform/platform.js';
+import type { FileBytes, RandomBytes } from '../platform/types.js';
+import { decodeImage } from './decode-image.js';
+import { defaultCacheDir } from './npm-package.js';
+
+const READ_BYTES = 2 ** 18;
+
+/** The buffer of the file read last, for the next one: weights may be in many files. */
+let spare: Uint8Array | undefined;
+
+/** Reads through one buffer, so that files of any size and number leave no garbage. */
+async function openFile(path: string | URL): Promise<FileBytes> {
+  const { size } = await stat(path).catch((cause: NodeJS.ErrnoException) => {
+    throw new Error(`${path}: expected a file, got ${cause.code === 'ENOENT' ? 'no such file' : cause.code}.`, {
+      cause,
+    });
+  });
+  async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
+    const file = await open(path);
+    const buffer = spare ?? new Uint8Array(READ_BYTES);
+    spare = undefined;
+    try {
+      for (let at = 0; ; ) {
+        const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
+        if (bytesRead === 0) return;
+        at += bytesRead;
+        yield buffer.subarray(0, bytesRead);
+      }
+    } finally {
+      spare = buffer;
+      await file.close();
+    }
+  }
+  return { total: size, chunks: chunks(), random: () => randomBytes(path) };
+}
+
+function randomBytes(path: string | URL): RandomBytes {
+  const file = openSync(path, 'r');
+  return {
+    read(begin, into) {
+      let filled = 0;
+      for (let count = -1; count !== 0 && filled < into.length; filled += count) {
+        count = readSync(file, into, filled, into.length - filled, begin + filled);
+      }
+      return filled;
+    },
+    close: () => closeSync(file),
+  };
+}
+
+function findH5wasm(): string {
+  try {
+    return import.meta.resolve('h5wasm');
+  } catch (cause) {
+    const got = 'none; run npm install h5wasm';
+    throw new Error(`h5wasm: expected this package to read HDF5 files with, got ${got}.`, { cause });
+  }
+}
+
+// One small file a key, in the folder of pulled weights.
+const tuned = (key: string): string =>
+  join(defaultCacheDir(), 'tuned', `${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`);
+
+/** The platform of Node. `thread`: the script of a thread (thread-entry.ts, bundled). */
+export const nodePlatform = (thread: URL): Platform => ({
+  machine: `${cpus()[0]?.model} ${availableParallelism()} V8 ${process.versions.v8}`,
+  recall: (key) => readFile(tuned(key), 'utf8').catch(() => undefined),
+  // A cache that cannot be written is no failure.
+  remember: async (key, value) => {
+    const path = tuned(key);
+    try {
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(`${path}.${process.pid}`, value);
+      await rename(`${path}.${process.pid}`, path);
+    } catch {}
+  },
+  cores: availableParallelism(),
+  notShared: undefined,
+  mayBlock: true,
+  startThread: (start, onMessage, onError) => {
+    const worker = new Worker(thread, { workerData: start });
+    worker.on('message', onMessage);
+    worker.on('error', onError);
+    // Once it waits for jobs: a model that is not disposed of keeps no process alive.
+    worker.once('message', () => worker.unref());
+    return { terminate: () => void worker.terminate() };
+  },
+  hoistsLoads: Number.parseInt(process.versions.v8, 10) < 13,
+  binaryUrl,
+  fetchAsset: async (url) => new Uint8Array(await readFile(url)),
+  openFile,
+  hdf5: findH5wasm,
+  decodeImage,
+});

@@ -1,0 +1,25 @@
+/** Files beside other files. */
+
+import { shown } from '../../util/messages.js';
+
+/**
+ * The path of a file beside another. Throws one sentence, `subject` first, where it leads elsewhere: what names it is a
+ * download, and may not choose what else is read.
+ */
+export function checkedPath(subject: string, path: unknown): string {
+  const isBeside =
+    typeof path === 'string' &&
+    !/[\\:\p{Cc}\p{Cs}]/u.test(path) &&
+    path.split('/').every((part) => part !== '' && part !== '..');
+  if (!isBeside) throw new Error(`${subject}: expected paths of files beside it, got ${shown(path)}.`);
+  return path;
+}
+
+/** The file that a model's `path` (relative, "/" between folders) names beside the file at `base`. */
+export function sibling(base: string | URL, path: string): string | URL {
+  if (typeof base === 'string') return base.replace(/[^/\\]*$/, '') + path;
+  const url = new URL(path.split('/').map(encodeURIComponent).join('/'), base);
+  // Access tokens and the like are asked for on every file.
+  url.search = base.search;
+  return url;
+}
