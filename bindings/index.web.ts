@@ -9,10 +9,10 @@ import type { LoadOptions as CoreLoadOptions } from './model/load.js';
 import type { Model } from './model/types.js';
 import { platform, usePlatform } from './platform/platform.js';
 import type { OpenOptions, WeightFile, WeightSource } from './weights/open.js';
-import { absolute, loadRemote, measurePeakRemote } from './worker/client.js';
+import { absolute, loadInWorker, measurePeakInWorker } from './worker/client.js';
 
 export * from './index.js';
-export { guessNetwork, type NetworkGuess } from './weights/identify.js';
+export { identifyNetwork as guessNetwork, type NetworkMatch as NetworkGuess } from './weights/identify.js';
 export { seededInput } from './weights/random.js';
 export type { CachedWeights } from './weights/stream/browser-cache.js';
 
@@ -55,7 +55,7 @@ async function startWorker(binary: Binary | undefined): Promise<Started | undefi
     return { worker: await up(inlineWorker), wasm: inlineWasm(binary ?? (supportsRelaxed() ? 'relaxed' : 'baseline')) };
   } catch (reason) {
     const notShared = `One thread, in the page itself, since no worker starts here (${(reason as Error).message}).`;
-    usePlatform({ ...platform, notShared });
+    usePlatform({ ...platform, whyNoSharedMemory: notShared });
     return undefined;
   }
 }
@@ -71,7 +71,7 @@ export async function load(name: string, options: LoadOptions): Promise<Model> {
   const { weights, wasm, hdf5 } = given;
   const known = { ...given, weights: absolute(weights), wasm: absolute(wasm), hdf5: absolute(hdf5) };
   const started = worker ? await startWorker(known.binary) : undefined;
-  if (started) return loadRemote(started.worker, name, { ...known, wasm: known.wasm ?? started.wasm });
+  if (started) return loadInWorker(started.worker, name, { ...known, wasm: known.wasm ?? started.wasm });
   return (await import('./model/load.js')).load(name, known);
 }
 
@@ -82,7 +82,7 @@ export const openWeights = async (source: WeightSource, options: OpenOptions = {
 /** GFLOP/s of one thread in a loop of multiply–adds that touches registers alone: the best within 0.4 s. */
 export async function measurePeak(binary?: Binary): Promise<number> {
   const started = await startWorker(binary);
-  if (started) return measurePeakRemote(started.worker, { binary, wasm: started.wasm });
+  if (started) return measurePeakInWorker(started.worker, { binary, wasm: started.wasm });
   return (await import('./engine/peak.js')).measurePeak(binary);
 }
 

@@ -56,7 +56,7 @@ function overlay({ data, width, height }: Pixels, { data: map }: CamMap, { shape
 /** Writes the PNG; gives the class that it shows. */
 export async function drawCam(model: Model, image: string, path: string, wanted: string | undefined): Promise<CamMap> {
   const pixels = await decodeImage(image);
-  const cam = await model.cam(pixels, { top: wanted === undefined ? 1 : Number.MAX_SAFE_INTEGER });
+  const cam = await model.cam(pixels, { topK: wanted === undefined ? 1 : Number.MAX_SAFE_INTEGER });
   const map = chosen(cam, wanted);
   await writeFile(path, await encodePng(overlay(pixels, map, cam)));
   return map;

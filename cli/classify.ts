@@ -10,7 +10,7 @@ import { type ModelFlags, modelOptions, networkName, positive } from './options.
 import { bar } from './text.js';
 
 interface ClassifyFlags extends ModelFlags {
-  readonly top: number;
+  readonly topK: number;
   readonly json?: boolean;
   readonly cam?: string;
   readonly camClass?: string;
@@ -19,7 +19,7 @@ interface ClassifyFlags extends ModelFlags {
 interface Answer {
   readonly image: string;
   readonly model: string;
-  readonly top: readonly Classification[];
+  readonly topK: readonly Classification[];
   /** From the file to the answer. */
   readonly ms: number;
 }
@@ -27,7 +27,7 @@ interface Answer {
 const EXAMPLES = `
 Examples:
   resnet-wasm classify cat.jpg
-  resnet-wasm classify --top 3 --json photos/*.jpg > answers.json
+  resnet-wasm classify --top-k 3 --json photos/*.jpg > answers.json
   resnet-wasm classify cat.jpg --cam where.png
   resnet-wasm classify --weights resnet18.safetensors cat.jpg
 
@@ -40,7 +40,7 @@ export function classifyCommand(signal: AbortSignal): Command {
     .description('Name what is to be seen in pictures')
     .argument('<image...>', 'JPEG, PNG, WebP or GIF files')
     .option('--model <name>', 'network to use (resnet-wasm models lists them)', networkName, 'resnet50')
-    .option('--top <n>', 'labels to show for each picture', positive, 5)
+    .option('--top-k <n>', 'labels to show for each picture', positive, 5)
     .option('--json', 'print a JSON array, and no progress')
     .option('--cam <file>', 'write the picture with a heat map of where the network saw its best class (PNG)')
     .option('--cam-class <class>', 'the class to map, by index or label, instead of the best');
@@ -91,8 +91,8 @@ async function classify(
       signal.throwIfAborted();
       const start = performance.now();
       try {
-        const top = await model.classify(image, { top: flags.top });
-        const answer = { image, model: model.name, top, ms: Math.round(10 * (performance.now() - start)) / 10 };
+        const topK = await model.classify(image, { topK: flags.topK });
+        const answer = { image, model: model.name, topK, ms: Math.round(10 * (performance.now() - start)) / 10 };
         if (!flags.json) process.stdout.write(`${answers.length > 0 ? '\n' : ''}${answerText(answer)}`);
         answers.push(answer);
         if (flags.cam !== undefined) {
@@ -109,10 +109,10 @@ async function classify(
 
 const BAR_WIDTH = 24;
 
-function answerText({ image, top, ms }: Answer): string {
-  const labels = top.map(({ label, index }) => label ?? `class ${index}`);
+function answerText({ image, topK, ms }: Answer): string {
+  const labels = topK.map(({ label, index }) => label ?? `class ${index}`);
   const width = Math.max(...labels.map((label) => label.length));
-  const rows = top.map(({ probability }, i) => {
+  const rows = topK.map(({ probability }, i) => {
     const percent = `${(100 * probability).toFixed(2)} %`;
     return `  ${labels[i]?.padEnd(width)}  ${percent.padStart(8)}  ${bar(probability, BAR_WIDTH)}`.trimEnd();
   });

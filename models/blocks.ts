@@ -1,12 +1,12 @@
 /** The parts of residual networks: stems, residual branches, shortcuts. Node names are torchvision's module paths. */
 
 import type { ConvOptions, GraphBuilder, NodeId } from './graph.js';
-import type { Shortcut, StridePlace } from './network.js';
+import type { Shortcut, StrideIn } from './network.js';
 
 /** What holds in all blocks of a network. */
 export interface BlockOptions {
   readonly shortcut: Shortcut;
-  readonly stride: StridePlace;
+  readonly strideIn: StrideIn;
   readonly convBias: boolean;
   readonly batchNormEps: number;
 }
@@ -20,7 +20,7 @@ export interface Block {
   /** Convolutions in a branch: what depth counts. */
   readonly convolutions: number;
   /** The convolutions that may have a block's stride, the usual one first. */
-  readonly strides: readonly [StridePlace, ...StridePlace[]];
+  readonly strides: readonly [StrideIn, ...StrideIn[]];
   branch(g: GraphBuilder, name: string, x: NodeId, width: number, stride: number, options: BlockOptions): NodeId;
 }
 
@@ -55,13 +55,13 @@ export const sameStem: Stem = (g, x, width, options) => {
 };
 
 /** Closes a network: feature map -> `classes` values. */
-export type Head = (g: GraphBuilder, x: NodeId, classes: number) => NodeId;
+export type ClassifierHead = (g: GraphBuilder, x: NodeId, classes: number) => NodeId;
 
 /** Global average pool and classifier. */
-export const averageHead: Head = (g, x, classes) => g.linear('fc', g.globalAvgPool('avgpool', x), classes);
+export const averageHead: ClassifierHead = (g, x, classes) => g.linear('fc', g.globalAvgPool('avgpool', x), classes);
 
 /** 7x7 max pool, classifier and softmax. */
-export const maxHead: Head = (g, x, classes) =>
+export const maxHead: ClassifierHead = (g, x, classes) =>
   g.softmax('softmax', g.linear('fc', g.maxPool('pool', x, { kernel: 7 }), classes));
 
 /** Two 3x3 convolutions. He et al. 2015, figure 5 left. */
@@ -89,7 +89,7 @@ export const bottleneck = (groups = 1, widthPerGroup = 64): Block => ({
   strides: ['conv2', 'conv1'],
   branch(g, name, x, width, stride, options) {
     const inner = Math.floor((width * widthPerGroup) / 64) * groups;
-    const at = (place: StridePlace) => (options.stride === place ? stride : 1);
+    const at = (place: StrideIn) => (options.strideIn === place ? stride : 1);
     let y = convNorm(g, [`${name}.conv1`, `${name}.bn1`], x, inner, { kernel: 1, stride: at('conv1') }, options);
     y = g.relu(`${name}.relu1`, y);
     const spatial = { kernel: 3, stride: at('conv2'), padding: 1, groups };

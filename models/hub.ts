@@ -1,13 +1,13 @@
 /** Weight sets on the Hugging Face hub: timm's copies of torchvision's, as safetensors with torchvision's names. */
 
 import type { NetworkOptions } from './network.js';
-import { type Preset, presets } from './pretrained.js';
+import { type Preprocessing, preprocessings } from './pretrained.js';
 
 export interface HubSet {
   readonly description: string;
   readonly network: string;
   readonly options: NetworkOptions;
-  readonly preset: Preset;
+  readonly preprocessing: Preprocessing;
   /** OWNER/NAME on the hub, and the file in it. */
   readonly repository: string;
   readonly file: string;
@@ -43,7 +43,7 @@ function sets(networks: readonly string[], recipe: keyof typeof recipes): [strin
       description: `ImageNet, 1000 classes, ${what}`,
       network,
       options: {},
-      preset: { ...presets.torch, resize },
+      preprocessing: { ...preprocessings.torch, resize },
       repository: `timm/${network}.${recipe}_in1k`,
       file: 'model.safetensors',
       license: 'BSD-3-Clause',

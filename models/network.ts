@@ -4,7 +4,7 @@ import type { Graph, Pair, Shape } from './graph.js';
 
 export type Shortcut = 'A' | 'B' | 'C' | 'none';
 
-export type StridePlace = 'conv1' | 'conv2';
+export type StrideIn = 'conv1' | 'conv2';
 
 /** What may differ from a network as published. A network refuses the options that it has no use for. */
 export interface NetworkOptions {
@@ -23,7 +23,7 @@ export interface NetworkOptions {
    * The convolution of a block that halves the map. A bottleneck has it on the 3x3 (`conv2`: v1.5, torchvision) or on
    * the first 1x1 (`conv1`: as published, and in Keras); a basic block on its first 3x3 (`conv1`).
    */
-  readonly stride?: StridePlace;
+  readonly strideIn?: StrideIn;
   /** Convolutions have biases although batch norm follows, as in Keras. */
   readonly convBias?: boolean;
   /** Added to the variance of every batch norm. */

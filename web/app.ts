@@ -165,7 +165,7 @@ export class App extends EventTarget {
         ...chosen.options,
         weights: chosen.source,
         hdf5,
-        preset: chosen.preset,
+        preprocessing: chosen.preprocessing,
         labels: chosen.labels,
         binary: settings.binary,
         threads: settings.threads,

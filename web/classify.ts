@@ -137,7 +137,7 @@ class Classify {
       const model = await this.#app.ensureModel();
       try {
         const start = performance.now();
-        const classes = await model.classify(picture.blob, { top: TOP });
+        const classes = await model.classify(picture.blob, { topK: TOP });
         const ms = performance.now() - start;
         this.#bars.show(classes);
         this.#status.textContent = `In ${milliseconds(ms)}, with decoding and resizing.`;
@@ -229,7 +229,7 @@ class Classify {
       try {
         model = await this.#app.ensureModel();
         const start = performance.now();
-        const classes = await model.classify(this.#camera.video, { top: TOP });
+        const classes = await model.classify(this.#camera.video, { topK: TOP });
         run = mean(run, performance.now() - start);
         if (this.#liveRun !== own) return;
         this.#shown = undefined;

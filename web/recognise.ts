@@ -24,7 +24,7 @@ async function recognise({ file, hdf5 }: Question): Promise<Answer> {
       );
     }
     const { network, options } = guess;
-    const graph = buildNetwork(network, { ...opened.hints, ...options });
+    const graph = buildNetwork(network, { ...opened.config, ...options });
     return { network, options, classes: graph.nodes[graph.output]?.shape.c };
   } finally {
     await opened.close();

@@ -8,7 +8,7 @@ export interface PublishedSet {
   readonly title: string;
   readonly network: string;
   readonly options: NetworkOptions;
-  readonly preset: Preset;
+  readonly preprocessing: Preset;
   /** Beside the list. */
   readonly file: string;
   readonly bytes: number;
@@ -79,6 +79,6 @@ export interface Weights {
   readonly options: NetworkOptions;
   readonly source: string | Blob;
   readonly bytes: number;
-  readonly preset?: Preset;
+  readonly preprocessing?: Preset;
   readonly labels?: readonly string[];
 }

@@ -145,7 +145,7 @@ class Where {
     try {
       const model = await this.#app.ensureModel();
       try {
-        const cam = await model.cam(picture.blob, { top: TOP });
+        const cam = await model.cam(picture.blob, { topK: TOP });
         const heats = cam.maps.map(({ data }) => canvasOf(heatmap(data, cam.shape, HEAT_SIDE, HEAT_SIDE)));
         this.#shown = { picture, model, cam, heats };
         this.#fill();

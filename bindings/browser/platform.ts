@@ -17,20 +17,20 @@ const THREAD_ENDS_MS = 1000;
 export const browser = (startWorker: () => Worker): Platform => ({
   machine: `${globalThis.navigator?.userAgent} ${globalThis.navigator?.hardwareConcurrency}`,
   // Storage may be missing, full or forbidden: then nothing is kept.
-  recall: async (key) => {
+  getCached: async (key) => {
     try {
       return await (await (await caches.open(MEASURED)).match(request(key)))?.text();
     } catch {
       return undefined;
     }
   },
-  remember: async (key, value) => {
+  putCached: async (key, value) => {
     try {
       await (await caches.open(MEASURED)).put(request(key), new Response(value));
     } catch {}
   },
   cores: globalThis.navigator?.hardwareConcurrency ?? 1,
-  notShared: globalThis.crossOriginIsolated
+  whyNoSharedMemory: globalThis.crossOriginIsolated
     ? undefined
     : 'One thread, since this page is not cross-origin isolated (COOP and COEP headers) and cannot share memory.',
   mayBlock: typeof document === 'undefined',
@@ -47,7 +47,7 @@ export const browser = (startWorker: () => Worker): Platform => ({
     // A thread that is told to stop ends by itself; one that a browser finds asleep takes it seconds to end.
     return { terminate: () => setTimeout(() => worker.terminate(), THREAD_ENDS_MS) };
   },
-  hoistsLoads: false,
+  v8HoistsSplats: false,
   binaryUrl,
   fetchAsset: async (url) => {
     const response = await fetch(url).catch((cause) => {

@@ -8,8 +8,8 @@ import { platform } from '../platform/platform.js';
 import type { Core } from './core.js';
 import { scratchBytes } from './executor.js';
 import { writeRecords } from './lower.js';
-import { WeightStore } from './packed-weights.js';
-import type { Threads } from './thread-pool.js';
+import { PackedWeights } from './packed-weights.js';
+import type { ThreadPool } from './thread-pool.js';
 
 /** Runs of each algorithm: the first ones let the engine compile the kernel with optimisation. */
 const WARM_UP = 4;
@@ -23,14 +23,14 @@ function shapeKey(node: Node<ConvOp>, input: Shape): string {
 }
 
 /** Milliseconds of one convolution alone, by one algorithm: the least of some runs. */
-async function time(node: Node<ConvOp>, input: Shape, algorithm: Algorithm, core: Core, threads: Threads) {
+async function time(node: Node<ConvOp>, input: Shape, algorithm: Algorithm, core: Core, threads: ThreadPool) {
   const { arena } = core;
   const mark = arena.mark();
   const builder = new GraphBuilder('tune');
   const { kernel, stride, dilation, padding, groups } = node;
   const x = builder.conv('conv', builder.input(input), node.shape.c, { kernel, stride, dilation, padding, groups });
   const plan = makePlan(builder.finish(x), () => algorithm);
-  const store = new WeightStore(core, plan);
+  const store = new PackedWeights(core, plan);
   const scratch = scratchBytes(core, plan);
   const recordsPtr = arena.alloc(core.constants.STEP_BYTES as number);
   const scratchPtr = arena.alloc(scratch * threads.count);
@@ -54,7 +54,7 @@ async function time(node: Node<ConvOp>, input: Shape, algorithm: Algorithm, core
  * The choice of algorithms for a graph's convolutions: from the platform's cache if this engine, binary, number of
  * threads and network have been tuned before, else by timing (1 to 3 seconds for a ResNet-50). `core` must be new.
  */
-export async function tune(graph: Graph, core: Core, threads: Threads, signal?: AbortSignal): Promise<Choose> {
+export async function tune(graph: Graph, core: Core, threads: ThreadPool, signal?: AbortSignal): Promise<Choose> {
   const shapes = new Map<string, { node: Node<ConvOp>; input: Shape }>();
   for (const node of graph.nodes) {
     if (node.kind !== 'conv') continue;
@@ -62,7 +62,7 @@ export async function tune(graph: Graph, core: Core, threads: Threads, signal?: 
     if (algorithmsFor(node, input).length > 1) shapes.set(shapeKey(node, input), { node, input });
   }
   const cacheKey = `tune 1|${platform.machine}|${core.binary}|${threads.count}|${graph.name}|${[...shapes.keys()].join(';')}`;
-  const cached = await platform.recall(cacheKey);
+  const cached = await platform.getCached(cacheKey);
   const chosen = new Map<string, Algorithm>(cached ? (JSON.parse(cached) as [string, Algorithm][]) : []);
   if (!cached) {
     for (const [key, { node, input }] of shapes) {
@@ -74,7 +74,7 @@ export async function tune(graph: Graph, core: Core, threads: Threads, signal?: 
       }
       if (best) chosen.set(key, best.algorithm);
     }
-    await platform.remember(cacheKey, JSON.stringify([...chosen]));
+    await platform.putCached(cacheKey, JSON.stringify([...chosen]));
   }
   return (node, input) => chosen.get(shapeKey(node, input)) ?? chooseAlgorithm(node, input);
 }

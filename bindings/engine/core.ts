@@ -30,7 +30,7 @@ export interface Core {
 }
 
 /** V8 before version 13 loads all of a tile's operands before it uses the first. */
-const tileRows = (binary: Binary): number => (binary === 'relaxed' ? 6 : 5) - (platform.hoistsLoads ? 1 : 0);
+const tileRows = (binary: Binary): number => (binary === 'relaxed' ? 6 : 5) - (platform.v8HoistsSplats ? 1 : 0);
 
 /** An instance of a binary that the caller brought, which itself says what it is. */
 async function given(source: WasmSource, binary: Binary | undefined, wanted: boolean): Promise<Core> {

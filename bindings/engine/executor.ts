@@ -6,9 +6,9 @@ import type { Plan, PlanStep, PlanValue, View } from '../compile/plan.js';
 import { align } from './arena.js';
 import type { Core } from './core.js';
 import { writeRecords } from './lower.js';
-import type { WeightAddresses, WeightStore } from './packed-weights.js';
+import type { PackedWeights, WeightAddresses } from './packed-weights.js';
 import type { Job } from './thread-control.js';
-import type { Threads } from './thread-pool.js';
+import type { ThreadPool } from './thread-pool.js';
 
 const BYTES = 4;
 
@@ -23,11 +23,11 @@ export function scratchBytes({ constants, kernels }: Core, plan: Plan): number {
   return align(Math.max(0, ...wanted));
 }
 
-export class Session {
+export class PlanExecutor {
   readonly core: Core;
   readonly plan: Plan;
-  readonly threads: Threads;
-  readonly #store: WeightStore;
+  readonly threads: ThreadPool;
+  readonly #store: PackedWeights;
   /** Where the weights end and all that depends on the batch begins. */
   readonly #base: number;
   readonly #scratchBytes: number;
@@ -37,7 +37,7 @@ export class Session {
   #activations = 0;
 
   /** `threads`: started on `core`. All that comes after the present end of the arena is the session's. */
-  constructor(core: Core, plan: Plan, store: WeightStore, threads: Threads) {
+  constructor(core: Core, plan: Plan, store: PackedWeights, threads: ThreadPool) {
     this.core = core;
     this.plan = plan;
     this.threads = threads;

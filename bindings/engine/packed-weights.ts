@@ -72,7 +72,7 @@ const packedBytes = ({ kernels }: Core, { outputs, perGroup, inner, taps }: Matr
  * Allocates a network's packed weights in the memory of a new core (all zeros, as the padding must be), and fills them
  * from a file whose tensors have been checked.
  */
-export class WeightStore {
+export class PackedWeights {
   readonly #core: Core;
   readonly #slots = new Map<NodeId, Slot>();
   readonly #targets = new Map<string, Target>();

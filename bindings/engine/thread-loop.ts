@@ -5,7 +5,7 @@ import { attach } from './core.js';
 import { CONTROL } from './thread-control.js';
 
 /** Runs until told to stop. Blocks this thread. */
-export async function serve(start: ThreadStart, post: (message: ThreadMessage) => void): Promise<void> {
+export async function runThread(start: ThreadStart, post: (message: ThreadMessage) => void): Promise<void> {
   const { thread, threads, controlPtr, barrierPtr } = start;
   const { kernels, arena } = await attach(start.module, start.memory);
   const control = () => arena.i32(controlPtr, 16);

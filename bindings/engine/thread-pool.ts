@@ -21,7 +21,7 @@ const nextTask = (): Promise<void> =>
  * thread all are workers, even one alone, and `run` resolves when thread 0's worker says so: the page goes on. Without shared memory it has its turn after
  * each step.
  */
-export class Threads {
+export class ThreadPool {
   readonly count: number;
   /** Why there is but one, where more were to start. */
   readonly note: string | undefined;
@@ -43,15 +43,15 @@ export class Threads {
    * Starts `count` threads on the core's new memory. Where it is not shared, `count` must be 1, and this thread is it.
    * Where a worker does not start, this thread runs alone, and `note` says why.
    */
-  static async start(core: Core, count: number): Promise<Threads> {
-    const threads = new Threads(core, count);
+  static async start(core: Core, count: number): Promise<ThreadPool> {
+    const threads = new ThreadPool(core, count);
     try {
       const first = platform.mayBlock || !core.shared ? 1 : 0;
       await Promise.all(Array.from({ length: count - first }, (_, i) => threads.#startWorker(i + first)));
       return threads;
     } catch (reason) {
       threads.stop();
-      return new Threads(core, 1, `One thread, since no worker started (${(reason as Error).message}).`);
+      return new ThreadPool(core, 1, `One thread, since no worker started (${(reason as Error).message}).`);
     }
   }
 
@@ -137,6 +137,6 @@ export function threadCount(threads: number | 'auto'): ThreadCount {
     throw new RangeError(`threads: expected auto or a whole number from 1 to 64, got ${threads}.`);
   }
   const count = threads === 'auto' ? Math.min(platform.cores, AUTO_MAX) : threads;
-  const { notShared } = platform;
+  const { whyNoSharedMemory: notShared } = platform;
   return count > 1 && notShared ? { count: 1, note: notShared } : { count, note: undefined };
 }

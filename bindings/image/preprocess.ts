@@ -1,6 +1,6 @@
 /** Decoded pixels -> resize -> centre crop -> normalise -> NHWC float32, as torchvision does it with Pillow. */
 
-import type { Preset } from '../../models/index.js';
+import type { Preprocessing } from '../../models/index.js';
 import type { Core } from '../engine/core.js';
 import type { Pixels } from '../platform/types.js';
 
@@ -29,21 +29,21 @@ function cropSide(size: number, crop: number): CropSide {
  * torchvision's Resize and CenterCrop: the shorter side becomes `resize` pixels, the other keeps the ratio, rounded down;
  * round((size − crop) / 2) pixels are cut off before the crop, halves to even; a side that is too small is padded.
  */
-export function cropOf(width: number, height: number, { resize, crop }: Preset): { x: CropSide; y: CropSide } {
+export function cropOf(width: number, height: number, { resize, crop }: Preprocessing): { x: CropSide; y: CropSide } {
   const other = Math.floor((resize * Math.max(width, height)) / Math.min(width, height));
   const [w, h] = width <= height ? [resize, other] : [other, resize];
   return { x: cropSide(w, crop), y: cropSide(h, crop) };
 }
 
 /** What a network's input shows of a picture. */
-export function shownOf({ width, height }: Pixels, preset: Preset): Crop {
-  const { x, y } = cropOf(width, height, preset);
+export function shownOf({ width, height }: Pixels, preprocessing: Preprocessing): Crop {
+  const { x, y } = cropOf(width, height, preprocessing);
   const [across, down] = [width / x.size, height / y.size];
   return {
     x: (x.first - x.before) * across,
     y: (y.first - y.before) * down,
-    width: preset.crop * across,
-    height: preset.crop * down,
+    width: preprocessing.crop * across,
+    height: preprocessing.crop * down,
   };
 }
 
@@ -69,19 +69,19 @@ function checkPixels({ data, width, height, channels }: Pixels): 3 | 4 {
   return count;
 }
 
-function checkPreset({ resize, crop, channelOrder }: Preset): void {
+function checkPreprocessing({ resize, crop, channelOrder }: Preprocessing): void {
   for (const [name, side] of Object.entries({ resize, crop })) {
     if (!Number.isInteger(side) || side < 1) {
-      throw new TypeError(`preset: expected its ${name} to be a whole number from 1, got ${side}.`);
+      throw new TypeError(`preprocessing: expected its ${name} to be a whole number from 1, got ${side}.`);
     }
   }
   if (channelOrder !== 'RGB' && channelOrder !== 'BGR') {
-    throw new TypeError(`preset: expected its channelOrder to be RGB or BGR, got ${channelOrder}.`);
+    throw new TypeError(`preprocessing: expected its channelOrder to be RGB or BGR, got ${channelOrder}.`);
   }
 }
 
 /** For each channel of the input, 256 float32: (byte · scale − mean) / std. */
-function normalisationTable({ scale, mean, std }: Preset): Float32Array {
+function normalisationTable({ scale, mean, std }: Preprocessing): Float32Array {
   return Float32Array.from({ length: 3 * 256 }, (_, i) => {
     const c = i >> 8;
     return ((i & 255) * scale - (mean[c] as number)) / (std[c] as number);
@@ -113,16 +113,16 @@ function makeFilters({ kernels, arena }: Core, length: number, { size, first, co
 /**
  * Writes the network's input, [1, crop, crop, 3] float32 NHWC, at `dstPtr`. Transparent pixels are composed on white
  * before they are resized; what a picture is too small for is black. Of the picture only one row at a time is copied
- * into linear memory, and of it only the columns that the crop shows. Throws a TypeError where `pixels` or `preset` is
+ * into linear memory, and of it only the columns that the crop shows. Throws a TypeError where `pixels` or `preprocessing` is
  * none.
  */
-export function preprocess(core: Core, pixels: Pixels, preset: Preset, dstPtr: number): void {
+export function preprocess(core: Core, pixels: Pixels, preprocessing: Preprocessing, dstPtr: number): void {
   const channels = checkPixels(pixels);
-  checkPreset(preset);
+  checkPreprocessing(preprocessing);
   const { kernels, arena } = core;
   const { data, width, height } = pixels;
-  const { crop } = preset;
-  const { x, y } = cropOf(width, height, preset);
+  const { crop } = preprocessing;
+  const { x, y } = cropOf(width, height, preprocessing);
   const mark = arena.mark();
   try {
     const columns = makeFilters(core, width, x);
@@ -136,7 +136,7 @@ export function preprocess(core: Core, pixels: Pixels, preset: Preset, dstPtr: n
     const source = arena.alloc(rowBytes + 16);
     const ring = arena.alloc(rows.taps * stride);
     const resized = arena.alloc(stride);
-    const table = normalisationTable(preset);
+    const table = normalisationTable(preprocessing);
     const tablePtr = arena.alloc(table.byteLength);
     arena.f32(tablePtr, table.length).set(table);
     if (x.count < crop || y.count < crop) fillBlack(arena.f32(dstPtr, crop * crop * 3), table);
@@ -153,7 +153,7 @@ export function preprocess(core: Core, pixels: Pixels, preset: Preset, dstPtr: n
       }
       kernels.resizeColumn(ring, stride, rows.ptr + i * rows.stride * 4, rows.taps, resized);
       const dst = dstPtr + ((y.before + i) * crop + x.before) * 3 * 4;
-      kernels.normalise(resized, x.count, preset.channelOrder === 'BGR', tablePtr, dst);
+      kernels.normalise(resized, x.count, preprocessing.channelOrder === 'BGR', tablePtr, dst);
     });
   } finally {
     arena.release(mark);

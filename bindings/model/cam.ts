@@ -7,13 +7,13 @@ import type { ConvOp, Graph, LinearOp, Node, NodeId } from '../../models/graph.j
 import type { Plan, PlanStep } from '../compile/plan.js';
 
 /** The end of a network that has class activation maps: features -> global average pool -> linear (-> softmax). */
-interface Head {
+interface CamHead {
   readonly features: NodeId;
   readonly pool: NodeId;
   readonly linear: Node<LinearOp>;
 }
 
-function headOf({ name, nodes, output }: Graph): Head {
+function headOf({ name, nodes, output }: Graph): CamHead {
   const at = (id: NodeId | undefined): Node | undefined => nodes[id ?? -1];
   const end = at(output);
   const linear = end?.kind === 'softmax' ? at(end.inputs[0]) : end;

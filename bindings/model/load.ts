@@ -2,25 +2,25 @@
 
 import {
   buildNetwork,
-  defaultPreset,
+  defaultPreprocessing,
   type Graph,
   lookup,
   type NetworkOptions,
   networks,
-  type Preset,
+  type Preprocessing,
   parameters,
-  presets,
+  preprocessings,
 } from '../../models/index.js';
 import { chooseAlgorithm, chooseWithoutWinograd } from '../compile/conv-algorithm.js';
 import { makePlan } from '../compile/plan.js';
 import type { WasmSource } from '../engine/binary.js';
 import { type Binary, createCore } from '../engine/core.js';
-import { Session } from '../engine/executor.js';
-import { WeightStore } from '../engine/packed-weights.js';
-import { Threads, threadCount } from '../engine/thread-pool.js';
+import { PlanExecutor } from '../engine/executor.js';
+import { PackedWeights } from '../engine/packed-weights.js';
+import { ThreadPool, threadCount } from '../engine/thread-pool.js';
 import { platform } from '../platform/platform.js';
 import { checkTensors, type OpenOptions, openWeights, type WeightFile, type WeightSource } from '../weights/open.js';
-import { LocalModel } from './model.js';
+import { ExecutorModel } from './model.js';
 import type { Model } from './types.js';
 
 export interface Progress {
@@ -69,15 +69,17 @@ export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache' |
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
   /** How `classify` prepares pictures; by default torchvision's way at the network's input size, or Keras's for its files. */
-  readonly preset?: Preset;
+  readonly preprocessing?: Preprocessing;
   /** A label for each class. */
   readonly labels?: readonly string[];
 }
 
-/** The preset of a file that says nothing of it: biases before batch norms are Keras's, whose ResNets are Caffe's. */
-function presetOf({ hints }: WeightFile, graph: Graph): Preset | undefined {
-  const preset = defaultPreset(graph);
-  return preset && hints.convBias ? { ...presets.caffe, resize: preset.resize, crop: preset.crop } : preset;
+/** The preprocessing of a file that says nothing of it: biases before batch norms are Keras's, whose ResNets are Caffe's. */
+function preprocessingOf({ config }: WeightFile, graph: Graph): Preprocessing | undefined {
+  const preprocessing = defaultPreprocessing(graph);
+  return preprocessing && config.convBias
+    ? { ...preprocessings.caffe, resize: preprocessing.resize, crop: preprocessing.crop }
+    : preprocessing;
 }
 
 /** Opens the weights: a file, or random ones of the network that the options ask for. */
@@ -110,7 +112,7 @@ export async function load(name: string, options: LoadOptions): Promise<Model> {
     wasm,
     signal,
     onProgress,
-    preset,
+    preprocessing,
     labels,
     ...network
   } = options;
@@ -119,30 +121,30 @@ export async function load(name: string, options: LoadOptions): Promise<Model> {
     throw new TypeError(`${name}: expected weights (a URL, Response, Blob, stream or bytes), got none.`);
   const { count, note } = threadCount(wanted);
   // Where this thread may not block, one thread is a worker too, if it can be.
-  const needsWorker = !platform.mayBlock && platform.notShared === undefined;
+  const needsWorker = !platform.mayBlock && platform.whyNoSharedMemory === undefined;
   signal?.throwIfAborted();
   let file: WeightFile | undefined;
-  let threads: Threads | undefined;
+  let threads: ThreadPool | undefined;
   try {
     file = await openAny(name, options, network);
-    const graph = buildNetwork(name, { ...file.hints, ...network });
+    const graph = buildNetwork(name, { ...file.config, ...network });
     if (labels && labels.length !== graph.nodes[graph.output]?.shape.c) {
       throw new TypeError(`labels: expected ${graph.nodes[graph.output]?.shape.c}, one a class, got ${labels.length}.`);
     }
     checkTensors(file, parameters(graph));
     const core = await createCore({ binary, wasm, shared: count > 1 || needsWorker });
-    threads = await Threads.start(core, count);
+    threads = await ThreadPool.start(core, count);
     const byRule = winograd ? chooseAlgorithm : chooseWithoutWinograd;
     const plan = makePlan(
       graph,
       isTuned && winograd ? await (await import('../engine/autotune.js')).tune(graph, core, threads, signal) : byRule,
     );
-    const store = new WeightStore(core, plan);
+    const store = new PackedWeights(core, plan);
     const { total } = file;
     await store.load(file, (tensor, loaded) => onProgress?.({ loaded, total, tensor: tensor.name }), signal);
-    return new LocalModel(
-      new Session(core, plan, store, threads),
-      preset ?? presetOf(file, graph),
+    return new ExecutorModel(
+      new PlanExecutor(core, plan, store, threads),
+      preprocessing ?? preprocessingOf(file, graph),
       labels,
       note ?? threads.note,
     );
@@ -159,5 +161,5 @@ export async function load(name: string, options: LoadOptions): Promise<Model> {
 async function doubt(weights: LoadOptions['weights']): Promise<void> {
   const isUrl = typeof caches !== 'undefined' && (weights instanceof URL || typeof weights === 'string');
   if (isUrl && /^https?:/i.test(String(weights)))
-    await (await import('../weights/stream/browser-cache.js')).doubtCachedWeights(weights);
+    await (await import('../weights/stream/browser-cache.js')).revalidateCachedWeights(weights);
 }

@@ -1,8 +1,8 @@
 /** A model that runs where it was loaded. */
 
-import { macs, type Preset, type Summary, summary } from '../../models/index.js';
+import { macs, type Preprocessing, type Summary, summary } from '../../models/index.js';
 import type { Plan } from '../compile/plan.js';
-import type { Session } from '../engine/executor.js';
+import type { PlanExecutor } from '../engine/executor.js';
 import { preprocess, shownOf } from '../image/preprocess.js';
 import { platform } from '../platform/platform.js';
 import type { Pixels } from '../platform/types.js';
@@ -18,9 +18,9 @@ import type {
   Tensor,
 } from './types.js';
 
-export class LocalModel implements Model {
-  #session: Session | undefined;
-  readonly #preset: Preset | undefined;
+export class ExecutorModel implements Model {
+  #session: PlanExecutor | undefined;
+  readonly #preprocessing: Preprocessing | undefined;
   readonly #labels: readonly string[] | undefined;
   readonly #threadsNote: string | undefined;
   /** Settles when the last run that was asked for is done. */
@@ -28,36 +28,36 @@ export class LocalModel implements Model {
 
   /** @internal Use `load`. */
   constructor(
-    session: Session,
-    preset: Preset | undefined,
+    session: PlanExecutor,
+    preprocessing: Preprocessing | undefined,
     labels: readonly string[] | undefined,
     threadsNote: string | undefined,
   ) {
     this.#threadsNote = threadsNote;
     this.#session = session;
-    this.#preset = preset;
+    this.#preprocessing = preprocessing;
     this.#labels = labels;
     this.name = session.plan.graph.name;
   }
 
   readonly name: string;
 
-  async classify(image: ImageSource, { top = 5 }: { top?: number } = {}): Promise<Classification[]> {
-    checkTop(top);
+  async classify(image: ImageSource, { topK = 5 }: { topK?: number } = {}): Promise<Classification[]> {
+    checkTopK(topK);
     this.#checkClassifier();
-    const { session, pixels, preset } = await this.#decoded(image);
+    const { session, pixels, preprocessing } = await this.#decoded(image);
     const values = await this.#next(() => {
-      preprocess(session.core, pixels, preset, session.inputPtr(1));
+      preprocess(session.core, pixels, preprocessing, session.inputPtr(1));
       return session.run(1);
     });
-    return best(probabilities(session.plan, values), this.#labels).slice(0, top);
+    return best(probabilities(session.plan, values), this.#labels).slice(0, topK);
   }
 
   async cam(
     image: ImageSource,
-    { top = 5, classes }: { top?: number; classes?: readonly number[] } = {},
+    { topK = 5, classes }: { topK?: number; classes?: readonly number[] } = {},
   ): Promise<Cam> {
-    checkTop(top);
+    checkTopK(topK);
     const { plan } = this.#live();
     const count = plan.output.shape.c;
     for (const index of classes ?? []) {
@@ -67,20 +67,20 @@ export class LocalModel implements Model {
     }
     const { camStep, classMap } = await import('./cam.js');
     const { step, before } = camStep(plan);
-    const { session, pixels, preset } = await this.#decoded(image);
+    const { session, pixels, preprocessing } = await this.#decoded(image);
     const { output, values } = await this.#next(() => {
-      preprocess(session.core, pixels, preset, session.inputPtr(1));
+      preprocess(session.core, pixels, preprocessing, session.inputPtr(1));
       return session.runWith(step, before);
     });
     const ranked = best(probabilities(plan, output), this.#labels);
     const chosen = classes
       ? classes.map((wanted) => ranked.find(({ index }) => index === wanted) as Classification)
-      : ranked.slice(0, top);
+      : ranked.slice(0, topK);
     const { h, w } = step.output.shape;
     return {
       maps: chosen.map((found) => ({ ...found, data: classMap(values, count, found.index) })),
       shape: [h, w],
-      crop: shownOf(pixels, preset),
+      crop: shownOf(pixels, preprocessing),
     };
   }
 
@@ -88,13 +88,13 @@ export class LocalModel implements Model {
     const { graph, values } = this.#live().plan;
     const value = values[graph.nodes.findIndex(({ name }) => name === layer)];
     if (!value) throw new RangeError(`layer: expected the name of a node of ${this.name}, got ${layer}.`);
-    const { session, pixels, preset } = await this.#decoded(image);
+    const { session, pixels, preprocessing } = await this.#decoded(image);
     const data = await this.#next(() => {
-      preprocess(session.core, pixels, preset, session.inputPtr(1));
+      preprocess(session.core, pixels, preprocessing, session.inputPtr(1));
       return session.value(1, value);
     });
     const { h, w, c } = value.view.shape;
-    return { layer: value.node.name, data, shape: [h, w, c], crop: shownOf(pixels, preset) };
+    return { layer: value.node.name, data, shape: [h, w, c], crop: shownOf(pixels, preprocessing) };
   }
 
   async run(input: Tensor, { profile = false }: { profile?: boolean } = {}): Promise<Output> {
@@ -156,16 +156,16 @@ export class LocalModel implements Model {
     if (h !== 1 || w !== 1) throw new TypeError(`${this.name}: expected a classifier, got a ${h}x${w}x${c} output.`);
   }
 
-  /** A picture's pixels, once it is sure that there is a preset for them. */
-  async #decoded(image: ImageSource): Promise<{ session: Session; pixels: Pixels; preset: Preset }> {
+  /** A picture's pixels, once it is sure that there is a preprocessing for them. */
+  async #decoded(image: ImageSource): Promise<{ session: PlanExecutor; pixels: Pixels; preprocessing: Preprocessing }> {
     const session = this.#live();
-    const preset = this.#preset;
+    const preprocessing = this.#preprocessing;
     const { h, w, c } = session.plan.input.shape;
-    if (!preset || preset.crop !== h || preset.crop !== w || c !== 3) {
-      const got = preset ? `one for ${preset.crop}x${preset.crop}x3` : 'none';
-      throw new TypeError(`${this.name}: expected a preset for pictures of ${h}x${w}x${c}, got ${got}.`);
+    if (!preprocessing || preprocessing.crop !== h || preprocessing.crop !== w || c !== 3) {
+      const got = preprocessing ? `one for ${preprocessing.crop}x${preprocessing.crop}x3` : 'none';
+      throw new TypeError(`${this.name}: expected a preprocessing for pictures of ${h}x${w}x${c}, got ${got}.`);
     }
-    return { session, pixels: await platform.decodeImage(image), preset };
+    return { session, pixels: await platform.decodeImage(image), preprocessing };
   }
 
   /** Runs `task` when those before it are done, if the model is still in use then. */
@@ -178,14 +178,14 @@ export class LocalModel implements Model {
     return turn;
   }
 
-  #live(): Session {
+  #live(): PlanExecutor {
     if (!this.#session) throw new Error(`${this.name}: expected a model in use, got one that has been disposed of.`);
     return this.#session;
   }
 }
 
-function checkTop(top: number): void {
-  if (!Number.isInteger(top) || top < 1) throw new RangeError(`top: expected a whole number from 1, got ${top}.`);
+function checkTopK(topK: number): void {
+  if (!Number.isInteger(topK) || topK < 1) throw new RangeError(`topK: expected a whole number from 1, got ${topK}.`);
 }
 
 function stepProfiles({ graph, steps }: Plan, batch: number, stepMs: readonly number[]): StepProfile[] {

@@ -110,18 +110,18 @@ export interface Model extends Disposable {
   readonly name: string;
 
   /**
-   * The `top` most probable classes of a picture, best first. Rejects with one sentence where the picture cannot be
+   * The `topK` most probable classes of a picture, best first. Rejects with one sentence where the picture cannot be
    * read, or the network is no classifier.
    */
-  classify(image: ImageSource, options?: { top?: number }): Promise<Classification[]>;
+  classify(image: ImageSource, options?: { topK?: number }): Promise<Classification[]>;
 
   /**
-   * Class activation maps of a picture, for its `top` most probable classes, best first, or for `classes` in their order:
+   * Class activation maps of a picture, for its `topK` most probable classes, best first, or for `classes` in their order:
    * where the network saw what speaks for each (Zhou et al. 2016, "Learning Deep Features for Discriminative
    * Localization", section 2). Rejects with one sentence where the network does not end in a global average pool and one
    * linear layer.
    */
-  cam(image: ImageSource, options?: { top?: number; classes?: readonly number[] }): Promise<Cam>;
+  cam(image: ImageSource, options?: { topK?: number; classes?: readonly number[] }): Promise<Cam>;
 
   /**
    * What a layer makes of a picture: `layer` is the name of any node of `buildNetwork(name)`. Where batch norm, add or

@@ -73,9 +73,9 @@ const tuned = (key: string): string =>
 /** The platform of Node. `thread`: the script of a thread (thread-entry.ts, bundled). */
 export const nodePlatform = (thread: URL): Platform => ({
   machine: `${cpus()[0]?.model} ${availableParallelism()} V8 ${process.versions.v8}`,
-  recall: (key) => readFile(tuned(key), 'utf8').catch(() => undefined),
+  getCached: (key) => readFile(tuned(key), 'utf8').catch(() => undefined),
   // A cache that cannot be written is no failure.
-  remember: async (key, value) => {
+  putCached: async (key, value) => {
     const path = tuned(key);
     try {
       await mkdir(dirname(path), { recursive: true });
@@ -84,7 +84,7 @@ export const nodePlatform = (thread: URL): Platform => ({
     } catch {}
   },
   cores: availableParallelism(),
-  notShared: undefined,
+  whyNoSharedMemory: undefined,
   mayBlock: true,
   startThread: (start, onMessage, onError) => {
     const worker = new Worker(thread, { workerData: start });
@@ -94,7 +94,7 @@ export const nodePlatform = (thread: URL): Platform => ({
     worker.once('message', () => worker.unref());
     return { terminate: () => void worker.terminate() };
   },
-  hoistsLoads: Number.parseInt(process.versions.v8, 10) < 13,
+  v8HoistsSplats: Number.parseInt(process.versions.v8, 10) < 13,
   binaryUrl,
   fetchAsset: async (url) => new Uint8Array(await readFile(url)),
   openFile,

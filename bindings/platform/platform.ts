@@ -13,10 +13,10 @@ export interface Platform {
   /** What tells this CPU and engine from others, for what is measured on it. */
   readonly machine: string;
   /** What `remember` kept under a key; undefined where there is nothing, or nothing can be kept. */
-  recall(key: string): Promise<string | undefined>;
-  remember(key: string, value: string): Promise<void>;
+  getCached(key: string): Promise<string | undefined>;
+  putCached(key: string, value: string): Promise<void>;
   /** Why memory cannot be shared with threads; undefined where it can. */
-  readonly notShared: string | undefined;
+  readonly whyNoSharedMemory: string | undefined;
   /** Whether this thread may sleep in Atomics.wait, and so be one of the threads itself. */
   readonly mayBlock: boolean;
   startThread(
@@ -25,7 +25,7 @@ export interface Platform {
     onError: (reason: unknown) => void,
   ): Thread;
   /** True for an old V8, which orders loads so that the largest GEMM tiles spill. */
-  readonly hoistsLoads: boolean;
+  readonly v8HoistsSplats: boolean;
   /** The URL of one of this package's binaries. */
   binaryUrl(binary: 'baseline' | 'relaxed'): URL;
   /** The bytes of a file of this package. */

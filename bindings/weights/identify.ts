@@ -11,7 +11,7 @@ import {
 } from '../../models/index.js';
 import type { TensorInfo } from './types.js';
 
-export interface NetworkGuess {
+export interface NetworkMatch {
   readonly network: string;
   /** Those that differ from the network's defaults. */
   readonly options: NetworkOptions;
@@ -26,7 +26,7 @@ const SHORTCUTS: readonly Shortcut[] = ['A', 'B', 'C'];
  * several have (strides, and shortcuts without parameters, leave no trace in tensors), the first of the registry, one
  * with its own options before one with others. Undefined where none has.
  */
-export function guessNetwork(tensors: readonly Pick<TensorInfo, 'name' | 'shape'>[]): NetworkGuess | undefined {
+export function identifyNetwork(tensors: readonly Pick<TensorInfo, 'name' | 'shape'>[]): NetworkMatch | undefined {
   const shapes: Tensors = new Map(tensors.map(({ name, shape }) => [name, shape]));
   const names = Object.keys(networks);
   for (const options of variants(shapes)) {

@@ -1,7 +1,7 @@
 /** What a weight file holds: its tensors, and the values among them that no network should have. */
 
 import { toFloat32 } from './dtype.js';
-import { guessNetwork, type NetworkGuess } from './identify.js';
+import { identifyNetwork, type NetworkMatch } from './identify.js';
 import { openWeights, type WeightSource } from './open.js';
 import { DTYPE_BYTES, type TensorInfo } from './types.js';
 
@@ -20,7 +20,7 @@ export interface WeightReport {
   /** In file order, by torchvision's names. */
   readonly tensors: readonly TensorReport[];
   /** The network whose tensors these are; undefined where it is none of the registry's. */
-  readonly network: NetworkGuess | undefined;
+  readonly network: NetworkMatch | undefined;
 }
 
 /** Reads a whole weight file, piece by piece. Rejects with one sentence where it is damaged, or the signal's reason. */
@@ -53,7 +53,7 @@ export async function inspectWeights(
       ...tensor,
       ...(counts.get(tensor.name) ?? { nan: 0, infinite: 0 }),
     }));
-    return { format, total, values, metadata, tensors, network: guessNetwork(file.tensors) };
+    return { format, total, values, metadata, tensors, network: identifyNetwork(file.tensors) };
   } finally {
     await file.close();
   }

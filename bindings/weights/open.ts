@@ -6,13 +6,13 @@ import { safetensors } from './formats/safetensors.js';
 import { isHdf5, isIndex, isJson, isLegacyPytorch, isSafetensors, isZip } from './formats/sniff.js';
 import type { ByteStream } from './stream/byte-stream.js';
 import { openSource } from './stream/open.js';
-import type { OpenOptions, Origin, WeightSource } from './stream/types.js';
+import type { ByteSource, OpenOptions, WeightSource } from './stream/types.js';
 import { withTorchvisionNames } from './torch-names.js';
 import type { Format, WeightFile } from './types.js';
 
 export { checkTensors } from './match.js';
 export type { OpenOptions, WeightSource } from './stream/types.js';
-export type { Dtype, NetworkHints, Piece, TensorInfo, WeightFile } from './types.js';
+export type { ArchConfig as NetworkHints, Dtype, Piece, TensorInfo, WeightFile } from './types.js';
 
 /** In the order of trial; told apart by content, since a stream has no name and names deceive. */
 const FORMATS: readonly Format[] = [
@@ -65,7 +65,7 @@ export async function openWeights(source: WeightSource, options: OpenOptions = {
 }
 
 async function openFile(
-  source: WeightSource | Origin,
+  source: WeightSource | ByteSource,
   formats: readonly Format[],
   options: OpenOptions,
 ): Promise<WeightFile> {

@@ -26,11 +26,11 @@ export interface Piece {
 }
 
 /** What a file says of its network beyond its tensors. */
-export interface NetworkHints {
+export interface ArchConfig {
   readonly batchNormEps?: number;
   readonly convBias?: boolean;
   /** Where the stride of a bottleneck lies. */
-  readonly stride?: 'conv1' | 'conv2';
+  readonly strideIn?: 'conv1' | 'conv2';
 }
 
 export interface WeightFile {
@@ -38,7 +38,7 @@ export interface WeightFile {
   /** In file order; known, with every length checked, before the first piece. */
   readonly tensors: readonly TensorInfo[];
   readonly metadata: Readonly<Record<string, string>>;
-  readonly hints: NetworkHints;
+  readonly config: ArchConfig;
   /** Bytes of all tensors, which are the bytes of all pieces. */
   readonly total: number;
   /**

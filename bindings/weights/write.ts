@@ -2,7 +2,7 @@
 
 import { label } from '../util/messages.js';
 import { fromFloat32, toFloat32 } from './dtype.js';
-import { hintsToMetadata } from './metadata.js';
+import { configToMetadata } from './metadata.js';
 import { DTYPE_BYTES, type Dtype, type TensorInfo, type WeightFile } from './types.js';
 
 const LARGEST_F16 = 65504;
@@ -51,7 +51,7 @@ const targetDtype = ({ shape, dtype: own }: TensorInfo, wanted: Dtype = own): Dt
   shape.length < 2 && wanted !== 'F32' ? own : wanted;
 
 /** Padded with spaces, so that values begin at a multiple of eight bytes. */
-function header({ tensors, metadata, hints }: WeightFile, dtypes: readonly Dtype[]): Uint8Array {
+function header({ tensors, metadata, config }: WeightFile, dtypes: readonly Dtype[]): Uint8Array {
   let end = 0;
   const entries = tensors.map((tensor, i) => {
     const dtype = dtypes[i] ?? tensor.dtype;
@@ -59,7 +59,7 @@ function header({ tensors, metadata, hints }: WeightFile, dtypes: readonly Dtype
     end += sizeOf(tensor) * DTYPE_BYTES[dtype];
     return [tensor.name, { dtype, shape: tensor.shape, data_offsets: [begin, end] }] as const;
   });
-  const all = { ...metadata, format: 'pt', ...hintsToMetadata(hints) };
+  const all = { ...metadata, format: 'pt', ...configToMetadata(config) };
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries([['__metadata__', all], ...entries])));
   const length = Math.ceil(json.length / 8) * 8;
   const bytes = new Uint8Array(8 + length).fill(0x20);

@@ -6,12 +6,12 @@ import { wasmBytes } from '../engine/binary.js';
 import type { LoadOptions, Progress } from '../model/load.js';
 import type { Cam, Classification, FeatureMap, ImageSource, Model, ModelInfo, Output, Tensor } from '../model/types.js';
 import { plain } from '../util/messages.js';
-import { originOf } from '../weights/stream/open.js';
-import type { Answer, Asked, AskedOptions, Method } from './protocol.js';
-import { pump } from './stream-port.js';
+import { byteSourceOf } from '../weights/stream/open.js';
+import type { Method, PostedOptions, WorkerRequest, WorkerResponse } from './protocol.js';
+import { serveStream } from './stream-port.js';
 
 /** Asked of the worker before it is a model. */
-type Begin = Extract<Asked, { kind: 'load' | 'peak' }>;
+type FirstRequest = Extract<WorkerRequest, { kind: 'load' | 'peak' }>;
 
 // Omit would merge the union.
 type Unnumbered<Message> = Message extends { id: number } ? Omit<Message, 'id'> : never;
@@ -28,7 +28,7 @@ export const absolute = <Source>(source: Source): Source | string => {
 };
 
 /** A worker that answers. */
-class Line {
+class WorkerConnection {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, { resolve: (value: never) => void; reject: (reason: unknown) => void }>();
   #count = 0;
@@ -39,14 +39,14 @@ class Line {
 
   constructor(worker: Worker) {
     this.#worker = worker;
-    worker.onmessage = ({ data }: MessageEvent<Answer>) => this.#take(data);
+    worker.onmessage = ({ data }: MessageEvent<WorkerResponse>) => this.#take(data);
     worker.onerror = (event) => {
       event.preventDefault();
       this.close(new Error(`worker: expected an answer, got its end (${event.message ?? 'out of memory'}).`));
     };
   }
 
-  ask<Value>(asked: Unnumbered<Asked>, transfer: Transferable[] = []): Promise<Value> {
+  request<Value>(asked: Unnumbered<WorkerRequest>, transfer: Transferable[] = []): Promise<Value> {
     return new Promise((resolve, reject) => {
       if (this.#end) return reject(this.#end.reason);
       const id = this.#count++;
@@ -65,13 +65,13 @@ class Line {
   close(reason: unknown): void {
     if (this.#end) return;
     this.#end = { reason };
-    this.#worker.postMessage({ kind: 'end' } satisfies Asked);
+    this.#worker.postMessage({ kind: 'end' } satisfies WorkerRequest);
     setTimeout(() => this.#worker.terminate(), GRACE);
     for (const { reject } of this.#waiting.values()) reject(reason);
     this.#waiting.clear();
   }
 
-  #take(answer: Answer): void {
+  #take(answer: WorkerResponse): void {
     if (answer.kind === 'progress') {
       // A worker that is told to end may be in the middle of a tensor.
       if (!this.#end) this.onProgress?.(answer.progress);
@@ -87,9 +87,9 @@ class Line {
 }
 
 /** As `load` of load.ts, in `worker`, which has said that it is up; `wasm` where the worker does not find it. */
-export async function loadRemote(worker: Worker, name: string, options: LoadOptions): Promise<Model> {
+export async function loadInWorker(worker: Worker, name: string, options: LoadOptions): Promise<Model> {
   const { signal, onProgress, ...rest } = options;
-  const line = new Line(worker);
+  const line = new WorkerConnection(worker);
   const onAbort = () => line.close(signal?.reason);
   signal?.addEventListener('abort', onAbort, { once: true });
   let release: (() => Promise<void>) | undefined;
@@ -107,13 +107,13 @@ export async function loadRemote(worker: Worker, name: string, options: LoadOpti
     line.onInfo = (now) => {
       info = now;
     };
-    const { asked, transfer, ...posted } = await postedOptions(rest, signal);
+    const { options: sent, transfer, ...posted } = await postedLoad(rest, signal);
     release = posted.release;
-    const summary = await line.ask<Summary>(
-      { kind: 'load', name, options: asked } satisfies Unnumbered<Begin>,
+    const summary = await line.request<Summary>(
+      { kind: 'load', name, options: sent } satisfies Unnumbered<FirstRequest>,
       transfer,
     );
-    return new RemoteModel(line, name, summary, info as ModelInfo);
+    return new WorkerModel(line, name, summary, info as ModelInfo);
   } catch (reason) {
     line.close(reason);
     throw reason;
@@ -124,46 +124,49 @@ export async function loadRemote(worker: Worker, name: string, options: LoadOpti
 }
 
 /** As `measurePeak` of peak.ts, in `worker`. */
-export async function measurePeakRemote(worker: Worker, asked: Omit<Extract<Begin, { kind: 'peak' }>, 'id' | 'kind'>) {
-  const line = new Line(worker);
+export async function measurePeakInWorker(
+  worker: Worker,
+  asked: Omit<Extract<FirstRequest, { kind: 'peak' }>, 'id' | 'kind'>,
+) {
+  const line = new WorkerConnection(worker);
   try {
-    return await line.ask<number>({ kind: 'peak', ...asked });
+    return await line.request<number>({ kind: 'peak', ...asked });
   } finally {
     line.close(new Error('worker: expected nothing more to be asked.'));
   }
 }
 
 /** Options that can be posted. */
-interface PostedOptions {
-  readonly asked: AskedOptions;
+interface PostedLoad {
+  readonly options: PostedOptions;
   /** What of them becomes the worker's. */
   readonly transfer: Transferable[];
   /** Lets go of weights that the page reads for the worker. */
   readonly release?: () => Promise<void>;
 }
 
-async function postedOptions(
-  { weights, wasm, hdf5, ...options }: Omit<LoadOptions, 'signal' | 'onProgress'>,
+async function postedLoad(
+  { weights, wasm, hdf5, ...others }: Omit<LoadOptions, 'signal' | 'onProgress'>,
   signal: AbortSignal | undefined,
-): Promise<PostedOptions> {
+): Promise<PostedLoad> {
   const posted = wasm instanceof Response ? await wasmBytes(wasm) : wasm instanceof URL ? wasm.href : wasm;
-  const rest = { ...options, hdf5: hdf5 && String(hdf5), wasm: posted };
+  const rest = { ...others, hdf5: hdf5 && String(hdf5), wasm: posted };
   if (typeof weights === 'string' || weights instanceof URL) {
-    return { asked: { ...rest, weights: String(weights) }, transfer: [] };
+    return { options: { ...rest, weights: String(weights) }, transfer: [] };
   }
   if (weights instanceof Blob || (typeof weights === 'object' && weights !== null && 'seed' in weights)) {
-    return { asked: { ...rest, weights }, transfer: [] };
+    return { options: { ...rest, weights }, transfer: [] };
   }
   // A Blob's bytes lie outside of JavaScript's memory, and are not copied once more.
   if (weights instanceof ArrayBuffer || ArrayBuffer.isView(weights)) {
-    return { asked: { ...rest, weights: new Blob([weights as ArrayBuffer]) }, transfer: [] };
+    return { options: { ...rest, weights: new Blob([weights as ArrayBuffer]) }, transfer: [] };
   }
-  const origin = await originOf(weights, { signal });
+  const origin = await byteSourceOf(weights, { signal });
   const { port1, port2 } = new MessageChannel();
-  const release = pump(origin, port1);
+  const release = serveStream(origin, port1);
   const { name, total, base } = origin;
-  const asked = { ...rest, weights: { name, total, base: base?.toString(), port: port2 } };
-  return { asked, transfer: [port2], release };
+  const sent = { ...rest, weights: { name, total, base: base?.toString(), port: port2 } };
+  return { options: sent, transfer: [port2], release };
 }
 
 /** A picture that can be posted, and what of it becomes the worker's. */
@@ -176,14 +179,14 @@ async function postedImage(image: ImageSource): Promise<[unknown, Transferable[]
   return [image, []];
 }
 
-class RemoteModel implements Model {
+class WorkerModel implements Model {
   readonly name: string;
-  readonly #line: Line;
+  readonly #line: WorkerConnection;
   readonly #summary: Summary;
   #info: ModelInfo;
   #isDisposed = false;
 
-  constructor(line: Line, name: string, summary: Summary, info: ModelInfo) {
+  constructor(line: WorkerConnection, name: string, summary: Summary, info: ModelInfo) {
     this.#line = line;
     this.name = name;
     this.#summary = summary;
@@ -193,7 +196,7 @@ class RemoteModel implements Model {
     };
   }
 
-  classify(image: ImageSource, options?: { top?: number }): Promise<Classification[]> {
+  classify(image: ImageSource, options?: { topK?: number }): Promise<Classification[]> {
     return this.#show('classify', image, options);
   }
 
@@ -207,7 +210,7 @@ class RemoteModel implements Model {
 
   async run(input: Tensor, options?: { profile?: boolean }): Promise<Output> {
     this.#check();
-    return this.#line.ask({ kind: 'call', method: 'run', args: [input, options] });
+    return this.#line.request({ kind: 'call', method: 'run', args: [input, options] });
   }
 
   summary(): Summary {
@@ -233,7 +236,7 @@ class RemoteModel implements Model {
   async #show<Value>(method: Method, image: ImageSource, options: unknown): Promise<Value> {
     this.#check();
     const [posted, transfer] = await postedImage(image);
-    return this.#line.ask({ kind: 'call', method, args: [posted, options] }, transfer);
+    return this.#line.request({ kind: 'call', method, args: [posted, options] }, transfer);
   }
 
   #gone(): Error {

@@ -10,26 +10,26 @@ export type Method = {
 }[keyof Model];
 
 /** What may be posted of the options; `weights` are a URL, Blob or seed, or come through a port. */
-export interface AskedOptions extends Omit<LoadOptions, 'weights' | 'signal' | 'onProgress' | 'wasm'> {
-  readonly weights: string | Blob | RandomWeights | PortOrigin;
+export interface PostedOptions extends Omit<LoadOptions, 'weights' | 'signal' | 'onProgress' | 'wasm'> {
+  readonly weights: string | Blob | RandomWeights | PortSource;
   readonly wasm?: Exclude<WasmSource, Response | URL>;
 }
 
-export type Asked =
-  | { readonly kind: 'load'; readonly id: number; readonly name: string; readonly options: AskedOptions }
-  | { readonly kind: 'peak'; readonly id: number; readonly binary?: Binary; readonly wasm?: AskedOptions['wasm'] }
+export type WorkerRequest =
+  | { readonly kind: 'load'; readonly id: number; readonly name: string; readonly options: PostedOptions }
+  | { readonly kind: 'peak'; readonly id: number; readonly binary?: Binary; readonly wasm?: PostedOptions['wasm'] }
   /** No more is asked: the worker is to end, and its threads before it. */
   | { readonly kind: 'end' }
   | { readonly kind: 'call'; readonly id: number; readonly method: Method; readonly args: readonly unknown[] };
 
-export type Question = Exclude<Asked, { kind: 'end' }>;
-export type Answer =
+export type ModelRequest = Exclude<WorkerRequest, { kind: 'end' }>;
+export type WorkerResponse =
   | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'done'; readonly id: number; readonly value: unknown; readonly info?: ModelInfo }
   | { readonly kind: 'failed'; readonly id: number; readonly name: string; readonly message: string };
 
 /** An origin whose chunks are asked for through a port. */
-export interface PortOrigin {
+export interface PortSource {
   readonly name: string;
   readonly total: number | undefined;
   /** The URL beside which further files lie. */

@@ -3,25 +3,25 @@
 import { measurePeak } from '../engine/peak.js';
 import { load, type Progress } from '../model/load.js';
 import type { Model } from '../model/types.js';
-import type { WeightSource } from '../weights/open.js';
-import type { Answer, Asked, Question } from './protocol.js';
-import { pumped } from './stream-port.js';
+import type { WeightSource } from '../weights/stream/types.js';
+import type { ModelRequest, WorkerRequest, WorkerResponse } from './protocol.js';
+import { streamFromPort } from './stream-port.js';
 
 const THREADS_END_MS = 100;
 
-const post = (answer: Answer, transfer: Transferable[] = []): void => postMessage(answer, { transfer });
+const post = (answer: WorkerResponse, transfer: Transferable[] = []): void => postMessage(answer, { transfer });
 
 /** Answers `first` and all that is asked after it. */
-export function host(first: Question): void {
+export function serveModel(first: ModelRequest): void {
   const ending = new AbortController();
   let model: Model | undefined;
 
-  const answer = async (asked: Question): Promise<unknown> => {
+  const answer = async (asked: ModelRequest): Promise<unknown> => {
     if (asked.kind === 'peak') return measurePeak(asked.binary, asked.wasm);
     if (asked.kind === 'load') {
       const { weights, ...options } = asked.options;
       const onProgress = (progress: Progress): void => post({ kind: 'progress', progress });
-      const source = typeof weights === 'object' && 'port' in weights ? pumped(weights) : weights;
+      const source = typeof weights === 'object' && 'port' in weights ? streamFromPort(weights) : weights;
       model = await load(asked.name, {
         ...options,
         weights: source as WeightSource,
@@ -34,7 +34,7 @@ export function host(first: Question): void {
     return method?.call(model, ...asked.args);
   };
 
-  const take = async (asked: Question): Promise<void> => {
+  const take = async (asked: ModelRequest): Promise<void> => {
     const { id } = asked;
     try {
       const value = await answer(asked);
@@ -45,7 +45,7 @@ export function host(first: Question): void {
     }
   };
   const taken = take(first);
-  addEventListener('message', async ({ data }: MessageEvent<Asked>) => {
+  addEventListener('message', async ({ data }: MessageEvent<WorkerRequest>) => {
     if (data.kind !== 'end') return take(data);
     ending.abort();
     await taken;

@@ -1,7 +1,7 @@
 /** Weights that come through a message port: from a page, which holds the stream, to a worker, which reads it. */
 
-import type { Origin } from '../weights/stream/types.js';
-import type { PortOrigin } from './protocol.js';
+import type { ByteSource } from '../weights/stream/types.js';
+import type { PortSource } from './protocol.js';
 
 type Reply = { readonly chunk: Uint8Array | undefined } | { readonly message: string };
 
@@ -9,7 +9,7 @@ type Reply = { readonly chunk: Uint8Array | undefined } | { readonly message: st
  * Gives an origin's chunks to who asks at the other end of `port`. What it returns lets go of an origin that is not at its
  * end, for when nobody asks any more.
  */
-export function pump({ chunks }: Origin, port: MessagePort): () => Promise<void> {
+export function serveStream({ chunks }: ByteSource, port: MessagePort): () => Promise<void> {
   let isOver = false;
   const release = async (): Promise<void> => {
     port.close();
@@ -38,7 +38,7 @@ export function pump({ chunks }: Origin, port: MessagePort): () => Promise<void>
 }
 
 /** The other end. */
-export function pumped({ name, total, base, port }: PortOrigin): Origin {
+export function streamFromPort({ name, total, base, port }: PortSource): ByteSource {
   return {
     name,
     total,

@@ -13,7 +13,7 @@ import {
   type LoadOptions,
   load,
   type Preset,
-  presets,
+  preprocessings,
   seededInput,
   seededWeights,
 } from '../../bindings/index.node.js';
@@ -22,7 +22,7 @@ import type { Pages } from '../support/browser-page.js';
 import { concat } from '../support/weight-files.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const CIFAR = { ...presets.cifar, resize: 32, crop: 32 } as Preset;
+const CIFAR = { ...preprocessings.cifar, resize: 32, crop: 32 } as Preset;
 const POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob: data:";
 const PHOTOS = '/tests/data/photos/';
 
@@ -191,7 +191,7 @@ if (browser) {
   });
 
   test('a photograph gives the tensor that it gives in Node', async ({ page }) => {
-    using model = await load('resnet20_cifar', { weights: { seed: 1 }, preset: CIFAR });
+    using model = await load('resnet20_cifar', { weights: { seed: 1 }, preprocessing: CIFAR });
     const ways = ['blob', 'file', 'url', 'bytes', 'bitmap', 'imageData', 'img', 'canvas', 'offscreen'];
     // One of 255, in the smallest unit that a channel is normalised to.
     const one = 1.001 / 255 / Math.min(...CIFAR.std);
@@ -208,7 +208,7 @@ if (browser) {
   });
 
   test('profiles, alpha and orientation are as in Node', async ({ page }) => {
-    using model = await load('resnet20_cifar', { weights: { seed: 1 }, preset: CIFAR });
+    using model = await load('resnet20_cifar', { weights: { seed: 1 }, preprocessing: CIFAR });
     const one = 1.001 / 255 / Math.min(...CIFAR.std);
     for (const file of [
       'profile.png',

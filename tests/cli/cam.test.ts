@@ -54,7 +54,7 @@ test.after(() => rmSync(folder, { recursive: true }));
 /** What is to be seen where the map of a class lies over the picture, and the picture lies on white. */
 async function expected(index?: number): Promise<{ index: number; pixels: Float64Array }> {
   using model = await load('resnet20_cifar', { weights, threads: 1 });
-  const { maps, shape, crop } = await model.cam(picture, index === undefined ? { top: 1 } : { classes: [index] });
+  const { maps, shape, crop } = await model.cam(picture, index === undefined ? { topK: 1 } : { classes: [index] });
   // Resized to 50x32, of which 9 pixels are cut off on either side.
   assert.equal(crop, { x: 18, y: 0, width: 64, height: 64 });
   const [map] = maps;
@@ -82,7 +82,7 @@ async function assertDrawn(wanted: Float64Array): Promise<void> {
 
 test('the picture has the heat map of its best class over the crop, and is as it was around', async () => {
   const { index, pixels } = await expected();
-  const { code, stdout, stderr } = await classify(picture, '--cam', out, '--top', '1');
+  const { code, stdout, stderr } = await classify(picture, '--cam', out, '--top-k', '1');
   assert.equal([code, stderr], [0, '']);
   const lines = stdout.trimEnd().split('\n');
   assert.is(lines.length, 3);
@@ -97,7 +97,7 @@ test('or that of the class asked for; JSON stays JSON', async () => {
   assert.not.equal(best.pixels, third.pixels);
   const { code, stdout, stderr } = await classify(picture, '--cam', out, '--cam-class', '3', '--json');
   assert.equal([code, stderr], [0, '']);
-  assert.is(JSON.parse(stdout)[0].top[0].index, best.index);
+  assert.is(JSON.parse(stdout)[0].topK[0].index, best.index);
   await assertDrawn(third.pixels);
 });
 

@@ -111,8 +111,8 @@ test('usage errors exit with 2 and say on stderr what is wrong', async ({ good, 
     [['classify'], /^error: missing required argument 'image'/],
     [['classify', good, '--topp', '3'], /^error: unknown option '--topp'/],
     ...['0', '-1', 'x', '1.5', '1e9x', ''].map((top): [string[], RegExp] => [
-      ['classify', good, `--top=${top}`],
-      /^error: option '--top <n>' argument '.*' is invalid\. Expected a whole number from 1\.$/m,
+      ['classify', good, `--top-k=${top}`],
+      /^error: option '--top-k <n>' argument '.*' is invalid\. Expected a whole number from 1\.$/m,
     ]),
     [['classify', good, '--threads', 'many'], /^error: option '--threads <n>' argument 'many' is invalid/],
     [['classify', good, '--binary', 'fast'], /^error: option '--binary <name>' argument 'fast' is invalid/],
@@ -162,7 +162,7 @@ test('a summary is the library’s', async () => {
 
 test('pictures are classified in one load, and answers are the same on every binary', async (context) => {
   const { weights, good, other } = context;
-  const flags = ['--model', 'resnet20_cifar', '--weights', weights, '--json', '--top', '3'];
+  const flags = ['--model', 'resnet20_cifar', '--weights', weights, '--json', '--top-k', '3'];
   const [relaxed, baseline] = await Promise.all([
     run('classify', ...flags, '--binary', 'relaxed', good, other, good),
     run('classify', ...flags, '--binary', 'baseline', '--threads', '1', good, other, good),
@@ -175,20 +175,20 @@ test('pictures are classified in one load, and answers are the same on every bin
     [good, other, good],
   );
   for (const answer of answers) {
-    assert.equal(Object.keys(answer), ['image', 'model', 'top', 'ms']);
+    assert.equal(Object.keys(answer), ['image', 'model', 'topK', 'ms']);
     assert.is(answer.model, 'resnet20_cifar');
     assert.ok(answer.ms > 0);
-    assert.is(answer.top.length, 3);
-    const probabilities = answer.top.map(({ probability }: { probability: number }) => probability);
+    assert.is(answer.topK.length, 3);
+    const probabilities = answer.topK.map(({ probability }: { probability: number }) => probability);
     assert.equal(probabilities, probabilities.toSorted?.((a: number, b: number) => b - a) ?? probabilities);
     assert.ok(probabilities[0] > 0.1 && probabilities[0] <= 1);
   }
-  assert.equal(answers[2].top, answers[0].top);
-  assert.not.equal(answers[1].top, answers[0].top);
+  assert.equal(answers[2].topK, answers[0].topK);
+  assert.not.equal(answers[1].topK, answers[0].topK);
   JSON.parse(baseline.stdout).forEach(({ top }: { top: { index: number; probability: number }[] }, i: number) => {
     top.forEach(({ index, probability }, k) => {
-      assert.is(index, answers[i].top[k].index);
-      assert.ok(Math.abs(probability - answers[i].top[k].probability) < 1e-4);
+      assert.is(index, answers[i].topK[k].index);
+      assert.ok(Math.abs(probability - answers[i].topK[k].probability) < 1e-4);
     });
   });
 });
@@ -198,7 +198,7 @@ test('for people, a picture has its name, its labels with percentages, and the t
   good,
   other,
 }) => {
-  const flags = ['--model', 'resnet20_cifar', '--weights', weights, '--top', '2'];
+  const flags = ['--model', 'resnet20_cifar', '--weights', weights, '--top-k', '2'];
   const { code, stdout, stderr } = await run('classify', ...flags, good, other);
   assert.is(code, 0);
   assert.is(stderr, '');

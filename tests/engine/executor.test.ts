@@ -5,7 +5,7 @@ import { type Algorithm, algorithmsFor } from '../../bindings/compile/conv-algor
 import type { Choose } from '../../bindings/compile/plan.js';
 import { makePlan } from '../../bindings/compile/plan.js';
 import type { Core } from '../../bindings/engine/core.js';
-import type { Session } from '../../bindings/engine/executor.js';
+import type { PlanExecutor } from '../../bindings/engine/executor.js';
 import { uniform } from '../../bindings/weights/random.js';
 import { type Graph, GraphBuilder, graphInput } from '../../models/index.js';
 import { anyGraph } from '../support/any-graph.js';
@@ -39,7 +39,7 @@ function isRefused(graph: Graph): boolean {
 /** Compares a graph's output with float64 for one image, for three, and for one again. */
 async function check(core: Core, graph: Graph, choose?: Choose): Promise<void> {
   const tensors = anyTensors(graph);
-  const use = async (session: Session) => {
+  const use = async (session: PlanExecutor) => {
     for (const batch of [1, 3, 1]) {
       const x = uniform(`input ${batch}`, size({ batch, ...graphInput(graph) }), -2, 2);
       assertOutput(await outputOf(session, x, batch), graph, tensors, x, batch);

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { algorithmsFor } from '../../bindings/compile/conv-algorithm.js';
 import { type Choose, makePlan } from '../../bindings/compile/plan.js';
 import type { Core } from '../../bindings/engine/core.js';
-import { WeightStore } from '../../bindings/engine/packed-weights.js';
+import { PackedWeights } from '../../bindings/engine/packed-weights.js';
 import { uniform } from '../../bindings/weights/random.js';
 import type { WeightFile } from '../../bindings/weights/types.js';
 import { type Graph, GraphBuilder, graphInput, type Parameter, parameters } from '../../models/index.js';
@@ -123,7 +123,7 @@ eachBinary('weight store', (test) => {
     const file = memoryWeights(graph, tensors, { pieces: [50] });
     const seen: number[] = [];
     const names = new Set<string>();
-    await new WeightStore(core, makePlan(graph)).load(
+    await new PackedWeights(core, makePlan(graph)).load(
       file,
       ({ name }, loaded) => {
         seen.push(loaded);
@@ -144,7 +144,7 @@ eachBinary('weight store', (test) => {
     const g = new GraphBuilder('large');
     const large = g.finish(g.linear('fc', g.input({ h: 1, w: 1, c: 2048 }), 1000));
     const mark = core.arena.mark();
-    const store = new WeightStore(core, makePlan(large));
+    const store = new PackedWeights(core, makePlan(large));
     const end = core.arena.mark();
     assert.is(store.bytes, end - mark);
     assert.ok(store.bytes >= (2048 + 1) * 1000 * 4 && store.bytes < (2048 + 1) * 1000 * 4 + 256, `${store.bytes}`);
@@ -161,7 +161,7 @@ eachBinary('weight store, failing', (test) => {
   /** What a load rejects with; afterwards nothing but the weights' own place is taken. */
   async function broken(core: Core, file: WeightFile, signal?: AbortSignal): Promise<unknown> {
     const mark = core.arena.mark();
-    const store = new WeightStore(core, makePlan(graph));
+    const store = new PackedWeights(core, makePlan(graph));
     const end = core.arena.mark();
     const reason = await rejection(store.load(file, () => {}, signal));
     assert.is(core.arena.mark(), end);
@@ -199,7 +199,7 @@ eachBinary('weight store, failing', (test) => {
   test('a file with a tensor too few, or one that the network does not have, is refused', async ({ core }) => {
     const load = (file: WeightFile) => {
       const mark = core.arena.mark();
-      const store = new WeightStore(core, makePlan(graph));
+      const store = new PackedWeights(core, makePlan(graph));
       return failure(store.load(file, () => {}, undefined)).finally(() => core.arena.release(mark));
     };
     const without = memoryWeights(graph, tensors, {

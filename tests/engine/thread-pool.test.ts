@@ -107,7 +107,7 @@ test('without workers, a thread that may not block has its turn between the step
 
 test('one thread and the reason where memory cannot be shared', async () => {
   const notShared = 'One thread, since this is a test.';
-  await elsewhere({ notShared }, async () => {
+  await elsewhere({ whyNoSharedMemory: notShared }, async () => {
     const model = await open({ threads: 2 });
     assert.is(model.info().threads, 1);
     assert.is(model.info().threadsNote, notShared);
@@ -168,8 +168,8 @@ test('a profile has every step, and the same output', async () => {
 test('tuning keeps what it measured, and computes the same network', async () => {
   const kept = new Map<string, string>();
   const memory = {
-    recall: async (key: string) => kept.get(key),
-    remember: async (key: string, value: string) => void kept.set(key, value),
+    getCached: async (key: string) => kept.get(key),
+    putCached: async (key: string, value: string) => void kept.set(key, value),
   };
   const plain = await open({ threads: 1, winograd: false });
   const expected = await logits(plain, 1, 32);

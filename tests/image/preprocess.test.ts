@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert';
 import { type Core, createCore } from '../../bindings/engine/core.js';
 import { cropOf, preprocess } from '../../bindings/image/preprocess.js';
 import type { Pixels } from '../../bindings/platform/types.js';
-import { type Preset, presets } from '../../models/index.js';
+import { type Preprocessing, preprocessings } from '../../models/index.js';
 import { eachBinary } from '../support/each-binary.js';
 
 interface ResizedRow {
@@ -29,7 +29,7 @@ const rows: readonly ResizedRow[] = JSON.parse(readFileSync(new URL('resized.jso
 const bytes = readFileSync(new URL('resized.bin', folder));
 
 /** Bytes as they are. */
-const plain = (resize: number, crop: number): Preset => ({
+const plain = (resize: number, crop: number): Preprocessing => ({
   resize,
   crop,
   channelOrder: 'RGB',
@@ -63,14 +63,14 @@ const constant = (width: number, height: number, pixel: readonly number[]): Pixe
 const GUARD = 64;
 
 /** A copy of what `preprocess` writes; fails where it writes beyond, or keeps memory. */
-function prepared(core: Core, pixels: Pixels, preset: Preset): Float32Array {
+function prepared(core: Core, pixels: Pixels, preprocessing: Preprocessing): Float32Array {
   const { arena } = core;
   const mark = arena.mark();
-  const length = preset.crop ** 2 * 3;
+  const length = preprocessing.crop ** 2 * 3;
   const ptr = arena.alloc((length + 2 * GUARD) * 4);
   arena.f32(ptr, length + 2 * GUARD).fill(-1234.5);
   const top = arena.mark();
-  preprocess(core, pixels, preset, ptr + GUARD * 4);
+  preprocess(core, pixels, preprocessing, ptr + GUARD * 4);
   assert.is(arena.mark(), top, 'scratch is given back');
   const all = arena.f32(ptr, length + 2 * GUARD).slice();
   arena.release(mark);
@@ -114,7 +114,7 @@ function resizeWidth(picture: Picture, size: number): Picture {
 const round = (value: number): number => (Math.abs(value % 1) === 0.5 ? 2 * Math.round(value / 2) : Math.round(value));
 
 /** torchvision's Resize, CenterCrop, ToTensor and Normalize by the text of its documentation, as bytes before Normalize. */
-function reference({ data, width, height, channels = 3 }: Pixels, { resize, crop }: Preset): Picture {
+function reference({ data, width, height, channels = 3 }: Pixels, { resize, crop }: Preprocessing): Picture {
   let picture: Picture = Array.from({ length: height }, (_, y) =>
     Array.from({ length: width }, (_, x) => {
       const at = (y * width + x) * channels;
@@ -139,9 +139,9 @@ function reference({ data, width, height, channels = 3 }: Pixels, { resize, crop
 }
 
 /** Fails where a value is more than one step of 255 away from its reference. */
-function assertWithinOne(got: Float32Array, pixels: Pixels, preset: Preset): void {
-  const { scale, mean, std, channelOrder } = preset;
-  const expected = reference(pixels, preset).flat();
+function assertWithinOne(got: Float32Array, pixels: Pixels, preprocessing: Preprocessing): void {
+  const { scale, mean, std, channelOrder } = preprocessing;
+  const expected = reference(pixels, preprocessing).flat();
   expected.forEach((pixel, p) => {
     const ordered = channelOrder === 'BGR' ? [...pixel].reverse() : pixel;
     ordered.forEach((byte, c) => {
@@ -180,26 +180,26 @@ eachBinary('image', (test) => {
           resize: fc.integer({ min: 1, max: 40 }),
           crop: fc.integer({ min: 1, max: 44 }),
           channelOrder: fc.constantFrom('RGB' as const, 'BGR' as const),
-          normalisation: fc.constantFrom(presets.torch, presets.caffe),
+          normalisation: fc.constantFrom(preprocessings.torch, preprocessings.caffe),
         }),
         ({ width, height, channels, seed }, { normalisation, ...own }) => {
           // A thin picture's longer side would make the reference slow.
           fc.pre(Math.max(width, height) <= 12 * Math.min(width, height));
           const pixels = source(width, height, channels, seed);
-          const preset = { ...normalisation, ...own };
-          assertWithinOne(prepared(core, pixels, preset), pixels, preset);
+          const preprocessing = { ...normalisation, ...own };
+          assertWithinOne(prepared(core, pixels, preprocessing), pixels, preprocessing);
         },
       ),
       { numRuns: 60 },
     );
   });
 
-  for (const [name, preset] of Object.entries(presets)) {
-    test(`the preset ${name} as its formula says, rounded once`, ({ core }) => {
+  for (const [name, preprocessing] of Object.entries(preprocessings)) {
+    test(`the preprocessing ${name} as its formula says, rounded once`, ({ core }) => {
       const colour = [10, 100, 250];
-      const got = prepared(core, constant(90, 70, colour), preset);
-      const ordered = preset.channelOrder === 'BGR' ? [...colour].reverse() : colour;
-      const { scale, mean, std } = preset;
+      const got = prepared(core, constant(90, 70, colour), preprocessing);
+      const ordered = preprocessing.channelOrder === 'BGR' ? [...colour].reverse() : colour;
+      const { scale, mean, std } = preprocessing;
       const wanted = ordered.map((byte, c) => Math.fround((byte * scale - (mean[c] as number)) / (std[c] as number)));
       assert.ok(got.every((value, i) => value === wanted[i % 3]));
     });
@@ -237,7 +237,7 @@ eachBinary('image', (test) => {
       if (i % 4 === 3) rgba.data[i] = 255;
     });
     const rgb: Pixels = { data: rgba.data.filter((_, i) => i % 4 !== 3), width: 75, height: 58 };
-    assert.equal(prepared(core, rgba, presets.caffe), prepared(core, rgb, presets.caffe));
+    assert.equal(prepared(core, rgba, preprocessings.caffe), prepared(core, rgb, preprocessings.caffe));
     const clear = prepared(core, constant(31, 40, [9, 8, 7, 0]), plain(32, 28));
     assert.ok(clear.every((value) => value === 255));
   });
@@ -277,7 +277,7 @@ eachBinary('image', (test) => {
   test('memory that threads share takes pictures too', async ({ core, binary }) => {
     const pixels = source(50, 61, 4, 2);
     const shared = await createCore({ binary, shared: true });
-    assert.equal(prepared(shared, pixels, presets.torch), prepared(core, pixels, presets.torch));
+    assert.equal(prepared(shared, pixels, preprocessings.torch), prepared(core, pixels, preprocessings.torch));
   });
 
   const good = { data: new Uint8Array(12), width: 2, height: 2 };
@@ -296,7 +296,7 @@ eachBinary('image', (test) => {
     test(`refused: ${message}`, ({ core }) => {
       const mark = core.arena.mark();
       assert.throws(
-        () => preprocess(core, pixels as Pixels, presets.torch, mark),
+        () => preprocess(core, pixels as Pixels, preprocessings.torch, mark),
         (error: Error) => error instanceof TypeError && error.message === message,
       );
       assert.is(core.arena.mark(), mark);
@@ -304,14 +304,14 @@ eachBinary('image', (test) => {
   }
 
   for (const [change, message] of [
-    [{ resize: 0 }, 'preset: expected its resize to be a whole number from 1, got 0.'],
-    [{ crop: 2.5 }, 'preset: expected its crop to be a whole number from 1, got 2.5.'],
-    [{ channelOrder: 'GBR' }, 'preset: expected its channelOrder to be RGB or BGR, got GBR.'],
+    [{ resize: 0 }, 'preprocessing: expected its resize to be a whole number from 1, got 0.'],
+    [{ crop: 2.5 }, 'preprocessing: expected its crop to be a whole number from 1, got 2.5.'],
+    [{ channelOrder: 'GBR' }, 'preprocessing: expected its channelOrder to be RGB or BGR, got GBR.'],
   ] as const) {
     test(`refused: ${message}`, ({ core }) => {
-      const preset = { ...presets.torch, ...change } as Preset;
+      const preprocessing = { ...preprocessings.torch, ...change } as Preprocessing;
       assert.throws(
-        () => preprocess(core, good, preset, core.arena.mark()),
+        () => preprocess(core, good, preprocessing, core.arena.mark()),
         (error: Error) => error instanceof TypeError && error.message === message,
       );
     });
@@ -337,7 +337,7 @@ plainTest('the longer side keeps the ratio, rounded down', () => {
     [1, 97, 256, 24832],
     [451, 300, 384, 256],
   ] as const) {
-    const { x, y } = cropOf(width, height, presets.torch);
+    const { x, y } = cropOf(width, height, preprocessings.torch);
     assert.equal([x.size, y.size], [w, h]);
     assert.equal([x.count, y.count], [224, 224]);
   }

@@ -11,7 +11,7 @@ import {
   type Model,
   type NetworkOptions,
   type Pixels,
-  presets,
+  preprocessings,
 } from '../../bindings/index.node.js';
 import { camStep } from '../../bindings/model/cam.js';
 import { seededTensor, seededWeights, uniform } from '../../bindings/weights/random.js';
@@ -55,8 +55,8 @@ eachBinary('class activation maps', (test, binary) => {
 
     test(`${name}: features · weights at each place, and their mean + bias is the logit`, async () => {
       using model = await open(graph, { ...options, binary });
-      const before = await model.classify(image, { top: 3 });
-      const { maps, shape, crop } = await model.cam(image, { top: 3 });
+      const before = await model.classify(image, { topK: 3 });
+      const { maps, shape, crop } = await model.cam(image, { topK: 3 });
       const features = await model.featureMap(image, layer);
       const logits = await model.featureMap(image, classifier);
       assert.is(features.layer, layer);
@@ -111,7 +111,7 @@ eachBinary('class activation maps', (test, binary) => {
       const results: Float32Array[][] = [];
       for (const threads of [1, 2, 3]) {
         using model = await open(graph, { ...options, binary, threads });
-        const { maps } = await model.cam(image, { top: 9 });
+        const { maps } = await model.cam(image, { topK: 9 });
         results.push([...maps.map(({ data }) => data), (await model.featureMap(image, features)).data]);
       }
       for (const [threads, result] of results.entries()) {
@@ -124,7 +124,7 @@ eachBinary('class activation maps', (test, binary) => {
 
   test('classes are those asked for, in their order', async () => {
     using model = await open(buildNetwork('resnet20_cifar'), { binary });
-    const all = await model.cam(image, { top: 10 });
+    const all = await model.cam(image, { topK: 10 });
     const some = await model.cam(image, { classes: [7, 0, 7] });
     assert.equal(
       some.maps,
@@ -254,7 +254,7 @@ always('the crop is the part of the picture that the network saw', async () => {
     using model = await load(graph.name, {
       weights: seededWeights(graph),
       threads: 1,
-      preset: { ...presets.cifar, resize },
+      preprocessing: { ...preprocessings.cifar, resize },
     });
     return (await model.cam(pixelsOf(width, height))).crop;
   };
@@ -268,7 +268,7 @@ always('the crop is the part of the picture that the network saw', async () => {
 always('what cannot be is refused in one sentence, and the model runs on', async () => {
   using model = await open(buildNetwork('resnet20_cifar'));
   const before = await model.classify(image);
-  assert.is(await failure(model.cam(image, { top: 0 })), 'top: expected a whole number from 1, got 0.');
+  assert.is(await failure(model.cam(image, { topK: 0 })), 'topK: expected a whole number from 1, got 0.');
   for (const index of [-1, 10, 1.5, Number.NaN]) {
     const got = await failure(model.cam(image, { classes: [3, index] }));
     assert.is(got, `classes: expected whole numbers from 0 to 9, got ${index}.`);
@@ -287,8 +287,8 @@ always('what cannot be is refused in one sentence, and the model runs on', async
   assert.match(await failure(model.featureMap(image, 'conv1')), /expected a model in use/);
 
   using wide = await open(buildNetwork('resnet20_cifar', { size: [32, 48] }), { size: [32, 48] });
-  assert.match(await failure(wide.cam(image)), /expected a preset for pictures of 32x48x3/);
-  assert.match(await failure(wide.featureMap(image, 'conv1')), /expected a preset for pictures of 32x48x3/);
+  assert.match(await failure(wide.cam(image)), /expected a preprocessing for pictures of 32x48x3/);
+  assert.match(await failure(wide.featureMap(image, 'conv1')), /expected a preprocessing for pictures of 32x48x3/);
 });
 
 always.run();

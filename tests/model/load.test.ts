@@ -4,7 +4,14 @@ import '../support/flags.mjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BINARIES } from '../../bindings/engine/core.js';
-import { buildNetwork, type LoadOptions, load, type Model, presets, type Tensor } from '../../bindings/index.node.js';
+import {
+  buildNetwork,
+  type LoadOptions,
+  load,
+  type Model,
+  preprocessings,
+  type Tensor,
+} from '../../bindings/index.node.js';
 import { load as loadWithoutPull } from '../../bindings/model/load.js';
 import { seededInput, seededWeights, uniform } from '../../bindings/weights/random.js';
 import type { Graph } from '../../models/index.js';
@@ -170,19 +177,19 @@ test('classify: the most probable classes, best first, with labels if there are'
   using model = await open({ labels });
   const data = Uint8Array.from({ length: COUNT }, (_, i) => (i * 7919) % 256);
   const image = { data, width: 32, height: 32 };
-  const all = await model.classify(image, { top: 10 });
+  const all = await model.classify(image, { topK: 10 });
   assert.equal(
     all.map(({ label }) => label),
     all.map(({ index }) => `class ${index}`),
   );
   assert.ok(Math.abs(all.reduce((sum, { probability }) => sum + probability, 0) - 1) < 1e-9);
   assert.ok(all.every(({ probability }, i) => probability <= (all[i - 1]?.probability ?? 1)));
-  assert.equal(await model.classify(image, { top: 3 }), all.slice(0, 3));
+  assert.equal(await model.classify(image, { topK: 3 }), all.slice(0, 3));
   assert.is((await model.classify(image)).length, 5);
-  assert.is((await model.classify(image, { top: 99 })).length, 10);
+  assert.is((await model.classify(image, { topK: 99 })).length, 10);
 
   // The same by hand: normalised as torchvision does, then run, then softmax.
-  const { scale, mean, std } = presets.cifar;
+  const { scale, mean, std } = preprocessings.cifar;
   const values = Float32Array.from(
     data,
     (byte, i) => (byte * scale - (mean[i % 3] as number)) / (std[i % 3] as number),
@@ -198,20 +205,23 @@ test('classify: the most probable classes, best first, with labels if there are'
   assert.is((await unlabelled.classify(image))[0]?.label, undefined);
 });
 
-test('classify refuses what is no picture, a wrong top, and networks that its preset does not fit', async () => {
+test('classify refuses what is no picture, a wrong top, and networks that its preprocessing does not fit', async () => {
   using model = await open();
   const image = { data: new Uint8Array(COUNT), width: 32, height: 32 };
   for (const top of [0, 1.5, -1, Number.NaN]) {
-    assert.is(await failure(model.classify(image, { top })), `top: expected a whole number from 1, got ${top}.`);
+    assert.is(await failure(model.classify(image, { topK: top })), `topK: expected a whole number from 1, got ${top}.`);
   }
   await failure(model.classify({ ...image, width: 31 }));
   await failure(model.classify('no/such/picture.jpg'));
   using wide = await load(NAME, { weights, size: [32, 48], threads: 1 });
-  assert.match(await failure(wide.classify(image)), /^resnet20_cifar: expected a preset for pictures of 32x48x3, got /);
-  using misfit = await open({ preset: presets.torch });
+  assert.match(
+    await failure(wide.classify(image)),
+    /^resnet20_cifar: expected a preprocessing for pictures of 32x48x3, got /,
+  );
+  using misfit = await open({ preprocessing: preprocessings.torch });
   assert.is(
     await failure(misfit.classify(image)),
-    'resnet20_cifar: expected a preset for pictures of 32x32x3, got one for 224x224x3.',
+    'resnet20_cifar: expected a preprocessing for pictures of 32x32x3, got one for 224x224x3.',
   );
 });
 

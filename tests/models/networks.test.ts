@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
   buildNetwork,
-  defaultPreset,
+  defaultPreprocessing,
   depth,
   type Graph,
   GraphBuilder,
@@ -12,7 +12,7 @@ import {
   networkNames,
   networks,
   parameters,
-  presets,
+  preprocessings,
   summary,
   summaryTable,
   trainableCount,
@@ -118,7 +118,7 @@ test('multiply-adds are those of the paper', () => {
   assert.is(gmacs('resnet18'), '1.81');
   assert.is(gmacs('resnet34'), '3.66');
   assert.is(gmacs('resnet50'), '4.09');
-  assert.is(gmacs('resnet50', { stride: 'conv1' }), '3.86');
+  assert.is(gmacs('resnet50', { strideIn: 'conv1' }), '3.86');
   assert.is(gmacs('resnet101'), '7.80');
   assert.is(gmacs('resnet152'), '11.51');
   // By hand: fc 512 · 10, and a 3x3 stem of 3 · 16 channels on 32x32.
@@ -150,10 +150,10 @@ test('the stride of a bottleneck lies where it is asked for', () => {
   const last = ['layer2.0', 'layer3.0', 'layer4.0'];
   const at = (conv: string) => ['conv1', ...last.flatMap((name) => [`${name}.${conv}`, `${name}.downsample.0`])];
   assert.equal(strides(buildNetwork('resnet50')), at('conv2'));
-  assert.equal(strides(buildNetwork('resnet50', { stride: 'conv1' })), at('conv1'));
+  assert.equal(strides(buildNetwork('resnet50', { strideIn: 'conv1' })), at('conv1'));
   assert.equal(strides(buildNetwork('resnet50_v1')), at('conv1'));
-  assert.equal(strides(buildNetwork('resnet50_v1', { stride: 'conv2' })), at('conv2'));
-  assert.equal(strides(buildNetwork('resnet18', { stride: 'conv1' })), at('conv1'));
+  assert.equal(strides(buildNetwork('resnet50_v1', { strideIn: 'conv2' })), at('conv2'));
+  assert.equal(strides(buildNetwork('resnet18', { strideIn: 'conv1' })), at('conv1'));
 });
 
 test('shortcuts: A has no parameters, B projects where shapes differ, C in every block', () => {
@@ -226,7 +226,7 @@ test('wrong names and options are refused in one sentence', () => {
     () => buildNetwork('resnet50', { clases: 10 } as NetworkOptions),
     'resnet50: expected options among classes, size, inChannels, shortcut, stride, convBias, batchNormEps, got clases.',
   );
-  refuses(() => buildNetwork('resnet18', { stride: 'conv2' }), 'resnet18: expected stride to be conv1, got conv2.');
+  refuses(() => buildNetwork('resnet18', { strideIn: 'conv2' }), 'resnet18: expected strideIn to be conv1, got conv2.');
   refuses(
     () => buildNetwork('resnet50', { shortcut: 'D' as 'A' }),
     'resnet50: expected shortcut to be A, B, C, or none, got D.',
@@ -313,7 +313,7 @@ test('a batch norm that no layer feeds has a row of its own', () => {
 });
 
 test('every weight set fits its network and names its files', () => {
-  for (const [name, { network, options, source, preset }] of Object.entries(weightSets)) {
+  for (const [name, { network, options, source, preprocessing }] of Object.entries(weightSets)) {
     const graph = buildNetwork(network, options);
     const stored = parameters(graph).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 4), 0);
     const { weights, labels, files } = source;
@@ -321,16 +321,16 @@ test('every weight set fits its network and names its files', () => {
     assert.ok(weights in files && labels in files, name);
     assert.is(bytes - (files[weights] ?? 0), stored, name);
     assert.match(source.integrity, /^sha512-[A-Za-z0-9+/]{86}==$/);
-    assert.is(graph.nodes[0]?.shape.h, preset.crop, name);
+    assert.is(graph.nodes[0]?.shape.h, preprocessing.crop, name);
   }
 });
 
-test('a weight file that says nothing gets the preset of its input size', () => {
-  assert.equal(defaultPreset(buildNetwork('resnet50')), presets.torch);
-  assert.equal(defaultPreset(buildNetwork('resnet20_cifar')), presets.cifar);
-  assert.is(defaultPreset(buildNetwork('resnet50', { size: 288 }))?.resize, 329);
-  assert.is(defaultPreset(buildNetwork('resnet50', { size: [224, 192] })), undefined);
-  assert.is(defaultPreset(buildNetwork('resnet50', { inChannels: 1 })), undefined);
+test('a weight file that says nothing gets the preprocessing of its input size', () => {
+  assert.equal(defaultPreprocessing(buildNetwork('resnet50')), preprocessings.torch);
+  assert.equal(defaultPreprocessing(buildNetwork('resnet20_cifar')), preprocessings.cifar);
+  assert.is(defaultPreprocessing(buildNetwork('resnet50', { size: 288 }))?.resize, 329);
+  assert.is(defaultPreprocessing(buildNetwork('resnet50', { size: [224, 192] })), undefined);
+  assert.is(defaultPreprocessing(buildNetwork('resnet50', { inChannels: 1 })), undefined);
 });
 
 test.run();

@@ -14,7 +14,7 @@ import type { Pixels } from '../../bindings/platform/types.js';
 import '../../bindings/index.node.js';
 import { createCore } from '../../bindings/engine/core.js';
 import { decodeImage } from '../../bindings/node/decode-image.js';
-import { presets } from '../../models/index.js';
+import { preprocessings } from '../../models/index.js';
 
 interface DecodedRow {
   readonly file: string;
@@ -72,7 +72,12 @@ for (const name of ['chelsea', 'coffee']) {
     const pixels = await decodeImage(join(photos, `${name}.jpg`));
     const expected = await decodeImage(join(photos, `${name}-56.png`));
     const ptr = core.arena.alloc(56 * 56 * 3 * 4);
-    preprocess(core, pixels, { ...presets.caffe, mean: [0, 0, 0], channelOrder: 'RGB', resize: 64, crop: 56 }, ptr);
+    preprocess(
+      core,
+      pixels,
+      { ...preprocessings.caffe, mean: [0, 0, 0], channelOrder: 'RGB', resize: 64, crop: 56 },
+      ptr,
+    );
     const got = core.arena.f32(ptr, 56 * 56 * 3);
     const off = got.findIndex((v, i) => Math.abs(v - (expected.data[i] as number)) > 2);
     assert.is(off, -1, `byte ${off}: expected ${expected.data[off]} ± 2, got ${got[off]}`);

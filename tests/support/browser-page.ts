@@ -6,7 +6,7 @@ const API = '/dist/web.js';
 const api: typeof Api = await import(API);
 
 const NETWORK = 'resnet20_cifar';
-const CIFAR = { ...api.presets.cifar, resize: 32, crop: 32 } as Api.Preset;
+const CIFAR = { ...api.preprocessings.cifar, resize: 32, crop: 32 } as Api.Preset;
 
 const message = (task: Promise<unknown>): Promise<string> =>
   task.then(
@@ -78,7 +78,7 @@ const pages = {
 
   /** A picture's tensor, [32, 32, 3], by each of the ways in which a page can have it. */
   async tensors(url: string, ways: readonly string[]) {
-    using model = await api.load(NETWORK, { weights: { seed: 1 }, preset: CIFAR });
+    using model = await api.load(NETWORK, { weights: { seed: 1 }, preprocessing: CIFAR });
     const blob = await fetched(url);
     const image = new Image();
     image.src = url;
@@ -112,7 +112,7 @@ const pages = {
 
   /** The tensor of a film's frame that is all of one colour, and what it is of that colour itself. */
   async video() {
-    using model = await api.load(NETWORK, { weights: { seed: 1 }, preset: CIFAR });
+    using model = await api.load(NETWORK, { weights: { seed: 1 }, preprocessing: CIFAR });
     const canvas = document.createElement('canvas');
     [canvas.width, canvas.height] = [64, 48];
     const context = canvas.getContext('2d') as CanvasRenderingContext2D;
@@ -137,7 +137,7 @@ const pages = {
 
   /** What pictures that are none are refused with. */
   async refusals() {
-    using model = await api.load(NETWORK, { weights: { seed: 1 }, preset: CIFAR });
+    using model = await api.load(NETWORK, { weights: { seed: 1 }, preprocessing: CIFAR });
     const closed = await createImageBitmap(new ImageData(1, 1));
     closed.close();
     const wrong: Record<string, unknown> = {

@@ -2,9 +2,9 @@
 
 import { type Choose, makePlan } from '../../bindings/compile/plan.js';
 import type { Core } from '../../bindings/engine/core.js';
-import { Session } from '../../bindings/engine/executor.js';
-import { WeightStore } from '../../bindings/engine/packed-weights.js';
-import { Threads } from '../../bindings/engine/thread-pool.js';
+import { PlanExecutor } from '../../bindings/engine/executor.js';
+import { PackedWeights } from '../../bindings/engine/packed-weights.js';
+import { ThreadPool } from '../../bindings/engine/thread-pool.js';
 import type { WeightFile } from '../../bindings/weights/types.js';
 import type { Graph } from '../../models/index.js';
 
@@ -19,19 +19,19 @@ export async function withSession<Result>(
   core: Core,
   graph: Graph,
   file: WeightFile,
-  use: (session: Session) => Promise<Result>,
+  use: (session: PlanExecutor) => Promise<Result>,
   choose?: Choose,
 ): Promise<Result> {
   const { arena } = core;
   const mark = arena.mark();
   try {
     const plan = makePlan(graph, choose);
-    const store = new WeightStore(core, plan);
+    const store = new PackedWeights(core, plan);
     await store.load(file, () => {}, undefined);
     const end = arena.mark();
     arena.f32(arena.alloc(POISONED_BYTES), POISONED_BYTES / 4).fill(Number.NaN);
     arena.release(end);
-    return await use(new Session(core, plan, store, await Threads.start(core, 1)));
+    return await use(new PlanExecutor(core, plan, store, await ThreadPool.start(core, 1)));
   } finally {
     arena.release(mark);
     arena.u8(mark, arena.memory.buffer.byteLength - mark).fill(0);
@@ -39,7 +39,7 @@ export async function withSession<Result>(
 }
 
 /** The output of a session for one input, NHWC. */
-export async function outputOf(session: Session, input: Float32Array, batch: number): Promise<Float32Array> {
+export async function outputOf(session: PlanExecutor, input: Float32Array, batch: number): Promise<Float32Array> {
   session.input(batch).set(input);
   return session.run(batch);
 }

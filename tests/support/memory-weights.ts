@@ -119,7 +119,7 @@ export function memoryWeights(
     format: 'memory',
     tensors: entries.map(({ tensor }) => tensor),
     metadata: {},
-    hints: {},
+    config: {},
     total: entries.reduce((sum, { bytes }) => sum + bytes.length, 0),
     pieces: read,
     close: async () => {},

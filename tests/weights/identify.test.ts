@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { guessNetwork } from '../../bindings/weights/identify.js';
+import { identifyNetwork } from '../../bindings/weights/identify.js';
 import { buildNetwork, type NetworkOptions, networkNames, parameters } from '../../models/index.js';
 
 const tensorsOf = (name: string, options?: NetworkOptions) => parameters(buildNetwork(name, options));
@@ -8,7 +8,7 @@ const tensorsOf = (name: string, options?: NetworkOptions) => parameters(buildNe
 test('every network is known by its tensors, up to those that have the same', () => {
   for (const name of networkNames()) {
     const tensors = tensorsOf(name);
-    const guess = guessNetwork(tensors.toReversed());
+    const guess = identifyNetwork(tensors.toReversed());
     assert.ok(guess, name);
     // What differs beside the tensors (strides, shortcuts without parameters) cannot be told.
     const shapes = (list: typeof tensors) => list.map((tensor) => [tensor.name, tensor.shape]);
@@ -17,7 +17,7 @@ test('every network is known by its tensors, up to those that have the same', ()
 });
 
 test('of several, the first and plainest', () => {
-  const names = (name: string, options?: NetworkOptions) => guessNetwork(tensorsOf(name, options));
+  const names = (name: string, options?: NetworkOptions) => identifyNetwork(tensorsOf(name, options));
   for (const name of [
     'resnet18',
     'resnet34',
@@ -42,22 +42,22 @@ test('classes, channels, biases and shortcuts show', () => {
     ['resnet20_cifar', { shortcut: 'B', inChannels: 4 }],
     ['resnet110_cifar', { convBias: true, classes: 100 }],
   ] as const) {
-    assert.equal(guessNetwork(tensorsOf(name, options)), { network: name, options });
+    assert.equal(identifyNetwork(tensorsOf(name, options)), { network: name, options });
   }
 });
 
 test('other tensors are of no network', () => {
   const tensors = tensorsOf('resnet20_cifar');
   const change = (name: string, shape: number[]) => tensors.map((t) => (t.name === name ? { ...t, shape } : t));
-  assert.is(guessNetwork([]), undefined);
-  assert.is(guessNetwork([{ name: 'x', shape: [1] }]), undefined);
-  assert.is(guessNetwork(tensors.slice(1)), undefined);
-  assert.is(guessNetwork([...tensors, { name: 'more', shape: [1] }]), undefined);
-  assert.is(guessNetwork(change('layer2.1.conv1.weight', [32, 32, 5, 5])), undefined);
-  assert.is(guessNetwork(change('fc.weight', [11, 64])), undefined);
-  assert.is(guessNetwork(change('fc.weight', [])), undefined);
-  assert.is(guessNetwork(change('fc.weight', [0, 64])), undefined);
-  assert.is(guessNetwork(change('conv1.weight', [16, 0, 3, 3])), undefined);
+  assert.is(identifyNetwork([]), undefined);
+  assert.is(identifyNetwork([{ name: 'x', shape: [1] }]), undefined);
+  assert.is(identifyNetwork(tensors.slice(1)), undefined);
+  assert.is(identifyNetwork([...tensors, { name: 'more', shape: [1] }]), undefined);
+  assert.is(identifyNetwork(change('layer2.1.conv1.weight', [32, 32, 5, 5])), undefined);
+  assert.is(identifyNetwork(change('fc.weight', [11, 64])), undefined);
+  assert.is(identifyNetwork(change('fc.weight', [])), undefined);
+  assert.is(identifyNetwork(change('fc.weight', [0, 64])), undefined);
+  assert.is(identifyNetwork(change('conv1.weight', [16, 0, 3, 3])), undefined);
 });
 
 test.run();

@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { fromFloat32, toFloat32 } from '../../bindings/weights/dtype.js';
 import { openWeights } from '../../bindings/weights/open.js';
-import type { Dtype, NetworkHints, Piece, TensorInfo, WeightFile } from '../../bindings/weights/types.js';
+import type { ArchConfig, Dtype, Piece, TensorInfo, WeightFile } from '../../bindings/weights/types.js';
 import { writeSafetensors } from '../../bindings/weights/write.js';
 import {
   concat,
@@ -20,12 +20,12 @@ import {
 function fileOf(
   tensors: readonly { info: TensorInfo; bytes: Uint8Array }[],
   sizes: readonly number[] = [5],
-  hints: NetworkHints = {},
+  config: ArchConfig = {},
 ): WeightFile & { closed: number } {
   const file = {
     format: 'test',
     metadata: { author: 'me' },
-    hints,
+    config,
     tensors: tensors.map(({ info }) => info),
     total: 0,
     closed: 0,
@@ -157,11 +157,11 @@ test('a value beyond float16 is refused by its name', async () => {
 });
 
 test('what a file says of its network is kept', async () => {
-  const hints: NetworkHints = { batchNormEps: 1.001e-5, convBias: true, stride: 'conv1' };
-  const file = await openWeights(await written(fileOf([], [5], hints)));
-  assert.equal(file.hints, hints);
+  const config: ArchConfig = { batchNormEps: 1.001e-5, convBias: true, strideIn: 'conv1' };
+  const file = await openWeights(await written(fileOf([], [5], config)));
+  assert.equal(file.config, config);
   assert.is(file.metadata.author, 'me');
-  assert.equal((await openWeights(await written(fileOf([], [5], { convBias: undefined })))).hints, {});
+  assert.equal((await openWeights(await written(fileOf([], [5], { convBias: undefined })))).config, {});
   for (const [key, text] of [
     ['stride', 'conv3'],
     ['convBias', 'yes'],

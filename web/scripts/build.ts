@@ -103,7 +103,7 @@ async function putWeights(folder: string, isWanted: boolean): Promise<void> {
   const pulled = isWanted ? await pull(PUBLISHED.set) : await cached(PUBLISHED.set);
   const sets: PublishedSet[] = [];
   if (isWanted && pulled) {
-    const { network, options, preset } = pulled.set;
+    const { network, options, preprocessing } = pulled.set;
     const path = join(folder, PUBLISHED.file);
     await pipeline(
       Readable.from(writeSafetensors(await openWeights(pulled.weights), { dtype: 'F16' })),
@@ -113,7 +113,7 @@ async function putWeights(folder: string, isWanted: boolean): Promise<void> {
       title: PUBLISHED.title,
       network,
       options,
-      preset,
+      preprocessing,
       file: PUBLISHED.file,
       bytes: (await stat(path)).size,
     });

@@ -52,7 +52,7 @@ export const shards: Reader = {
     checkTotal(file, metadata.total_size, places, headers);
     const current = new Shards(file, paths, headers, openShard);
     const tensors = headers.flatMap((shard) => shard.tensors);
-    const description = { format: 'shards', metadata: headers[0]?.metadata ?? {}, hints: {} };
+    const description = { format: 'shards', metadata: headers[0]?.metadata ?? {}, config: {} };
     return weightFile(description, tensors, current, () => current.pieces());
   },
 };

@@ -3,7 +3,7 @@
 import { shown } from '../../util/messages.js';
 import { Decoder, heldDtype, STORED_BYTES, type StoredDtype } from '../dtype.js';
 import type { ByteStream } from '../stream/byte-stream.js';
-import { DTYPE_BYTES, type NetworkHints, type Piece, type TensorInfo, type WeightFile } from '../types.js';
+import { type ArchConfig, DTYPE_BYTES, type Piece, type TensorInfo, type WeightFile } from '../types.js';
 
 /** A stretch of the stream: a tensor, or bytes to pass over. */
 export interface Span {
@@ -33,7 +33,7 @@ export function tensorBytes(subject: string, shape: readonly number[], dtype: St
 export interface Description {
   readonly format: string;
   readonly metadata: Readonly<Record<string, string>>;
-  readonly hints: NetworkHints;
+  readonly config: ArchConfig;
 }
 
 /** The weight file of these tensors, whose bytes `read` gives, once. */

@@ -3,8 +3,8 @@
  * from the last whole one, and none is ever held whole in JavaScript.
  */
 
-import { type Begun, fetchBytes, type Version } from './http.js';
-import type { Origin } from './types.js';
+import { type FileVersion, fetchBytes, type PartialDownload } from './http.js';
+import type { ByteSource } from './types.js';
 
 const CACHE = 'resnet-wasm weights';
 
@@ -12,7 +12,7 @@ const CACHE = 'resnet-wasm weights';
 const PART_BYTES = 2 ** 21;
 
 /** What is kept of one URL. */
-interface Entry extends Version {
+interface Entry extends FileVersion {
   readonly url: string;
   readonly bytes: number;
   /** Of the file, where its server tells. */
@@ -39,10 +39,10 @@ const partKey = (url: string, i: number): string => `https://weights.invalid/par
 const PATIENCE_MS = 2000;
 
 /** The bytes of an http or https URL: those that are kept, then those that are not, which are kept as they pass. */
-export async function cachedBytes(url: URL, signal: AbortSignal | undefined): Promise<Origin> {
+export async function cachedBytes(url: URL, signal: AbortSignal | undefined): Promise<ByteSource> {
   const unlock = await lock(url.href, signal);
   const found = await lookUp(url.href);
-  const kept = ({ cache, entry }: Found<Entry>): Origin => {
+  const kept = ({ cache, entry }: Found<Entry>): ByteSource => {
     unlock?.();
     return { name: url.href, total: entry.bytes, base: url, chunks: partsOf(cache, entry) };
   };
@@ -54,11 +54,15 @@ export async function cachedBytes(url: URL, signal: AbortSignal | undefined): Pr
   }
   const { cache, entry } = found;
   try {
-    const begun: Begun | undefined = entry && { ...entry, received: entry.bytes };
+    const begun: PartialDownload | undefined = entry && { ...entry, received: entry.bytes };
     // The browser's own cache need not keep them too.
     const { version, begin, total, chunks } = await fetchBytes(url, signal, { begun, cache: 'no-store' });
     const before = entry && begin > 0 ? entry : undefined;
-    const keeper = new Keeper(cache, before ?? { ...NONE, ...version, url: url.href, total }, version !== undefined);
+    const keeper = new CacheWriter(
+      cache,
+      before ?? { ...NONE, ...version, url: url.href, total },
+      version !== undefined,
+    );
     const old = before && partsOf(cache, before);
     return { name: url.href, total, base: url, chunks: joined(old, chunks, keeper, unlock) };
   } catch (reason) {
@@ -125,7 +129,7 @@ async function* partsOf(cache: Cache, { url, parts }: Entry): AsyncGenerator<Uin
 function joined(
   parts: AsyncIterator<Uint8Array> | undefined,
   fresh: AsyncIterator<Uint8Array>,
-  keeper: Keeper,
+  keeper: CacheWriter,
   unlock: () => void,
 ): AsyncIterator<Uint8Array> {
   let old = parts;
@@ -154,7 +158,7 @@ function joined(
 }
 
 /** Puts bytes into the cache, a part at a time. Where the cache refuses one (it is full), no more are kept. */
-class Keeper {
+class CacheWriter {
   readonly #cache: Cache;
   #entry: Entry;
   /** Whether a later download can go on from what is kept before the end. */
@@ -205,7 +209,7 @@ class Keeper {
  * Has the files of a URL's folder, which a set may consist of, compared with the server's the next time: what cannot be
  * loaded may be another by then.
  */
-export async function doubtCachedWeights(url: string | URL): Promise<void> {
+export async function revalidateCachedWeights(url: string | URL): Promise<void> {
   try {
     const cache = await caches.open(CACHE);
     for (const entry of await entriesOf(cache)) {

@@ -2,7 +2,7 @@
 
 import type { RandomBytes } from '../../platform/types.js';
 import { shown } from '../../util/messages.js';
-import type { Origin } from './types.js';
+import type { ByteSource } from './types.js';
 
 export const EMPTY = new Uint8Array(0);
 
@@ -29,7 +29,7 @@ export class ByteStream {
   readonly total: number | undefined;
   readonly base: string | URL | undefined;
   readonly #chunks: AsyncIterator<Uint8Array>;
-  readonly #random: Origin['random'];
+  readonly #random: ByteSource['random'];
   readonly #signal: AbortSignal | undefined;
   readonly #abort = () => this.#release(this.#signal?.reason);
   /** Bytes copied out of earlier chunks by `peek`; they come before those of `#chunk`. */
@@ -38,7 +38,7 @@ export class ByteStream {
   #received = 0;
   #state: 'open' | 'reading' | 'ended' | 'closed' = 'open';
 
-  constructor({ name, total, base, chunks, random }: Origin, signal?: AbortSignal) {
+  constructor({ name, total, base, chunks, random }: ByteSource, signal?: AbortSignal) {
     this.name = name;
     this.#random = random;
     this.total = total;

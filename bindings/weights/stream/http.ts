@@ -1,10 +1,10 @@
 /** Bytes over HTTP: asked for again where a connection breaks, a server is busy, or nothing comes any more. */
 
 import { label } from '../../util/messages.js';
-import type { Origin } from './types.js';
+import type { ByteSource } from './types.js';
 
 /** How patient a download is. Tests have less time. */
-export const patience = {
+export const retryPolicy = {
   /** Requests one after the other that bring nothing. */
   attempts: 5,
   /** Requests in all. */
@@ -24,27 +24,27 @@ const BUSY = [408, 425, 429, 500, 502, 503, 504];
 const PERMANENT = /^(ENOTFOUND|ECONNREFUSED|ERR_|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO)/;
 
 /** What tells one version of a file from another. */
-export interface Version {
+export interface FileVersion {
   readonly etag: string | null;
   readonly modified: string | null;
 }
 
 /** Bytes of a file that an earlier download brought. */
-export interface Begun extends Version {
+export interface PartialDownload extends FileVersion {
   readonly received: number;
 }
 
 export interface FetchOptions {
-  readonly begun?: Begun | undefined;
+  readonly begun?: PartialDownload | undefined;
   /** Of the browser's own cache. */
   readonly cache?: RequestCache;
 }
 
-export interface Fetched extends Origin {
+export interface Fetched extends ByteSource {
   /** The place of the first byte that comes: behind those of `begun`, or 0 where the file is another now. */
   readonly begin: number;
   /** What a later download can go on from; undefined where no server could tell it the place. */
-  readonly version: Version | undefined;
+  readonly version: FileVersion | undefined;
 }
 
 /**
@@ -71,7 +71,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
   readonly #onAbort = () => this.#close(this.#signal?.reason);
   #request = new AbortController();
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
-  #version: Version = { etag: null, modified: null };
+  #version: FileVersion = { etag: null, modified: null };
   #total: number | undefined;
   /** Whether the answer is of another origin than the page, which has to allow every header. */
   #isCross = false;
@@ -93,7 +93,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
   }
 
   /** Waits for the answer. `total`: the file's bytes, where the headers surely tell. */
-  async start(begun?: Begun): Promise<Pick<Fetched, 'total' | 'begin' | 'version'>> {
+  async start(begun?: PartialDownload): Promise<Pick<Fetched, 'total' | 'begin' | 'version'>> {
     try {
       if (begun && (await this.#continue(begun))) {
         return { total: this.#total, begin: begun.received, version: begun };
@@ -116,7 +116,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
   }
 
   /** Goes on with an earlier download; false where its file is another now, or the server knows no places. */
-  async #continue({ received, etag, modified }: Begun): Promise<boolean> {
+  async #continue({ received, etag, modified }: PartialDownload): Promise<boolean> {
     const response = await this.#ask({ range: `bytes=${received}-` });
     this.#version = { etag, modified };
     this.#received = received;
@@ -194,7 +194,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
   }
 
   async #resume(cause: unknown): Promise<void> {
-    if (this.#idle >= patience.attempts || this.#requests >= patience.requests) {
+    if (this.#idle >= retryPolicy.attempts || this.#requests >= retryPolicy.requests) {
       const expected = `${this.#total ?? 'more'} bytes`;
       throw new Error(`${this.#url}: expected ${expected}, got a broken connection after ${this.#received}.`, {
         cause,
@@ -267,7 +267,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
       this.#request = new AbortController();
       this.#requests += 1;
       this.#idle += 1;
-      const isLast = this.#idle >= patience.attempts || this.#requests >= patience.requests;
+      const isLast = this.#idle >= retryPolicy.attempts || this.#requests >= retryPolicy.requests;
       try {
         const { signal } = this.#request;
         // Weights hardly shrink; and only bytes as they are can be asked for by their place.
@@ -294,7 +294,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
   /** Waits before the next request: longer each time that nothing came, or as the server says. */
   #pause(retryAfter?: string | null): Promise<void> {
     const asked = /^\d{1,6}$/.test(retryAfter ?? '') ? Number(retryAfter) * 1000 : 0;
-    const delay = Math.max(patience.delay(this.#idle), Math.min(asked, patience.longest));
+    const delay = Math.max(retryPolicy.delay(this.#idle), Math.min(asked, retryPolicy.longest));
     const { signal } = this.#closing;
     return new Promise((resolve, reject) => {
       const stop = () => {
@@ -314,8 +314,8 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
   async #unlessSilent<T>(wait: () => Promise<T>): Promise<T> {
     const request = this.#request;
     const timer = setTimeout(
-      () => request.abort(new Error(`silence of ${patience.silence / 1000} seconds`)),
-      patience.silence,
+      () => request.abort(new Error(`silence of ${retryPolicy.silence / 1000} seconds`)),
+      retryPolicy.silence,
     );
     try {
       return await wait();
@@ -326,7 +326,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
 }
 
 /** The body of a response of status 2xx. */
-export function responseBytes(response: Response, name: string): Origin {
+export function responseBytes(response: Response, name: string): ByteSource {
   if (!response.ok) throw wrongStatus(name, '2xx', response);
   if (response.bodyUsed || response.body?.locked) {
     throw new TypeError(`${name}: expected a response that nobody has read, got one that is read already.`);

@@ -4,18 +4,21 @@ import { platform } from '../../platform/platform.js';
 import { label, shown } from '../../util/messages.js';
 import { ByteStream, bytesOf } from './byte-stream.js';
 import { blobBytes, randomBytes } from './random-access.js';
-import type { OpenOptions, Origin, WeightSource } from './types.js';
+import type { ByteSource, OpenOptions, WeightSource } from './types.js';
 
 /** Opens a source. Throws one sentence where it cannot be, or the signal's reason. */
-export async function openSource(source: WeightSource | Origin, options: OpenOptions = {}): Promise<ByteStream> {
+export async function openSource(source: WeightSource | ByteSource, options: OpenOptions = {}): Promise<ByteStream> {
   const { signal } = options;
-  const stream = new ByteStream(await originOf(source, options), signal);
+  const stream = new ByteStream(await byteSourceOf(source, options), signal);
   signal?.throwIfAborted();
   return stream;
 }
 
 /** What a source's bytes come from. Throws as `openSource` does. */
-export async function originOf(source: WeightSource | Origin, { signal, cache = true }: OpenOptions): Promise<Origin> {
+export async function byteSourceOf(
+  source: WeightSource | ByteSource,
+  { signal, cache = true }: OpenOptions,
+): Promise<ByteSource> {
   if (typeof source === 'string' || source instanceof URL) {
     signal?.throwIfAborted();
     const location = typeof source === 'string' && /^(https?|blob|file):/i.test(source) ? urlOf(source) : source;
@@ -34,7 +37,7 @@ export async function originOf(source: WeightSource | Origin, { signal, cache = 
     };
   }
   if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) {
-    return bytesOrigin('weights', bytesOf('weights', source));
+    return arraySource('weights', bytesOf('weights', source));
   }
   if (source instanceof Response) return (await import('./http.js')).responseBytes(source, source.url || 'weights');
   if (source instanceof Blob) {
@@ -56,7 +59,7 @@ function urlOf(text: string): URL {
   return new URL(text);
 }
 
-function bytesOrigin(name: string, bytes: Uint8Array): Origin {
+function arraySource(name: string, bytes: Uint8Array): ByteSource {
   async function* chunks(): AsyncGenerator<Uint8Array, void> {
     yield bytes;
   }

@@ -17,7 +17,7 @@ export type WeightSource =
   | ArrayBufferView;
 
 /** What a ByteStream is made of. */
-export interface Origin {
+export interface ByteSource {
   /** The subject of messages. */
   readonly name: string;
   /** Bytes in all, where that is certain. */

@@ -33,7 +33,7 @@ for (const [name, counts] of [
   for (const generation of ['old', 'new'] as const) {
     for (const stride of ['conv1', 'conv2'] as const) {
       test(`${name} with Keras's ${generation} names and stride at ${stride}`, async () => {
-        const graph = buildNetwork(name, { stride, convBias: true });
+        const graph = buildNetwork(name, { strideIn: stride, convBias: true });
         const list = parameters(graph);
         const rename = (module: string) => kerasLayer(module, generation, counts);
         const layers = graph.nodes.flatMap((node): Layer[] => {
@@ -57,7 +57,7 @@ for (const [name, counts] of [
         const json = utf8(JSON.stringify(model(layers, { paths: ['w.bin'], weights: manifest })));
         await withFiles({ 'model.json': json }, async () => {
           const file = await openWeights('model.json');
-          assert.equal(file.hints, { batchNormEps: 0.001, convBias: true, stride });
+          assert.equal(file.config, { batchNormEps: 0.001, convBias: true, stride });
           checkTensors(file, list);
           await file.close();
         });
@@ -74,7 +74,7 @@ test('strides of bottlenecks that contradict each other', async () => {
   ];
   const stride = async (...blocks: Layer[][]) => {
     const json = utf8(JSON.stringify(model(blocks.flat())));
-    return withFiles({ 'm.json': json }, async () => (await openWeights('m.json')).hints.stride);
+    return withFiles({ 'm.json': json }, async () => (await openWeights('m.json')).config.strideIn);
   };
   assert.is(await stride(units(3, 2, 1), units(4, 2, 1)), 'conv1');
   assert.is(await stride(units(2, 1, 1), units(3, 1, 2)), 'conv2');

@@ -41,7 +41,7 @@ test('safetensors: tensors in file order, metadata, scalars, empty tensors, 16-b
   const file = await openWeights(safetensorsFile(entries, { format: 'pt' }));
   assert.is(file.format, 'safetensors');
   assert.equal(file.metadata, { format: 'pt' });
-  assert.equal(file.hints, {});
+  assert.equal(file.config, {});
   assert.is(file.total, 24 + 6 + 10 + 4);
   assert.equal(
     file.tensors,

@@ -70,12 +70,12 @@ const expected = [
   { name: 'fc.bias', dtype: 'F32', shape: [4], bytes: values[1].slice(32) },
 ];
 
-test('tensors in file order across shards and groups, with torch shapes, and hints', async () => {
+test('tensors in file order across shards and groups, with torch shapes, and config', async () => {
   await withFiles(smallFiles(), async () => {
     const file = await openWeights('net/model.json');
     assert.is(file.format, 'layers-model');
     assert.is(file.total, 320);
-    assert.equal(file.hints, { batchNormEps: 0.001, convBias: true, stride: undefined });
+    assert.equal(file.config, { batchNormEps: 0.001, convBias: true, stride: undefined });
     assert.equal(
       file.tensors.map(({ order }) => order),
       ['OI', 'OI', 'IO', 'OI', 'IO', 'OI'],

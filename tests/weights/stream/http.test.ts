@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openWeights } from '../../../bindings/weights/open.js';
-import { patience } from '../../../bindings/weights/stream/http.js';
+import { retryPolicy } from '../../../bindings/weights/stream/http.js';
 import { openSource } from '../../../bindings/weights/stream/open.js';
 import { failure, pattern, readAll, rejection, safetensorsFile } from '../../support/weight-files.js';
 
@@ -67,7 +67,7 @@ const status =
     void response.writeHead(code, headers).end('<html>no</html>');
 
 const hub = suite<Hub>('fetch');
-const before = { ...patience };
+const before = { ...retryPolicy };
 
 hub.before(async (context) => {
   const server = http.createServer((request, response) => {
@@ -83,7 +83,7 @@ hub.before(async (context) => {
 hub.before.each((context) => {
   context.requests.length = 0;
   context.delays = [];
-  Object.assign(patience, before, {
+  Object.assign(retryPolicy, before, {
     delay: (n: number) => {
       context.delays.push(n);
       return 0;
@@ -92,7 +92,7 @@ hub.before.each((context) => {
 });
 
 hub.after(({ server }) => {
-  Object.assign(patience, before);
+  Object.assign(retryPolicy, before);
   server.closeAllConnections();
   server.close();
 });
@@ -254,18 +254,18 @@ hub('a connection that brings nothing, again and again, is given up', async (con
     await failure(readAll(await openWeights(context.url))),
     `${context.url}: expected ${bytes.length} bytes, got a broken connection after 70000.`,
   );
-  assert.is(context.requests.length, 1 + patience.attempts);
+  assert.is(context.requests.length, 1 + retryPolicy.attempts);
   // Longer from time to time.
   assert.equal(context.delays, [0, 1, 2, 3, 4]);
   // All anew each time is nothing new.
   context.requests.length = 0;
   context.answers = [serve({ drop: 70_000, ranges: false })];
   await failure(readAll(await openWeights(context.url)));
-  assert.is(context.requests.length, 1 + patience.attempts);
+  assert.is(context.requests.length, 1 + retryPolicy.attempts);
 });
 
 hub('one that brings a byte at a time is given up as well', async (context) => {
-  patience.requests = 20;
+  retryPolicy.requests = 20;
   context.answers = [serve({ drop: 1 })];
   await failure(openWeights(context.url));
   assert.is(context.requests.length, 20);
@@ -275,7 +275,7 @@ hub('a busy server is asked again, when it says', async (context) => {
   context.answers = [status(503), status(429, { 'retry-after': '0' }), status(500), serve()];
   await reads(context);
   assert.equal(context.delays, [1, 2, 3]);
-  patience.longest = 30;
+  retryPolicy.longest = 30;
   context.answers = [status(503, { 'retry-after': '3600' }), serve()];
   const start = performance.now();
   await reads(context);
@@ -287,7 +287,7 @@ hub('a busy server is asked again, when it says', async (context) => {
     await failure(openWeights(context.url)),
     `${context.url}: expected status 2xx, got 503 Service Unavailable.`,
   );
-  assert.is(context.requests.length, patience.attempts);
+  assert.is(context.requests.length, retryPolicy.attempts);
 });
 
 hub('what no other time will change is not asked again', async (context) => {
@@ -308,7 +308,7 @@ hub('an answer that breaks before its first byte is asked for again', async (con
 });
 
 hub('silence counts as a broken connection', async (context) => {
-  patience.silence = 40;
+  retryPolicy.silence = 40;
   const silent: Answer = (_, response) => {
     response.setHeader('content-length', bytes.length);
     response.write(bytes.subarray(0, 60_000));
@@ -324,7 +324,7 @@ hub('silence counts as a broken connection', async (context) => {
 });
 
 hub('abort while it waits to ask again', async (context) => {
-  patience.delay = () => 60_000;
+  retryPolicy.delay = () => 60_000;
   const reason = new Error('enough');
   for (const answers of [[status(503)], [serve({ drop: 70_000 }), serve()]]) {
     context.answers = answers;
@@ -337,7 +337,7 @@ hub('abort while it waits to ask again', async (context) => {
 });
 
 hub('close while it waits to ask again', async (context) => {
-  patience.delay = () => 60_000;
+  retryPolicy.delay = () => 60_000;
   context.answers = [serve({ drop: 70_000 }), serve()];
   const stream = await openSource(context.url);
   const taking = rejection(stream.take(bytes.length));

@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert';
 import { openWeights } from '../../../bindings/weights/open.js';
 import { sibling } from '../../../bindings/weights/stream/beside.js';
 import { ByteStream } from '../../../bindings/weights/stream/byte-stream.js';
-import { patience } from '../../../bindings/weights/stream/http.js';
+import { retryPolicy } from '../../../bindings/weights/stream/http.js';
 import { openSource } from '../../../bindings/weights/stream/open.js';
 import type { WeightSource } from '../../../bindings/weights/stream/types.js';
 import {
@@ -298,7 +298,7 @@ test('sibling: beside a path or URL, the query kept', () => {
   assert.is(String(sibling(url, 'a/b c?.bin')), 'https://h/x/a/b%20c%3F.bin?token=1');
 });
 
-patience.delay = () => 0;
+retryPolicy.delay = () => 0;
 
 const server = suite<{ http: http.Server; url: string; closed: string[] }>('http');
 

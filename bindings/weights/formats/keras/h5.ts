@@ -9,11 +9,11 @@ import { label } from '../../../util/messages.js';
 import { Decoder } from '../../dtype.js';
 import type { ByteStream } from '../../stream/byte-stream.js';
 import { randomBytes } from '../../stream/random-access.js';
-import type { NetworkHints, Piece, Reader, TensorInfo } from '../../types.js';
+import type { ArchConfig, Piece, Reader, TensorInfo } from '../../types.js';
 import { type Dataset, endOf, Hdf5, MAX_EXPANSION, SUPERBLOCK_BYTES } from '../hdf5/file.js';
 import { heldTensor, tensorBytes, weightFile } from '../spans.js';
 import { numberedTensor, torchTensor } from './names.js';
-import { applicationHints, kerasHints, kerasLayers } from './topology.js';
+import { applicationConfig, kerasConfig, kerasLayers } from './topology.js';
 
 const MODEL_WEIGHTS = 'model_weights';
 const MODEL_CONFIG = 'model_config';
@@ -63,9 +63,9 @@ export const h5: Reader = {
       });
       checkNames(tensors, found);
       checkSizes(stream.name, tensors, file.size);
-      const hints = names ? hintsOf(stream.name, file, names) : {};
+      const config = names ? configOf(stream.name, file, names) : {};
       const infos = tensors.map(({ tensor }) => tensor);
-      return weightFile({ format: 'hdf5', metadata: {}, hints }, infos, source, () => pieces(file, tensors, signal));
+      return weightFile({ format: 'hdf5', metadata: {}, config }, infos, source, () => pieces(file, tensors, signal));
     } catch (error) {
       file.close();
       throw error;
@@ -169,11 +169,11 @@ function checkSizes(name: string, tensors: readonly Placed[], size: number): voi
 }
 
 /** What the topology says, or the names where there is none. */
-function hintsOf(name: string, file: Hdf5, names: readonly string[]): NetworkHints {
-  if (!file.attributes('/').includes(MODEL_CONFIG)) return applicationHints(names);
+function configOf(name: string, file: Hdf5, names: readonly string[]): ArchConfig {
+  if (!file.attributes('/').includes(MODEL_CONFIG)) return applicationConfig(names);
   const subject = `${name}: ${MODEL_CONFIG}`;
   const topology = parseJson(subject, new TextEncoder().encode(file.text('/', MODEL_CONFIG)));
-  return kerasHints(kerasLayers(subject, topology.value));
+  return kerasConfig(kerasLayers(subject, topology.value));
 }
 
 async function* pieces(

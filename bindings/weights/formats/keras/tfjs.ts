@@ -13,7 +13,7 @@ import type { OpenOptions } from '../../stream/types.js';
 import type { Reader, TensorInfo } from '../../types.js';
 import { checkedShape, type Span, spannedFile, tensorBytes } from '../spans.js';
 import { kerasLayerOf, torchTensor } from './names.js';
-import { type KerasLayer, kerasHints, kerasLayers } from './topology.js';
+import { type KerasLayer, kerasConfig, kerasLayers } from './topology.js';
 
 const MAX_JSON_BYTES = 100_000_000;
 
@@ -41,14 +41,14 @@ export const tfjs: Reader = {
     const metadata = Object.fromEntries(
       ['generatedBy', 'convertedBy'].flatMap((key) => (typeof model[key] === 'string' ? [[key, model[key]]] : [])),
     );
-    const hints = kerasHints(layers);
+    const config = kerasConfig(layers);
     const { base } = stream;
     if (base === undefined) {
       throw new Error(`${file}: expected the path or URL of model.json, beside which its shards lie, got its content.`);
     }
     const shards = new ByteStream({ name: file, chunks: shardBytes(groups, base, options) }, options.signal);
     const spans = groups.flatMap((group) => group.spans);
-    return spannedFile({ format: 'layers-model', metadata, hints }, shards, spans);
+    return spannedFile({ format: 'layers-model', metadata, config }, shards, spans);
   },
 };
 

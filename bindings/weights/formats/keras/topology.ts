@@ -2,7 +2,7 @@
 
 import { isRecord } from '../../../util/json.js';
 import { label, shown } from '../../../util/messages.js';
-import type { NetworkHints } from '../../types.js';
+import type { ArchConfig } from '../../types.js';
 import { kerasLayerOf, torchModule } from './names.js';
 
 /** A layer of a topology, as far as this project reads it. */
@@ -35,7 +35,7 @@ export function kerasLayers(subject: string, topology: unknown): Map<string, Ker
 }
 
 /** What the layers say of the network. Throws one sentence where they contradict each other. */
-export function kerasHints(layers: ReadonlyMap<string, KerasLayer>): NetworkHints {
+export function kerasConfig(layers: ReadonlyMap<string, KerasLayer>): ArchConfig {
   const all = [...layers.values()];
   const batchNormEps = agreed(
     'epsilon',
@@ -53,19 +53,19 @@ export function kerasHints(layers: ReadonlyMap<string, KerasLayer>): NetworkHint
       throw new Error(`${label(name)}: expected use_bias to be true or false, got ${shown(bias)}.`);
     },
   );
-  return { batchNormEps, convBias, stride: bottleneckStride(all) };
+  return { batchNormEps, convBias, strideIn: bottleneckStride(all) };
 }
 
 /**
  * What the names of a bottleneck network's tensors tell where no topology is there: Keras's own models, of either
  * generation, halve maps in a block's first convolution. No others of such names are known.
  */
-export function applicationHints(tensors: readonly string[]): NetworkHints {
+export function applicationConfig(tensors: readonly string[]): ArchConfig {
   const modules = tensors.map((name) => torchModule(kerasLayerOf(name)));
   if (!modules.some((path) => path?.endsWith('.conv3'))) return {};
   const isRecent = tensors.some((name) => /^conv1_conv\//.test(name));
   const convBias = tensors.some((name, i) => /conv\d$/.test(modules[i] ?? '') && /\/bias(:0)?$/.test(name));
-  return { batchNormEps: isRecent ? 1.001e-5 : 1e-3, convBias, stride: 'conv1' };
+  return { batchNormEps: isRecent ? 1.001e-5 : 1e-3, convBias, strideIn: 'conv1' };
 }
 
 /** The value that all layers have; undefined without layers. */

@@ -35,7 +35,7 @@ function fileOf(
   pieces: () => AsyncGenerator<Piece, void, undefined>,
 ): WeightFile {
   const tensors = keys.flatMap((key) => reads.get(key)?.map(({ tensor }) => tensor) ?? []);
-  return weightFile({ format: 'pytorch', metadata, hints: {} }, tensors, stream, pieces);
+  return weightFile({ format: 'pytorch', metadata, config: {} }, tensors, stream, pieces);
 }
 
 async function openArchive(stream: ByteStream): Promise<WeightFile> {
