@@ -8,10 +8,9 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { BINARIES, type Binary, supportsRelaxed } from '../bindings/engine/core.js';
 import { load, type Model, measurePeak } from '../bindings/index.node.js';
-import { seededWeights } from '../bindings/weights/random.js';
+import { seededWeights, uniform } from '../bindings/weights/random.js';
 import { buildNetwork, graphInput, summary } from '../models/index.js';
 import { machineText, median } from './machine.js';
-import { seeded } from './shapes.js';
 
 const BASELINE = new URL('./baseline.json', import.meta.url);
 const NETWORKS = ['resnet18', 'resnet50'];
@@ -48,7 +47,7 @@ async function ratiosOf(name: string, binary: Binary, peak: number): Promise<Rec
   for (let round = -WARM_UPS; round < ROUNDS; round++) {
     for (const { model, batch, ms } of variants) {
       const shape = [batch, h, w, c];
-      const data = seeded(new Float32Array(batch * h * w * c), 1);
+      const data = uniform('input', batch * h * w * c, -1, 1);
       const start = performance.now();
       await model.run({ data, shape, layout: 'NHWC' });
       if (round >= 0) ms.push((performance.now() - start) / batch);

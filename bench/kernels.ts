@@ -7,8 +7,8 @@
 import { Bench } from 'tinybench';
 import { BINARIES, type Binary, supportsRelaxed } from '../bindings/engine/core.js';
 import { buildNetwork, type Graph, GraphBuilder } from '../models/index.js';
+import { openSeeded } from './executor.js';
 import { machineText } from './machine.js';
-import { openSession } from './session.js';
 import { type ConvShape, convShapes, convText } from './shapes.js';
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : ['resnet18', 'resnet50'];
@@ -36,10 +36,10 @@ function gemmGraph({ op, input, output }: ConvShape): Graph {
 
 /** Median GFLOP/s of a graph's only step, and the algorithm that it uses. */
 async function rate(graph: Graph, flops: number, binary: Binary): Promise<{ gflops: number; algorithm: string }> {
-  const session = await openSession(graph, binary);
+  const executor = await openSeeded(graph, binary);
   const bench = new Bench({ time: TIME_MS, warmupTime: WARM_UP_MS, iterations: 8, warmupIterations: 4 });
   bench.add(graph.name, async () => {
-    const { stepMs } = await session.profile(1);
+    const { stepMs } = await executor.profile();
     // The kernel alone, without the copy of its output.
     return { overriddenDuration: stepMs[0] as number };
   });
@@ -48,7 +48,7 @@ async function rate(graph: Graph, flops: number, binary: Binary): Promise<{ gflo
   if (result?.state !== 'completed') {
     throw new Error(`${graph.name}: expected timings, got ${result?.state}.`);
   }
-  return { gflops: flops / result.latency.p50 / 1e6, algorithm: session.plan.steps[0]?.algorithm ?? '' };
+  return { gflops: flops / result.latency.p50 / 1e6, algorithm: executor.plan.steps[0]?.algorithm ?? '' };
 }
 
 const isPointwise = ({ op }: ConvShape): boolean => [...op.kernel, ...op.stride, op.groups].every((n) => n === 1);
@@ -58,9 +58,9 @@ const row = (name: string, cells: readonly string[]): void =>
 
 /** Runs a whole network until the engine has compiled its kernels for speed. */
 async function warmUp(binary: Binary): Promise<void> {
-  const session = await openSession(buildNetwork(names[0] as string), binary);
+  const executor = await openSeeded(buildNetwork(names[0] as string), binary);
   const end = performance.now() + ENGINE_WARM_UP_MS;
-  do await session.run(1);
+  do await executor.run();
   while (performance.now() < end);
 }
 

@@ -4,10 +4,9 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { BINARIES, supportsRelaxed } from '../bindings/engine/core.js';
 import { load } from '../bindings/index.node.js';
-import { seededWeights } from '../bindings/weights/random.js';
+import { seededWeights, uniform } from '../bindings/weights/random.js';
 import { buildNetwork, graphInput, summary } from '../models/index.js';
 import { machineText, median } from './machine.js';
-import { seeded } from './shapes.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -32,7 +31,7 @@ row(
 for (const name of names) {
   const graph = buildNetwork(name);
   const { h, w, c } = graphInput(graph);
-  const input = { data: seeded(new Float32Array(h * w * c), 1), shape: [1, h, w, c], layout: 'NHWC' } as const;
+  const input = { data: uniform('input', h * w * c, -1, 1), shape: [1, h, w, c], layout: 'NHWC' } as const;
   const runs = [];
   for (const { binary, threads } of kinds) {
     runs.push({

@@ -72,15 +72,3 @@ export function convText({ op, input, output }: ConvShape): string {
   const groups = op.groups > 1 ? ` in ${op.groups} groups` : '';
   return `${op.kernel.join('x')}${stride}${groups} ${shapeText(input)} -> ${shapeText(output)}`;
 }
-
-/** Writes values in [−1, 1) to `to`, always the same: mulberry32 from `seed`. */
-export function seeded(to: Float32Array, seed: number): Float32Array {
-  let state = seed | 0;
-  for (let i = 0; i < to.length; i++) {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
-    to[i] = ((t ^ (t >>> 14)) >>> 0) / 2 ** 31 - 1;
-  }
-  return to;
-}

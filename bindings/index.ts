@@ -27,17 +27,21 @@ export type {
 } from '../models/index.js';
 export {
   buildNetwork,
+  type ConvOptions,
+  GraphBuilder,
   networkNames,
   networks,
+  type PoolOptions,
   preprocessings,
   summary,
   summaryTable,
 } from '../models/index.js';
-export type { Algorithm } from './compile/conv-algorithm.js';
+export type { AlgorithmName } from './compile/conv-algorithm.js';
 export { type Binary, supportsRelaxed, type WasmSource } from './engine/binary.js';
 export { type Heatmap, heatmap } from './image/heatmap.js';
 export type { Crop } from './image/preprocess.js';
 export type { Progress, RandomWeights } from './model/load.js';
+export type { NetworkLike } from './model/network-like.js';
 export type {
   Cam,
   CamMap,

@@ -6,6 +6,7 @@
 import { browser } from './browser/platform.js';
 import { type Binary, supportsRelaxed } from './engine/binary.js';
 import type { LoadOptions as CoreLoadOptions } from './model/load.js';
+import { isWeightSource, type NetworkLike } from './model/network-like.js';
 import type { Model } from './model/types.js';
 import { platform, usePlatform } from './platform/platform.js';
 import type { OpenOptions, WeightFile, WeightSource } from './weights/open.js';
@@ -61,18 +62,18 @@ async function startWorker(binary: Binary | undefined): Promise<Started | undefi
 }
 
 /**
- * Loads a network by name. Weights are packed as their bytes come: no copy of them is kept in JavaScript. What the
+ * Loads a network by its name, by its graph, or from a file that says which network it is of. Weights are packed as their bytes come: no copy of them is kept in JavaScript. What the
  * file says of its network (a Keras model's strides, biases and epsilon) holds unless an option says otherwise.
  * Rejects with one sentence where the name, an option or the file does not fit; nothing is left of the model then.
  */
-export async function load(name: string, options: LoadOptions): Promise<Model> {
-  // What is missing is said in a sentence.
-  const { worker = true, ...given } = options ?? ({} as LoadOptions);
+export async function load(network: NetworkLike, options: LoadOptions = {}): Promise<Model> {
+  const { worker = true, ...given } = options;
+  const what = isWeightSource(network) ? absolute(network) : network;
   const { weights, wasm, hdf5 } = given;
   const known = { ...given, weights: absolute(weights), wasm: absolute(wasm), hdf5: absolute(hdf5) };
   const started = worker ? await startWorker(known.binary) : undefined;
-  if (started) return loadInWorker(started.worker, name, { ...known, wasm: known.wasm ?? started.wasm });
-  return (await import('./model/load.js')).load(name, known);
+  if (started) return loadInWorker(started.worker, what, { ...known, wasm: known.wasm ?? started.wasm });
+  return (await import('./model/load.js')).load(what, known);
 }
 
 /** As the core's: reads what a weight file says of itself, up to its first value. */

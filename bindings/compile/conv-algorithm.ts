@@ -3,32 +3,33 @@
 import type { ConvOp, Node, Shape } from '../../models/graph.js';
 
 /** im2col + GEMM; the indirect grouped convolution; Winograd's F(2×2, 3×3) or F(4×4, 3×3) (assembly/conv). */
-export type Algorithm = 'gemm' | 'grouped' | 'winograd2' | 'winograd4';
+export type AlgorithmName = 'gemm' | 'grouped' | 'winograd2' | 'winograd4';
 
-/** Outputs of a Winograd tile along a side. */
-export const winogradTile = (algorithm: Algorithm): 0 | 2 | 4 =>
-  algorithm === 'winograd4' ? 4 : algorithm === 'winograd2' ? 2 : 0;
-
-/** The algorithms that can compute a convolution of `input`. */
-export function algorithmsFor(node: Node<ConvOp>, input: Shape): Algorithm[] {
-  if (node.groups > 1) return (node.shape.c / node.groups) % 4 === 0 ? ['gemm', 'grouped'] : ['gemm'];
-  const ones = [...node.stride, ...node.dilation].every((n) => n === 1);
-  const isFit = ones && node.kernel[0] === 3 && node.kernel[1] === 3 && input.c >= 8;
-  return isFit && input.c % 4 === 0 && node.shape.c % 4 === 0 ? ['gemm', 'winograd2', 'winograd4'] : ['gemm'];
+/** What the choice needs to know; bindings/engine/algorithms has the rest. */
+export interface Algorithm {
+  readonly name: AlgorithmName;
+  /** Whether it can compute a convolution of `input`. */
+  fits(node: Node<ConvOp>, input: Shape): boolean;
 }
+
+/** The algorithm for a convolution of an input of this shape. */
+export type Choose = (node: Node<ConvOp>, input: Shape) => AlgorithmName;
+
+/** From the one that is taken first to the one that computes anything. */
+const ORDER: readonly AlgorithmName[] = ['grouped', 'winograd4', 'winograd2', 'gemm'];
 
 /**
- * The fastest by a rule of shape: F(4×4) where a map has room for its tiles, although its transformed weights are 4 times
- * as large (7×7, 512 channels: 2.2 ms with 38 MB of weights; F(2×2) 3.4 ms with 17, GEMM 4.4 ms with 9). Groups are too
- * narrow for im2col's packing to pay.
+ * Chooses the fastest of `algorithms` by a rule of shape. F(4×4) is taken if a map has room for its tiles, although its
+ * transformed weights are 4 times as large (7×7, 512 channels: 2.2 ms with 38 MB of weights; F(2×2) 3.4 ms with 17, GEMM
+ * 4.4 ms with 9). Groups are too narrow for im2col's packing to pay. Without `winograd`, sums are nearer to the
+ * definition's rounding, and weights take less memory.
  */
-export function chooseAlgorithm(node: Node<ConvOp>, input: Shape): Algorithm {
-  const able = algorithmsFor(node, input);
-  if (!able.includes('winograd4')) return able.at(-1) ?? 'gemm';
-  return Math.max(node.shape.h, node.shape.w) > 4 ? 'winograd4' : 'winograd2';
-}
-
-/** As `chooseAlgorithm`, without Winograd: nearer to the definition's rounding, with less memory for weights. */
-export function chooseWithoutWinograd(node: Node<ConvOp>, input: Shape): Algorithm {
-  return algorithmsFor(node, input).includes('grouped') ? 'grouped' : 'gemm';
+export function chooseByRule(algorithms: readonly Algorithm[], { winograd = true } = {}): Choose {
+  return (node, input) => {
+    const isSmall = Math.max(node.shape.h, node.shape.w) <= 4;
+    const isWanted = (name: AlgorithmName): boolean =>
+      name === 'winograd4' ? winograd && !isSmall : name === 'winograd2' ? winograd : true;
+    const fitting = algorithms.filter((algorithm) => isWanted(algorithm.name) && algorithm.fits(node, input));
+    return ORDER.find((name) => fitting.some((algorithm) => algorithm.name === name)) ?? 'gemm';
+  };
 }

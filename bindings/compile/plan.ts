@@ -3,16 +3,8 @@
  * makes. Pure data, no memory: the places are elements for one image, and grow with the batch.
  */
 
-import {
-  type BatchNormOp,
-  type ConvOp,
-  type Graph,
-  inputShape,
-  type Node,
-  type NodeId,
-  type Shape,
-} from '../../models/graph.js';
-import { type Algorithm, chooseAlgorithm } from './conv-algorithm.js';
+import { type BatchNormOp, type Graph, inputShape, type Node, type NodeId, type Shape } from '../../models/graph.js';
+import type { AlgorithmName, Choose } from './conv-algorithm.js';
 import { type Draft, fuse, type StepKind } from './fuse.js';
 import { elements, Places, placeConcats, wholeLines } from './memory.js';
 
@@ -36,7 +28,7 @@ export interface PlanStep {
   readonly preActivation: Node<BatchNormOp> | undefined;
   readonly relu: boolean;
   /** Of a convolution; `gemm` for all else. */
-  readonly algorithm: Algorithm;
+  readonly algorithm: AlgorithmName;
   readonly input: View;
   /** What is added before ReLU. */
   readonly residual: View | undefined;
@@ -89,11 +81,8 @@ function completions(graph: Graph, drafts: readonly Draft[]): { node: Node; step
   return values;
 }
 
-/** The algorithm for a convolution of an input of this shape. */
-export type Choose = (node: Node<ConvOp>, input: Shape) => Algorithm;
-
 /** Fuses the graph's operations and lays out its activations. Throws where an operation cannot be laid out. */
-export function makePlan(graph: Graph, choose: Choose = chooseAlgorithm): Plan {
+export function makePlan(graph: Graph, choose: Choose = () => 'gemm'): Plan {
   const drafts = fuse(graph);
   const places = new Places();
   placeConcats(graph, drafts, places);

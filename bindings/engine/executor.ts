@@ -1,33 +1,61 @@
-/** Runs a plan: its records, activations and scratch in linear memory, for as many images as the last run had. */
+/** What runs a plan: the interface that models use, and its implementation on the wasm core. */
 
 import type { Node } from '../../models/graph.js';
-import { winogradTile } from '../compile/conv-algorithm.js';
 import type { Plan, PlanStep, PlanValue, View } from '../compile/plan.js';
+import { algorithms } from './algorithms/index.js';
 import { align } from './arena.js';
+import type { Binary } from './binary.js';
 import type { Core } from './core.js';
 import { writeRecords } from './lower.js';
 import type { PackedWeights, WeightAddresses } from './packed-weights.js';
 import type { Job } from './thread-control.js';
 import type { ThreadPool } from './thread-pool.js';
 
-const BYTES = 4;
+const BYTES = Float32Array.BYTES_PER_ELEMENT;
 
-/** Bytes of scratch that a plan's most demanding step wants of each thread. */
-export function scratchBytes({ constants, kernels }: Core, plan: Plan): number {
-  const wanted = plan.steps.map(({ algorithm, input, node }) => {
-    const tile = winogradTile(algorithm);
-    if (tile) return kernels.winogradScratchBytes(tile, input.shape.c);
-    if (algorithm !== 'grouped' || node.kind !== 'conv') return constants.SCRATCH_BYTES as number;
-    return kernels.groupedScratchBytes(node.kernel[0] * node.kernel[1], input.shape.c);
-  });
-  return align(Math.max(0, ...wanted));
+/** Writes an input, [batch, H, W, C] float32, at an address of linear memory. May allocate what it releases itself. */
+export type InputWriter = (core: Core, inputPtr: number) => void;
+
+/** Runs one network, one run at a time. The batch is that of the last `setInput`. */
+export interface Executor {
+  readonly plan: Plan;
+  readonly binary: Binary;
+  readonly threads: number;
+  /** Why there are fewer threads than asked for; undefined if there are not. */
+  readonly threadsNote: string | undefined;
+  /** Bytes of packed weights and biases. */
+  readonly weightBytes: number;
+  /** Bytes of all memory that it holds now. */
+  readonly memoryBytes: number;
+  /** Bytes of activations for `batch` images. */
+  activationBytes(batch: number): number;
+  /** Fills the input for `batch` images: NHWC values, or what writes them. Throws a RangeError beyond 4 GiB. */
+  setInput(batch: number, input: Float32Array | InputWriter): void;
+  /** Runs all steps; returns a copy of the output, [batch, H, W, C]. */
+  run(): Promise<Float32Array>;
+  /** As `run`, with the milliseconds that each step of the plan took. */
+  profile(): Promise<{ output: Float32Array; stepMs: number[] }>;
+  /** Runs the steps up to the one that completes a value; returns a copy of it, [batch, H, W, C]. */
+  value(value: PlanValue): Promise<Float32Array>;
+  /**
+   * Runs one image and, before step `at`, one extra step, with its node's weights and no bias. `values` is a copy of the
+   * extra step's output, [H, W, C].
+   */
+  runWith(extra: PlanStep, at: number): Promise<{ output: Float32Array; values: Float32Array }>;
+  /** Gives back threads and memory. A run that is under way rejects. */
+  dispose(): void;
 }
 
-export class PlanExecutor {
-  readonly core: Core;
+/** Bytes of scratch that a plan's most demanding step needs of each thread. */
+const scratchBytes = (core: Core, { steps }: Plan): number =>
+  align(Math.max(0, ...steps.map((step) => algorithms[step.algorithm].scratchBytes(core, step))));
+
+/** Keeps records, activations and scratch in linear memory, for as many images as the last run had. */
+export class PlanExecutor implements Executor {
   readonly plan: Plan;
-  readonly threads: ThreadPool;
-  readonly #store: PackedWeights;
+  readonly #core: Core;
+  readonly #pool: ThreadPool;
+  readonly #weights: PackedWeights;
   /** Where the weights end and all that depends on the batch begins. */
   readonly #base: number;
   readonly #scratchBytes: number;
@@ -36,71 +64,68 @@ export class PlanExecutor {
   #scratch = 0;
   #activations = 0;
 
-  /** `threads`: started on `core`. All that comes after the present end of the arena is the session's. */
-  constructor(core: Core, plan: Plan, store: PackedWeights, threads: ThreadPool) {
-    this.core = core;
+  /** `pool`: started on `core`. All that comes after the present end of the arena is the session's. */
+  constructor(core: Core, plan: Plan, weights: PackedWeights, pool: ThreadPool) {
+    this.#core = core;
     this.plan = plan;
-    this.threads = threads;
-    this.#store = store;
+    this.#pool = pool;
+    this.#weights = weights;
     this.#scratchBytes = scratchBytes(core, plan);
     this.#base = core.arena.mark();
   }
 
-  /** Bytes of packed weights and biases. */
   get weightBytes(): number {
-    return this.#store.bytes;
+    return this.#weights.bytes;
   }
 
-  /** Bytes of activations for `batch` images. */
   activationBytes(batch: number): number {
     return this.plan.arenaSize * batch * BYTES;
   }
 
-  /** A view of the input, [batch, H, W, C], to be filled before `run(batch)`. Valid until memory grows. */
-  input(batch: number): Float32Array {
-    this.#prepare(batch);
-    return this.#view(this.plan.input);
+  get binary(): Binary {
+    return this.#core.binary;
   }
 
-  /** The input's address, for kernels that fill it. */
-  inputPtr(batch: number): number {
-    this.#prepare(batch);
-    return this.#place(this.plan.input);
+  get threads(): number {
+    return this.#pool.count;
   }
 
-  /** Runs all steps; returns a copy of the output, [batch, H, W, C]. */
-  async run(batch: number): Promise<Float32Array> {
-    this.#prepare(batch);
-    await this.threads.run(this.#job(0, this.plan.steps.length));
-    return new Float32Array(this.#view(this.plan.output));
+  get threadsNote(): string | undefined {
+    return this.#pool.note;
   }
 
-  /** As `run`, with the milliseconds that each step of the plan took. */
-  async profile(batch: number): Promise<{ output: Float32Array; stepMs: number[] }> {
+  get memoryBytes(): number {
+    return this.#core.arena.memory.buffer.byteLength;
+  }
+
+  setInput(batch: number, input: Float32Array | InputWriter): void {
     this.#prepare(batch);
+    if (typeof input === 'function') input(this.#core, this.#place(this.plan.input));
+    else this.#view(this.plan.input).set(input);
+  }
+
+  async run(): Promise<Float32Array> {
+    await this.#pool.run(this.#job(0, this.plan.steps.length));
+    return this.#copy(this.plan.output);
+  }
+
+  async profile(): Promise<{ output: Float32Array; stepMs: number[] }> {
     const stepMs: number[] = [];
     for (let i = 0; i < this.plan.steps.length; i++) {
       const start = performance.now();
-      await this.threads.run(this.#job(i, i + 1));
+      await this.#pool.run(this.#job(i, i + 1));
       stepMs.push(performance.now() - start);
     }
-    return { output: new Float32Array(this.#view(this.plan.output)), stepMs };
+    return { output: this.#copy(this.plan.output), stepMs };
   }
 
-  /** Runs the steps up to the one that completes a value; returns a copy of the value, [batch, H, W, C]. */
-  async value(batch: number, { step, view }: PlanValue): Promise<Float32Array> {
-    this.#prepare(batch);
-    await this.threads.run(this.#job(0, step + 1));
+  async value({ step, view }: PlanValue): Promise<Float32Array> {
+    await this.#pool.run(this.#job(0, step + 1));
     return this.#copy(view);
   }
 
-  /**
-   * As `run` for one image, with one more step before step `at`: `extra` reads what lies there then, takes the weights of
-   * its node without their bias, and writes a value of its own, [H, W, C], of which `values` is a copy.
-   */
   async runWith(extra: PlanStep, at: number): Promise<{ output: Float32Array; values: Float32Array }> {
-    this.#prepare(1);
-    const { arena, constants, kernels } = this.core;
+    const { arena, constants, kernels } = this.#core;
     const { h, w, c } = extra.output.shape;
     const mark = arena.mark();
     try {
@@ -110,19 +135,20 @@ export class PlanExecutor {
       arena.u8(biasPtr, biasBytes).fill(0);
       const outPtr = arena.alloc(h * w * c * BYTES);
       const place = (view: View): number => (view === extra.output ? outPtr : this.#place(view));
-      const weights = (node: Node): WeightAddresses => ({ ...this.#store.at(node), biasPtr });
-      writeRecords(this.core, { ...this.plan, steps: [extra] }, 1, recordPtr, place, weights);
+      const weights = (node: Node): WeightAddresses => ({ ...this.#weights.at(node), biasPtr });
+      writeRecords(this.#core, { ...this.plan, steps: [extra] }, 1, recordPtr, place, weights);
 
-      await this.threads.run(this.#job(0, at));
-      await this.threads.run({ ...this.#job(0, 1), recordsPtr: recordPtr });
-      await this.threads.run(this.#job(at, this.plan.steps.length));
-      return {
-        output: new Float32Array(this.#view(this.plan.output)),
-        values: new Float32Array(arena.f32(outPtr, h * w * c)),
-      };
+      await this.#pool.run(this.#job(0, at));
+      await this.#pool.run({ ...this.#job(0, 1), recordsPtr: recordPtr });
+      await this.#pool.run(this.#job(at, this.plan.steps.length));
+      return { output: this.#copy(this.plan.output), values: new Float32Array(arena.f32(outPtr, h * w * c)) };
     } finally {
       arena.release(mark);
     }
+  }
+
+  dispose(): void {
+    this.#pool.stop();
   }
 
   #job(first: number, last: number): Job {
@@ -132,20 +158,20 @@ export class PlanExecutor {
   /** Lays out and writes the records for `batch` images, unless they stand. Throws a RangeError beyond 4 GiB. */
   #prepare(batch: number): void {
     if (batch === this.#batch) return;
-    const { arena, constants } = this.core;
+    const { arena, constants } = this.#core;
     this.#batch = 0;
     arena.release(this.#base);
     this.#records = arena.alloc((constants.STEP_BYTES as number) * this.plan.steps.length);
-    this.#scratch = arena.alloc(this.#scratchBytes * this.threads.count);
+    this.#scratch = arena.alloc(this.#scratchBytes * this.#pool.count);
     this.#activations = arena.alloc(this.activationBytes(batch));
     this.#batch = batch;
     writeRecords(
-      this.core,
+      this.#core,
       this.plan,
       batch,
       this.#records,
       (view) => this.#place(view),
-      (node) => this.#store.at(node),
+      (node) => this.#weights.at(node),
     );
   }
 
@@ -156,7 +182,7 @@ export class PlanExecutor {
 
   #view(view: View): Float32Array {
     const { h, w, c } = view.shape;
-    return this.core.arena.f32(this.#place(view), this.#batch * h * w * c);
+    return this.#core.arena.f32(this.#place(view), this.#batch * h * w * c);
   }
 
   /** A copy of a value, without the other channels that may lie between its pixels. */
@@ -164,7 +190,7 @@ export class PlanExecutor {
     const { ld, shape } = view;
     if (ld === shape.c) return new Float32Array(this.#view(view));
     const pixels = this.#batch * shape.h * shape.w;
-    const from = this.core.arena.f32(this.#place(view), (pixels - 1) * ld + shape.c);
+    const from = this.#core.arena.f32(this.#place(view), (pixels - 1) * ld + shape.c);
     const to = new Float32Array(pixels * shape.c);
     for (let i = 0; i < pixels; i++) to.set(from.subarray(i * ld, i * ld + shape.c), i * shape.c);
     return to;

@@ -1,13 +1,11 @@
 /** Plan -> records: what each kind of step writes into its record for the kernel that runs it. */
 
 import type { ConvOp, Node, PoolOp, ShortcutOp } from '../../models/graph.js';
-import { winogradTile } from '../compile/conv-algorithm.js';
 import type { Plan, PlanStep, StepKind, View } from '../compile/plan.js';
+import { algorithms } from './algorithms/index.js';
+import type { Fields } from './algorithms/types.js';
 import type { Core } from './core.js';
 import type { WeightAddresses } from './packed-weights.js';
-
-/** Fields of a record by their names in assembly/step.ts. Sizes are elements, addresses bytes; what is not named is zero. */
-type Fields = Readonly<Record<string, number>>;
 
 type Lowering = (step: PlanStep) => Fields;
 
@@ -31,10 +29,8 @@ const convolution: Lowering = (step) => {
 };
 
 /** By kind: the record's kind in assembly/step.ts, and the fields that only this kind has. */
-const lowerings: Readonly<Record<StepKind | 'winograd' | 'grouped', readonly [kind: string, Lowering]>> = {
+const lowerings: Readonly<Record<StepKind, readonly [kind: string, Lowering]>> = {
   conv: ['KIND_CONV', convolution],
-  grouped: ['KIND_GROUPED', convolution],
-  winograd: ['KIND_WINOGRAD', (step) => ({ ...window(step), winogradTile: winogradTile(step.algorithm) })],
   linear: ['KIND_LINEAR', () => ({})],
   maxPool: ['KIND_MAX_POOL', window],
   avgPool: ['KIND_AVG_POOL', window],
@@ -51,12 +47,6 @@ const lowerings: Readonly<Record<StepKind | 'winograd' | 'grouped', readonly [ki
     },
   ],
 };
-
-/** Which kernel runs a step: a convolution's is that of its algorithm. */
-function kernelOf({ kind, algorithm }: PlanStep): keyof typeof lowerings {
-  if (algorithm === 'gemm') return kind;
-  return algorithm === 'grouped' ? 'grouped' : 'winograd';
-}
 
 /** Writes the records of `plan` for `batch` images. `place`: a value's address; `weights`: those of a node. */
 export function writeRecords(
@@ -80,9 +70,10 @@ export function writeRecords(
   };
   plan.steps.forEach((step, i) => {
     const { input, output, residual, relu } = step;
-    const [kind, lowering] = lowerings[kernelOf(step)];
+    const [kind, lowering] = lowerings[step.kind];
+    const algorithm = algorithms[step.algorithm];
     const fields: Fields = {
-      kind: constant(kind),
+      kind: constant(algorithm.kind ?? kind),
       flags: (relu ? constant('FLAG_RELU') : 0) | (residual ? constant('FLAG_ADD') : 0),
       mr: tileRows,
       inPtr: place(input),
@@ -101,6 +92,7 @@ export function writeRecords(
       ow: output.shape.w,
       oc: output.shape.c,
       ...lowering(step),
+      ...algorithm.fields(step),
     };
     const record = arena.i32(recordsPtr + i * words * 4, words);
     record.fill(0);

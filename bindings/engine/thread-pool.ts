@@ -43,8 +43,8 @@ export class ThreadPool {
    * Starts `count` threads on the core's new memory. Where it is not shared, `count` must be 1, and this thread is it.
    * Where a worker does not start, this thread runs alone, and `note` says why.
    */
-  static async start(core: Core, count: number): Promise<ThreadPool> {
-    const threads = new ThreadPool(core, count);
+  static async start(core: Core, count: number, note?: string): Promise<ThreadPool> {
+    const threads = new ThreadPool(core, count, note);
     try {
       const first = platform.mayBlock || !core.shared ? 1 : 0;
       await Promise.all(Array.from({ length: count - first }, (_, i) => threads.#startWorker(i + first)));

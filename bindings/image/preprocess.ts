@@ -110,6 +110,12 @@ function makeFilters({ kernels, arena }: Core, length: number, { size, first, co
   return { ptr, taps, stride, spans };
 }
 
+/** Writes a picture as the network's input: see `preprocess`. */
+export const imageWriter =
+  (pixels: Pixels, preprocessing: Preprocessing): ((core: Core, inputPtr: number) => void) =>
+  (core, inputPtr) =>
+    preprocess(core, pixels, preprocessing, inputPtr);
+
 /**
  * Writes the network's input, [1, crop, crop, 3] float32 NHWC, at `dstPtr`. Transparent pixels are composed on white
  * before they are resized; what a picture is too small for is black. Of the picture only one row at a time is copied

@@ -1,4 +1,4 @@
-/** Weights -> memory: from a network's name and a source of weights to a model that runs. */
+/** From a name, a graph or a file that says which network it is of to a model that runs. */
 
 import {
   buildNetwork,
@@ -11,16 +11,13 @@ import {
   parameters,
   preprocessings,
 } from '../../models/index.js';
-import { chooseAlgorithm, chooseWithoutWinograd } from '../compile/conv-algorithm.js';
-import { makePlan } from '../compile/plan.js';
-import type { WasmSource } from '../engine/binary.js';
-import { type Binary, createCore } from '../engine/core.js';
-import { PlanExecutor } from '../engine/executor.js';
-import { PackedWeights } from '../engine/packed-weights.js';
-import { ThreadPool, threadCount } from '../engine/thread-pool.js';
-import { platform } from '../platform/platform.js';
+import type { Binary, WasmSource } from '../engine/binary.js';
+import { openExecutor } from '../engine/open-executor.js';
+import { threadCount } from '../engine/thread-pool.js';
+import { identifyNetwork } from '../weights/identify.js';
 import { checkTensors, type OpenOptions, openWeights, type WeightFile, type WeightSource } from '../weights/open.js';
 import { ExecutorModel } from './model.js';
+import { isGraph, isWeightSource, type NetworkLike } from './network-like.js';
 import type { Model } from './types.js';
 
 export interface Progress {
@@ -39,10 +36,11 @@ export interface RandomWeights {
 
 export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache' | 'hdf5'> {
   /**
-   * Path (in Node), URL, Response, Blob, stream, async iterable or bytes of a weight file; or `{ seed }` for random
-   * weights, with which a network can be timed.
+   * Path (in Node), URL, Response, Blob, stream, async iterable or bytes of a weight file; tensors in memory
+   * (`fromTensors`); or `{ seed }` for random weights, with which a network can be timed. Not given if the first argument
+   * of `load` is such a source.
    */
-  readonly weights: WeightSource | RandomWeights;
+  readonly weights?: WeightSource | WeightFile | RandomWeights | undefined;
   /**
    * Threads that run the kernels; by default `auto`, as many as there are cores, up to 8. Where memory cannot be shared
    * it is one, and `info()` says why. Results are the same, bit for bit, for every number.
@@ -82,83 +80,131 @@ function preprocessingOf({ config }: WeightFile, graph: Graph): Preprocessing | 
     : preprocessing;
 }
 
-/** Opens the weights: a file, or random ones of the network that the options ask for. */
-async function openAny(
-  name: string,
-  { weights, signal, cache, hdf5 }: LoadOptions,
-  network: NetworkOptions,
-): Promise<WeightFile> {
-  if (typeof weights !== 'object' || !('seed' in weights)) return openWeights(weights, { signal, cache, hdf5 });
-  const { seed } = weights;
+/** Opens a file of weights; what is one already is handed on. */
+async function openFile(weights: WeightSource | WeightFile, { signal, cache, hdf5 }: LoadOptions): Promise<WeightFile> {
+  const isFile = typeof weights === 'object' && 'pieces' in weights;
+  return isFile ? weights : openWeights(weights, { signal, cache, hdf5 });
+}
+
+/** Random weights of a graph. */
+async function randomFile(graph: Graph, { seed }: RandomWeights): Promise<WeightFile> {
   if (!Number.isInteger(seed)) throw new TypeError(`weights: expected seed to be a whole number, got ${seed}.`);
   const { seededWeights } = await import('../weights/random.js');
-  return openWeights(seededWeights(buildNetwork(name, network), seed), { signal });
+  return openWeights(seededWeights(graph, seed));
+}
+
+/** The graph that a file brings, or that of the network whose tensors it has. */
+function graphOf(file: WeightFile, subject: string, options: NetworkOptions): Graph {
+  if (file.graph) return asGiven(file.graph, options);
+  const found = identifyNetwork(file.tensors);
+  if (!found) throw new Error(`${subject}: no known network has these tensors; name the network, or give its graph.`);
+  return buildNetwork(found.network, { ...file.config, ...found.options, ...options });
+}
+
+/** A graph takes no options: they are in it. */
+function asGiven(graph: Graph, options: NetworkOptions): Graph {
+  const [option] = Object.entries(options).flatMap(([key, value]) => (value === undefined ? [] : [key]));
+  if (option !== undefined) throw new TypeError(`${graph.name}: a graph takes no network options, got ${option}.`);
+  return graph;
+}
+
+/** Opens the weights, and finds or builds the graph that they are for. */
+async function openNetwork(
+  network: NetworkLike,
+  options: LoadOptions,
+  networkOptions: NetworkOptions,
+): Promise<{ readonly file: WeightFile; readonly graph: Graph }> {
+  const { weights } = options;
+  if (isWeightSource(network)) {
+    const file = await openFile(network, options);
+    const subject = typeof network === 'string' ? network : 'weights';
+    return closingOnError(file, () => graphOf(file, subject, networkOptions));
+  }
+  const build = (config: NetworkOptions): Graph =>
+    typeof network === 'string'
+      ? buildNetwork(network, { ...config, ...networkOptions })
+      : asGiven(network, networkOptions);
+  if (typeof weights === 'object' && 'seed' in weights) {
+    const graph = build({});
+    return { file: await randomFile(graph, weights), graph };
+  }
+  const file = await openFile(weights as WeightSource | WeightFile, options);
+  return closingOnError(file, () => build(file.config));
+}
+
+async function closingOnError(file: WeightFile, make: () => Graph): Promise<{ file: WeightFile; graph: Graph }> {
+  try {
+    return { file, graph: make() };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
 }
 
 /**
- * Loads a network by name. Weights are packed as their bytes come: no copy of them is kept in JavaScript. What the
- * file says of its network (a Keras model's strides, biases and epsilon) holds unless an option says otherwise.
- * Rejects with one sentence where the name, an option or the file does not fit; nothing is left of the model then.
+ * Loads a network by its name, by its graph, or from a file that says which network it is of. Weights are packed as
+ * their bytes come: JavaScript keeps no copy of them. What a file says of its network (a Keras model's strides, biases and
+ * epsilon) holds unless an option says otherwise. Rejects with one sentence if the name, an option or the file does not
+ * fit; nothing is left of the model then.
  */
-export async function load(name: string, options: LoadOptions): Promise<Model> {
+export async function load(network: NetworkLike, options: LoadOptions = {}): Promise<Model> {
   const {
     weights,
     cache,
     hdf5,
-    threads: wanted = 'auto',
-    winograd = true,
-    tune: isTuned = false,
+    threads = 'auto',
+    winograd,
+    tune,
     binary,
     wasm,
     signal,
     onProgress,
     preprocessing,
     labels,
-    ...network
+    ...networkOptions
   } = options;
-  lookup('network', networks, name);
-  if (weights === undefined || weights === null)
-    throw new TypeError(`${name}: expected weights (a URL, Response, Blob, stream or bytes), got none.`);
-  const { count, note } = threadCount(wanted);
-  // Where this thread may not block, one thread is a worker too, if it can be.
-  const needsWorker = !platform.mayBlock && platform.whyNoSharedMemory === undefined;
+  const isSource = isWeightSource(network);
+  const subject = typeof network === 'string' ? network : isGraph(network) ? network.name : 'weights';
+  if (typeof network === 'string' && !isSource) lookup('network', networks, network);
+  if (isSource && weights !== undefined) {
+    throw new TypeError(`${subject}: expected weights in one place, got them as the first argument and as an option.`);
+  }
+  if (!isSource && (weights === undefined || weights === null)) {
+    throw new TypeError(`${subject}: expected weights (a URL, Response, Blob, stream or bytes), got none.`);
+  }
+  threadCount(threads);
   signal?.throwIfAborted();
   let file: WeightFile | undefined;
-  let threads: ThreadPool | undefined;
   try {
-    file = await openAny(name, options, network);
-    const graph = buildNetwork(name, { ...file.config, ...network });
-    if (labels && labels.length !== graph.nodes[graph.output]?.shape.c) {
-      throw new TypeError(`labels: expected ${graph.nodes[graph.output]?.shape.c}, one a class, got ${labels.length}.`);
+    const opened = await openNetwork(network, options, networkOptions);
+    file = opened.file;
+    const { graph } = opened;
+    const classes = graph.nodes[graph.output]?.shape.c;
+    if (labels && labels.length !== classes) {
+      throw new TypeError(`labels: expected ${classes}, one per class, got ${labels.length}.`);
     }
     checkTensors(file, parameters(graph));
-    const core = await createCore({ binary, wasm, shared: count > 1 || needsWorker });
-    threads = await ThreadPool.start(core, count);
-    const byRule = winograd ? chooseAlgorithm : chooseWithoutWinograd;
-    const plan = makePlan(
-      graph,
-      isTuned && winograd ? await (await import('../engine/autotune.js')).tune(graph, core, threads, signal) : byRule,
-    );
-    const store = new PackedWeights(core, plan);
     const { total } = file;
-    await store.load(file, (tensor, loaded) => onProgress?.({ loaded, total, tensor: tensor.name }), signal);
-    return new ExecutorModel(
-      new PlanExecutor(core, plan, store, threads),
-      preprocessing ?? preprocessingOf(file, graph),
-      labels,
-      note ?? threads.note,
-    );
+    const executor = await openExecutor(graph, file, {
+      binary,
+      wasm,
+      threads,
+      winograd,
+      tune,
+      signal,
+      onTensor: (tensor, loaded) => onProgress?.({ loaded, total, tensor: tensor.name }),
+    });
+    return new ExecutorModel(executor, preprocessing ?? preprocessingOf(file, graph), labels);
   } catch (reason) {
-    threads?.stop();
-    if (cache !== false && !signal?.aborted) await doubt(weights);
+    if (cache !== false && !signal?.aborted) await revalidate(isSource ? network : weights);
     throw reason;
   } finally {
     await file?.close();
   }
 }
 
-/** What could not be loaded is not taken from a browser's cache unseen again. */
-async function doubt(weights: LoadOptions['weights']): Promise<void> {
+/** Has a browser's cache ask again for what could not be loaded. */
+async function revalidate(weights: unknown): Promise<void> {
   const isUrl = typeof caches !== 'undefined' && (weights instanceof URL || typeof weights === 'string');
   if (isUrl && /^https?:/i.test(String(weights)))
     await (await import('../weights/stream/browser-cache.js')).revalidateCachedWeights(weights);

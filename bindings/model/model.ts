@@ -2,8 +2,8 @@
 
 import { macs, type Preprocessing, type Summary, summary } from '../../models/index.js';
 import type { Plan } from '../compile/plan.js';
-import type { PlanExecutor } from '../engine/executor.js';
-import { preprocess, shownOf } from '../image/preprocess.js';
+import type { Executor } from '../engine/executor.js';
+import { imageWriter, shownOf } from '../image/preprocess.js';
 import { platform } from '../platform/platform.js';
 import type { Pixels } from '../platform/types.js';
 import type {
@@ -19,25 +19,18 @@ import type {
 } from './types.js';
 
 export class ExecutorModel implements Model {
-  #session: PlanExecutor | undefined;
+  #executor: Executor | undefined;
   readonly #preprocessing: Preprocessing | undefined;
   readonly #labels: readonly string[] | undefined;
-  readonly #threadsNote: string | undefined;
   /** Settles when the last run that was asked for is done. */
   #last: Promise<unknown> = Promise.resolve();
 
   /** @internal Use `load`. */
-  constructor(
-    session: PlanExecutor,
-    preprocessing: Preprocessing | undefined,
-    labels: readonly string[] | undefined,
-    threadsNote: string | undefined,
-  ) {
-    this.#threadsNote = threadsNote;
-    this.#session = session;
+  constructor(executor: Executor, preprocessing: Preprocessing | undefined, labels: readonly string[] | undefined) {
+    this.#executor = executor;
     this.#preprocessing = preprocessing;
     this.#labels = labels;
-    this.name = session.plan.graph.name;
+    this.name = executor.plan.graph.name;
   }
 
   readonly name: string;
@@ -45,12 +38,12 @@ export class ExecutorModel implements Model {
   async classify(image: ImageSource, { topK = 5 }: { topK?: number } = {}): Promise<Classification[]> {
     checkTopK(topK);
     this.#checkClassifier();
-    const { session, pixels, preprocessing } = await this.#decoded(image);
+    const { executor, pixels, preprocessing } = await this.#decoded(image);
     const values = await this.#next(() => {
-      preprocess(session.core, pixels, preprocessing, session.inputPtr(1));
-      return session.run(1);
+      executor.setInput(1, imageWriter(pixels, preprocessing));
+      return executor.run();
     });
-    return best(probabilities(session.plan, values), this.#labels).slice(0, topK);
+    return best(probabilities(executor.plan, values), this.#labels).slice(0, topK);
   }
 
   async cam(
@@ -67,10 +60,10 @@ export class ExecutorModel implements Model {
     }
     const { camStep, classMap } = await import('./cam.js');
     const { step, before } = camStep(plan);
-    const { session, pixels, preprocessing } = await this.#decoded(image);
+    const { executor, pixels, preprocessing } = await this.#decoded(image);
     const { output, values } = await this.#next(() => {
-      preprocess(session.core, pixels, preprocessing, session.inputPtr(1));
-      return session.runWith(step, before);
+      executor.setInput(1, imageWriter(pixels, preprocessing));
+      return executor.runWith(step, before);
     });
     const ranked = best(probabilities(plan, output), this.#labels);
     const chosen = classes
@@ -88,19 +81,19 @@ export class ExecutorModel implements Model {
     const { graph, values } = this.#live().plan;
     const value = values[graph.nodes.findIndex(({ name }) => name === layer)];
     if (!value) throw new RangeError(`layer: expected the name of a node of ${this.name}, got ${layer}.`);
-    const { session, pixels, preprocessing } = await this.#decoded(image);
+    const { executor, pixels, preprocessing } = await this.#decoded(image);
     const data = await this.#next(() => {
-      preprocess(session.core, pixels, preprocessing, session.inputPtr(1));
-      return session.value(1, value);
+      executor.setInput(1, imageWriter(pixels, preprocessing));
+      return executor.value(value);
     });
     const { h, w, c } = value.view.shape;
     return { layer: value.node.name, data, shape: [h, w, c], crop: shownOf(pixels, preprocessing) };
   }
 
   async run(input: Tensor, { profile = false }: { profile?: boolean } = {}): Promise<Output> {
-    const session = this.#live();
+    const executor = this.#live();
     const { data, shape = [], layout } = input ?? ({} as Tensor);
-    const { h, w, c } = session.plan.input.shape;
+    const { h, w, c } = executor.plan.input.shape;
     const isNchw = layout === 'NCHW';
     if (!isNchw && layout !== 'NHWC') throw new TypeError(`layout: expected NCHW or NHWC, got ${layout}.`);
     const wanted = isNchw ? [c, h, w] : [h, w, c];
@@ -115,14 +108,12 @@ export class ExecutorModel implements Model {
       throw new TypeError(`input: expected a Float32Array of ${count} values, got ${got}.`);
     }
     const { output, stepMs } = await this.#next(async () => {
-      const to = session.input(batch);
-      if (isNchw) toNhwc(data, to, batch, c, h * w);
-      else to.set(data);
-      return profile ? session.profile(batch) : { output: await session.run(batch), stepMs: undefined };
+      executor.setInput(batch, isNchw ? toNhwc(data, batch, c, h * w) : data);
+      return profile ? executor.profile() : { output: await executor.run(), stepMs: undefined };
     });
-    const to = session.plan.output.shape;
+    const to = executor.plan.output.shape;
     const out = { data: output, shape: to.h === 1 && to.w === 1 ? [batch, to.c] : [batch, to.h, to.w, to.c] };
-    return stepMs ? { ...out, profile: stepProfiles(session.plan, batch, stepMs) } : out;
+    return stepMs ? { ...out, profile: stepProfiles(executor.plan, batch, stepMs) } : out;
   }
 
   summary(): Summary {
@@ -130,21 +121,21 @@ export class ExecutorModel implements Model {
   }
 
   info(): ModelInfo {
-    const session = this.#live();
+    const executor = this.#live();
     return {
       network: this.name,
-      binary: session.core.binary,
-      threads: session.threads.count,
-      threadsNote: this.#threadsNote,
-      weightBytes: session.weightBytes,
-      activationBytes: session.activationBytes(1),
-      memoryBytes: session.core.arena.memory.buffer.byteLength,
+      binary: executor.binary,
+      threads: executor.threads,
+      threadsNote: executor.threadsNote,
+      weightBytes: executor.weightBytes,
+      activationBytes: executor.activationBytes(1),
+      memoryBytes: executor.memoryBytes,
     };
   }
 
   dispose(): void {
-    this.#session?.threads.stop();
-    this.#session = undefined;
+    this.#executor?.dispose();
+    this.#executor = undefined;
   }
 
   [Symbol.dispose](): void {
@@ -157,15 +148,15 @@ export class ExecutorModel implements Model {
   }
 
   /** A picture's pixels, once it is sure that there is a preprocessing for them. */
-  async #decoded(image: ImageSource): Promise<{ session: PlanExecutor; pixels: Pixels; preprocessing: Preprocessing }> {
-    const session = this.#live();
+  async #decoded(image: ImageSource): Promise<{ executor: Executor; pixels: Pixels; preprocessing: Preprocessing }> {
+    const executor = this.#live();
     const preprocessing = this.#preprocessing;
-    const { h, w, c } = session.plan.input.shape;
+    const { h, w, c } = executor.plan.input.shape;
     if (!preprocessing || preprocessing.crop !== h || preprocessing.crop !== w || c !== 3) {
       const got = preprocessing ? `one for ${preprocessing.crop}x${preprocessing.crop}x3` : 'none';
       throw new TypeError(`${this.name}: expected a preprocessing for pictures of ${h}x${w}x${c}, got ${got}.`);
     }
-    return { session, pixels: await platform.decodeImage(image), preprocessing };
+    return { executor, pixels: await platform.decodeImage(image), preprocessing };
   }
 
   /** Runs `task` when those before it are done, if the model is still in use then. */
@@ -178,9 +169,9 @@ export class ExecutorModel implements Model {
     return turn;
   }
 
-  #live(): PlanExecutor {
-    if (!this.#session) throw new Error(`${this.name}: expected a model in use, got one that has been disposed of.`);
-    return this.#session;
+  #live(): Executor {
+    if (!this.#executor) throw new Error(`${this.name}: expected a model in use, got one that has been disposed of.`);
+    return this.#executor;
   }
 }
 
@@ -198,7 +189,8 @@ function stepProfiles({ graph, steps }: Plan, batch: number, stepMs: readonly nu
   }));
 }
 
-function toNhwc(from: Float32Array, to: Float32Array, batch: number, channels: number, pixels: number): void {
+function toNhwc(from: Float32Array, batch: number, channels: number, pixels: number): Float32Array {
+  const to = new Float32Array(from.length);
   for (let b = 0; b < batch; b++) {
     const base = b * channels * pixels;
     for (let c = 0; c < channels; c++) {
@@ -206,6 +198,7 @@ function toNhwc(from: Float32Array, to: Float32Array, batch: number, channels: n
       for (let p = 0; p < pixels; p++) to[base + p * channels + c] = from[plane + p] as number;
     }
   }
+  return to;
 }
 
 function softmax(logits: Float32Array): Float64Array {

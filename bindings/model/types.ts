@@ -1,7 +1,7 @@
 /** What a model offers, wherever it runs. */
 
 import type { Summary } from '../../models/index.js';
-import type { Algorithm } from '../compile/conv-algorithm.js';
+import type { AlgorithmName } from '../compile/conv-algorithm.js';
 import type { Binary } from '../engine/core.js';
 import type { Crop } from '../image/preprocess.js';
 import type { Pixels } from '../platform/types.js';
@@ -27,7 +27,7 @@ export interface StepProfile {
   readonly name: string;
   readonly kind: string;
   /** How a convolution was computed. */
-  readonly algorithm: Algorithm | undefined;
+  readonly algorithm: AlgorithmName | undefined;
   readonly ms: number;
   /** Multiply–adds of the layer's definition, for the whole batch. */
   readonly macs: number;

@@ -15,3 +15,6 @@ export async function pullAny(
   const weights = await pullFromHub(onHub, options);
   return { weights, labels: (await cached('resnet50', options))?.labels, set: onHub };
 }
+
+/** Whether there is a weight set of this name. */
+export const isPretrained = (name: string): boolean => Object.hasOwn(weightSets, name) || hubSet(name) !== undefined;

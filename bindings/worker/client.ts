@@ -4,6 +4,7 @@ import type { Summary } from '../../models/index.js';
 import { frameOf, isElement } from '../browser/decode-image.js';
 import { wasmBytes } from '../engine/binary.js';
 import type { LoadOptions, Progress } from '../model/load.js';
+import { isWeightSource, type NetworkLike } from '../model/network-like.js';
 import type { Cam, Classification, FeatureMap, ImageSource, Model, ModelInfo, Output, Tensor } from '../model/types.js';
 import { plain } from '../util/messages.js';
 import { byteSourceOf } from '../weights/stream/open.js';
@@ -87,7 +88,7 @@ class WorkerConnection {
 }
 
 /** As `load` of load.ts, in `worker`, which has said that it is up; `wasm` where the worker does not find it. */
-export async function loadInWorker(worker: Worker, name: string, options: LoadOptions): Promise<Model> {
+export async function loadInWorker(worker: Worker, network: NetworkLike, options: LoadOptions): Promise<Model> {
   const { signal, onProgress, ...rest } = options;
   const line = new WorkerConnection(worker);
   const onAbort = () => line.close(signal?.reason);
@@ -107,13 +108,16 @@ export async function loadInWorker(worker: Worker, name: string, options: LoadOp
     line.onInfo = (now) => {
       info = now;
     };
-    const { options: sent, transfer, ...posted } = await postedLoad(rest, signal);
+    // A file that tells its network goes as the weights of none that is named.
+    const isSource = isWeightSource(network);
+    const weights = isSource ? network : rest.weights;
+    const { options: sent, transfer, ...posted } = await postedLoad({ ...rest, weights }, signal);
     release = posted.release;
     const summary = await line.request<Summary>(
-      { kind: 'load', name, options: sent } satisfies Unnumbered<FirstRequest>,
+      { kind: 'load', network: isSource ? undefined : network, options: sent } satisfies Unnumbered<FirstRequest>,
       transfer,
     );
-    return new WorkerModel(line, name, summary, info as ModelInfo);
+    return new WorkerModel(line, summary.name, summary, info as ModelInfo);
   } catch (reason) {
     line.close(reason);
     throw reason;
@@ -161,7 +165,10 @@ async function postedLoad(
   if (weights instanceof ArrayBuffer || ArrayBuffer.isView(weights)) {
     return { options: { ...rest, weights: new Blob([weights as ArrayBuffer]) }, transfer: [] };
   }
-  const origin = await byteSourceOf(weights, { signal });
+  if (weights === undefined) throw new TypeError('weights: expected a URL, Response, Blob, stream or bytes, got none.');
+  const isFile = 'pieces' in weights;
+  const stream = isFile ? (await import('../weights/write.js')).writeSafetensors(weights) : weights;
+  const origin = await byteSourceOf(stream, { signal });
   const { port1, port2 } = new MessageChannel();
   const release = serveStream(origin, port1);
   const { name, total, base } = origin;

@@ -1,5 +1,6 @@
 /** What a page and a model's worker say to each other. */
 
+import type { Graph } from '../../models/index.js';
 import type { Binary, WasmSource } from '../engine/binary.js';
 import type { LoadOptions, Progress, RandomWeights } from '../model/load.js';
 import type { Model, ModelInfo } from '../model/types.js';
@@ -16,7 +17,12 @@ export interface PostedOptions extends Omit<LoadOptions, 'weights' | 'signal' | 
 }
 
 export type WorkerRequest =
-  | { readonly kind: 'load'; readonly id: number; readonly name: string; readonly options: PostedOptions }
+  | {
+      readonly kind: 'load';
+      readonly id: number;
+      readonly network: string | Graph | undefined;
+      readonly options: PostedOptions;
+    }
   | { readonly kind: 'peak'; readonly id: number; readonly binary?: Binary; readonly wasm?: PostedOptions['wasm'] }
   /** No more is asked: the worker is to end, and its threads before it. */
   | { readonly kind: 'end' }

@@ -22,12 +22,11 @@ export function serveModel(first: ModelRequest): void {
       const { weights, ...options } = asked.options;
       const onProgress = (progress: Progress): void => post({ kind: 'progress', progress });
       const source = typeof weights === 'object' && 'port' in weights ? streamFromPort(weights) : weights;
-      model = await load(asked.name, {
-        ...options,
-        weights: source as WeightSource,
-        onProgress,
-        signal: ending.signal,
-      });
+      const all = { ...options, onProgress, signal: ending.signal };
+      model =
+        asked.network === undefined
+          ? await load(source as WeightSource, all)
+          : await load(asked.network, { ...all, weights: source as WeightSource });
       return model.summary();
     }
     const method = model?.[asked.method] as ((...args: unknown[]) => Promise<unknown>) | undefined;

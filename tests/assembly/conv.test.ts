@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import * as assert from 'uvu/assert';
-import type { Algorithm } from '../../bindings/compile/conv-algorithm.js';
+import type { AlgorithmName as Algorithm } from '../../bindings/compile/conv-algorithm.js';
 import { type Case, check, operands, PLAIN, run, square } from '../support/convolutions.js';
 import { eachBinary } from '../support/each-binary.js';
 import { assertSameBits } from '../support/records.js';

@@ -1,17 +1,16 @@
 /** Plans, records and kernels together: random graphs against float64, on every binary. */
 
 import fc from 'fast-check';
-import { type Algorithm, algorithmsFor } from '../../bindings/compile/conv-algorithm.js';
-import type { Choose } from '../../bindings/compile/plan.js';
+import type { Choose } from '../../bindings/compile/conv-algorithm.js';
 import { makePlan } from '../../bindings/compile/plan.js';
 import type { Core } from '../../bindings/engine/core.js';
-import type { PlanExecutor } from '../../bindings/engine/executor.js';
+import type { Executor } from '../../bindings/engine/executor.js';
 import { uniform } from '../../bindings/weights/random.js';
 import { type Graph, GraphBuilder, graphInput } from '../../models/index.js';
 import { anyGraph } from '../support/any-graph.js';
 import { eachBinary } from '../support/each-binary.js';
 import { assertOutput } from '../support/evaluate.js';
-import { outputOf, withSession } from '../support/executors.js';
+import { fitting, outputOf, withExecutor } from '../support/executors.js';
 import { anyTensors, memoryWeights } from '../support/memory-weights.js';
 import { size } from '../support/reference.js';
 
@@ -19,8 +18,8 @@ import { size } from '../support/reference.js';
 function inTurn(first: number): Choose {
   let turn = first;
   return (node, input) => {
-    const able = algorithmsFor(node, input);
-    return able[turn++ % able.length] as Algorithm;
+    const able = fitting(node, input);
+    return able[turn++ % able.length] as ReturnType<Choose>;
   };
 }
 
@@ -39,13 +38,13 @@ function isRefused(graph: Graph): boolean {
 /** Compares a graph's output with float64 for one image, for three, and for one again. */
 async function check(core: Core, graph: Graph, choose?: Choose): Promise<void> {
   const tensors = anyTensors(graph);
-  const use = async (session: PlanExecutor) => {
+  const use = async (executor: Executor) => {
     for (const batch of [1, 3, 1]) {
       const x = uniform(`input ${batch}`, size({ batch, ...graphInput(graph) }), -2, 2);
-      assertOutput(await outputOf(session, x, batch), graph, tensors, x, batch);
+      assertOutput(await outputOf(executor, x, batch), graph, tensors, x, batch);
     }
   };
-  await withSession(core, graph, memoryWeights(graph, tensors), use, choose);
+  await withExecutor(core, graph, memoryWeights(graph, tensors), use, choose);
 }
 
 eachBinary('random graphs', (test) => {

@@ -2,16 +2,17 @@
 
 import fc from 'fast-check';
 import * as assert from 'uvu/assert';
-import { algorithmsFor } from '../../bindings/compile/conv-algorithm.js';
-import { type Choose, makePlan } from '../../bindings/compile/plan.js';
+import type { Choose } from '../../bindings/compile/conv-algorithm.js';
+import { makePlan } from '../../bindings/compile/plan.js';
 import type { Core } from '../../bindings/engine/core.js';
 import { PackedWeights } from '../../bindings/engine/packed-weights.js';
+import { packWeights } from '../../bindings/engine/weight-packer.js';
 import { uniform } from '../../bindings/weights/random.js';
 import type { WeightFile } from '../../bindings/weights/types.js';
 import { type Graph, GraphBuilder, graphInput, type Parameter, parameters } from '../../models/index.js';
 import { eachBinary } from '../support/each-binary.js';
 import { assertOutput } from '../support/evaluate.js';
-import { outputOf, withSession } from '../support/executors.js';
+import { fitting, outputOf, withExecutor } from '../support/executors.js';
 import { anyTensors, kept, memoryWeights } from '../support/memory-weights.js';
 import { assertSameBits } from '../support/records.js';
 import { size } from '../support/reference.js';
@@ -32,7 +33,7 @@ function everything(): Graph {
 /** The plain GEMM, or the last of the algorithms that can compute a convolution: Winograd, or the grouped one. */
 const CHOICES: Readonly<Record<string, Choose>> = {
   definition: () => 'gemm',
-  special: (node, input) => algorithmsFor(node, input).at(-1) ?? 'gemm',
+  special: (node, input) => fitting(node, input).at(-1) ?? 'gemm',
 };
 
 const graph = everything();
@@ -40,7 +41,7 @@ const tensors = anyTensors(graph);
 const input = uniform('input', size({ batch: 1, ...graphInput(graph) }), -2, 2);
 
 const run = (core: Core, file: WeightFile, choose: Choose): Promise<Float32Array> =>
-  withSession(core, graph, file, (session) => outputOf(session, input, 1), choose);
+  withExecutor(core, graph, file, (executor) => outputOf(executor, input, 1), choose);
 
 /** A list with the last first, and one that `seed` shuffles. */
 const reversed = <T>(list: T[]): T[] => [...list].reverse();
@@ -56,7 +57,7 @@ const isNorm = ({ node }: Parameter): boolean => graph.nodes[node]?.kind === 'ba
 const normsFirst = (list: Parameter[]): Parameter[] => [...list.filter(isNorm), ...list.filter((p) => !isNorm(p))];
 const normsLast = (list: Parameter[]): Parameter[] => [...list.filter((p) => !isNorm(p)), ...list.filter(isNorm)];
 
-eachBinary('weight store', (test) => {
+eachBinary('packed weights', (test) => {
   for (const [name, choose] of Object.entries(CHOICES)) {
     test(`${name}: folded batch norms, biases and matrices give the network's output`, async ({ core }) => {
       assertOutput(await run(core, memoryWeights(graph, tensors), choose), graph, tensors, input, 1);
@@ -112,7 +113,7 @@ eachBinary('weight store', (test) => {
       { order: 'IO', pieces: [99991] },
     ] as const) {
       const file = memoryWeights(wide, values, options);
-      results.push(await withSession(core, wide, file, (session) => outputOf(session, x, 1)));
+      results.push(await withExecutor(core, wide, file, (executor) => outputOf(executor, x, 1)));
     }
     assertOutput(results[0] as Float32Array, wide, values, x, 1);
     for (const result of results) assertSameBits(result, results[0] as Float32Array, 'wide');
@@ -123,7 +124,10 @@ eachBinary('weight store', (test) => {
     const file = memoryWeights(graph, tensors, { pieces: [50] });
     const seen: number[] = [];
     const names = new Set<string>();
-    await new PackedWeights(core, makePlan(graph)).load(
+    await packWeights(
+      core,
+      graph,
+      new PackedWeights(core, makePlan(graph)),
       file,
       ({ name }, loaded) => {
         seen.push(loaded);
@@ -144,12 +148,12 @@ eachBinary('weight store', (test) => {
     const g = new GraphBuilder('large');
     const large = g.finish(g.linear('fc', g.input({ h: 1, w: 1, c: 2048 }), 1000));
     const mark = core.arena.mark();
-    const store = new PackedWeights(core, makePlan(large));
+    const packed = new PackedWeights(core, makePlan(large));
     const end = core.arena.mark();
-    assert.is(store.bytes, end - mark);
-    assert.ok(store.bytes >= (2048 + 1) * 1000 * 4 && store.bytes < (2048 + 1) * 1000 * 4 + 256, `${store.bytes}`);
+    assert.is(packed.bytes, end - mark);
+    assert.ok(packed.bytes >= (2048 + 1) * 1000 * 4 && packed.bytes < (2048 + 1) * 1000 * 4 + 256, `${packed.bytes}`);
     const before = core.arena.memory.buffer.byteLength;
-    await store.load(memoryWeights(large, anyTensors(large)), () => {}, undefined);
+    await packWeights(core, large, packed, memoryWeights(large, anyTensors(large)), () => {}, undefined);
     assert.is(core.arena.mark(), end);
     const page = 65536;
     assert.ok(core.arena.memory.buffer.byteLength <= Math.max(before, end + 2 ** 20 + page));
@@ -157,13 +161,13 @@ eachBinary('weight store', (test) => {
   });
 });
 
-eachBinary('weight store, failing', (test) => {
+eachBinary('packed weights, failing', (test) => {
   /** What a load rejects with; afterwards nothing but the weights' own place is taken. */
   async function broken(core: Core, file: WeightFile, signal?: AbortSignal): Promise<unknown> {
     const mark = core.arena.mark();
-    const store = new PackedWeights(core, makePlan(graph));
+    const packed = new PackedWeights(core, makePlan(graph));
     const end = core.arena.mark();
-    const reason = await rejection(store.load(file, () => {}, signal));
+    const reason = await rejection(packWeights(core, graph, packed, file, () => {}, signal));
     assert.is(core.arena.mark(), end);
     core.arena.release(mark);
     return reason;
@@ -199,17 +203,19 @@ eachBinary('weight store, failing', (test) => {
   test('a file with a tensor too few, or one that the network does not have, is refused', async ({ core }) => {
     const load = (file: WeightFile) => {
       const mark = core.arena.mark();
-      const store = new PackedWeights(core, makePlan(graph));
-      return failure(store.load(file, () => {}, undefined)).finally(() => core.arena.release(mark));
+      const packed = new PackedWeights(core, makePlan(graph));
+      return failure(packWeights(core, graph, packed, file, () => {}, undefined)).finally(() =>
+        core.arena.release(mark),
+      );
     };
     const without = memoryWeights(graph, tensors, {
       arrange: (list) => list.filter(({ name }) => name !== 'bn1.bias'),
     });
-    assert.is(await load(without), 'conv1: expected all of its tensors, got 1 too few.');
+    assert.is(await load(without), 'bn1.bias: the file ended before this tensor came.');
     const [first] = parameters(graph) as [Parameter];
     const extra = memoryWeights(graph, new Map([...tensors, ['other.weight', input]]), {
       arrange: (list) => [{ ...first, name: 'other.weight' }, ...list],
     });
-    assert.is(await load(extra), 'other.weight: expected a tensor of the network, got one that it does not have.');
+    assert.is(await load(extra), 'other.weight: the network has no such tensor.');
   });
 });

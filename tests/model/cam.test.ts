@@ -19,7 +19,7 @@ import { type Graph, GraphBuilder, graphInput, networkNames, parameters } from '
 import { anyGraph } from '../support/any-graph.js';
 import { eachBinary } from '../support/each-binary.js';
 import { evaluateAll } from '../support/evaluate.js';
-import { withSession } from '../support/executors.js';
+import { withExecutor } from '../support/executors.js';
 import { anyTensors, memoryWeights } from '../support/memory-weights.js';
 import { assertSameBits } from '../support/records.js';
 import { linear, size, tolerance } from '../support/reference.js';
@@ -141,10 +141,10 @@ eachBinary('class activation maps', (test, binary) => {
     const tensors = anyTensors(graph);
     const input = uniform('x', 5 * 4 * 3, -2, 2);
     const values = evaluateAll(graph, tensors, input, 1);
-    await withSession(core, graph, memoryWeights(graph, tensors), async (session) => {
-      const { step, before } = camStep(session.plan);
-      session.input(1).set(input);
-      const { output, values: evidence } = await session.runWith(step, before);
+    await withExecutor(core, graph, memoryWeights(graph, tensors), async (executor) => {
+      const { step, before } = camStep(executor.plan);
+      executor.setInput(1, input);
+      const { output, values: evidence } = await executor.runWith(step, before);
       output.forEach((got, i) => {
         assert.ok(Math.abs(got - (values[graph.output]?.[i] as number)) < 1e-6);
       });
@@ -166,11 +166,11 @@ eachBinary('class activation maps', (test, binary) => {
     const tensors = anyTensors(graph);
     const x = uniform('x', 4 * 4 * 3, -2, 2);
     const values = evaluateAll(graph, tensors, x, 1);
-    await withSession(core, graph, memoryWeights(graph, tensors), async (session) => {
-      const { step, before } = camStep(session.plan);
+    await withExecutor(core, graph, memoryWeights(graph, tensors), async (executor) => {
+      const { step, before } = camStep(executor.plan);
       assert.is(step.input.ld, 9);
-      session.input(1).set(x);
-      const { values: evidence } = await session.runWith(step, before);
+      executor.setInput(1, x);
+      const { values: evidence } = await executor.runWith(step, before);
       const weight = tensors.get('fc.weight') as Float32Array;
       const expected = linear(values[b] as Float64Array, { batch: 16, h: 1, w: 1, c: 4 }, weight, undefined, 9);
       evidence.forEach((got, i) => {
@@ -193,19 +193,19 @@ eachBinary('values of every node', (test) => {
   test('are those of float64, of random graphs too, and the output is as before', async ({ core }) => {
     const check = async (graph: Graph): Promise<void> => {
       const tensors = anyTensors(graph);
-      await withSession(core, graph, memoryWeights(graph, tensors), async (session) => {
+      await withExecutor(core, graph, memoryWeights(graph, tensors), async (executor) => {
         for (const batch of [1, 2]) {
           const x = uniform(`input ${batch}`, size({ batch, ...graphInput(graph) }), -2, 2);
           const run = async () => {
-            session.input(batch).set(x);
-            return session.run(batch);
+            executor.setInput(batch, x);
+            return executor.run();
           };
           const before = await run();
           const expected = evaluateAll(graph, tensors, x, batch);
           const largest = expected.flatMap((list) => [...list]).reduce((a, v) => Math.max(a, Math.abs(v)), 0);
-          for (const [id, value] of session.plan.values.entries()) {
-            session.input(batch).set(x);
-            const got = await session.value(batch, value);
+          for (const [id, value] of executor.plan.values.entries()) {
+            executor.setInput(batch, x);
+            const got = await executor.value(value);
             const wanted = expected[value.node.id] as Float64Array;
             assert.is(got.length, wanted.length);
             const far = got.findIndex((v, i) => !(Math.abs(v - (wanted[i] as number)) <= 1e-5 * largest));

@@ -224,7 +224,7 @@ test('wrong names and options are refused in one sentence', () => {
   assert.throws(() => buildNetwork('x'.repeat(1e6)), /^network: expected one of/);
   refuses(
     () => buildNetwork('resnet50', { clases: 10 } as NetworkOptions),
-    'resnet50: expected options among classes, size, inChannels, shortcut, stride, convBias, batchNormEps, got clases.',
+    'resnet50: expected options among classes, size, inChannels, shortcut, strideIn, convBias, batchNormEps, got clases.',
   );
   refuses(() => buildNetwork('resnet18', { strideIn: 'conv2' }), 'resnet18: expected strideIn to be conv1, got conv2.');
   refuses(

@@ -1,6 +1,6 @@
 /** One convolution by a record, compared with float64 and with the shares of threads. */
 
-import { type Algorithm, winogradTile } from '../../bindings/compile/conv-algorithm.js';
+import type { AlgorithmName as Algorithm } from '../../bindings/compile/conv-algorithm.js';
 import type { Core } from '../../bindings/engine/core.js';
 import { uniform } from '../../bindings/weights/random.js';
 import {
@@ -25,6 +25,10 @@ import {
   type Values,
   windowMaps,
 } from './reference.js';
+
+/** Outputs of a Winograd tile along a side; 0 for other algorithms. */
+const winogradTile = (algorithm: Algorithm): number =>
+  algorithm === 'winograd4' ? 4 : algorithm === 'winograd2' ? 2 : 0;
 
 export interface Case {
   readonly from: Maps;

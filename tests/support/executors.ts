@@ -1,45 +1,52 @@
-/** Sessions of small graphs on a core that many tests share. */
+/** Executors of small graphs on a core that many tests share. */
 
-import { type Choose, makePlan } from '../../bindings/compile/plan.js';
+import type { Choose } from '../../bindings/compile/conv-algorithm.js';
+import { algorithms } from '../../bindings/engine/algorithms/index.js';
 import type { Core } from '../../bindings/engine/core.js';
-import { PlanExecutor } from '../../bindings/engine/executor.js';
-import { PackedWeights } from '../../bindings/engine/packed-weights.js';
+import type { Executor } from '../../bindings/engine/executor.js';
+import { executorOn } from '../../bindings/engine/open-executor.js';
 import { ThreadPool } from '../../bindings/engine/thread-pool.js';
 import type { WeightFile } from '../../bindings/weights/types.js';
-import type { Graph } from '../../models/index.js';
+import type { ConvOp, Graph, Node, Shape } from '../../models/index.js';
 
 /** More than the records, scratch and activations of any graph in these tests. */
 const POISONED_BYTES = 2 ** 21;
 
+/** Every algorithm that can compute a convolution, in the table's order. */
+export const fitting = (node: Node<ConvOp>, input: Shape) =>
+  Object.values(algorithms).flatMap(({ name, fits }) => (fits(node, input) ? [name] : []));
+
+/** Fills `bytes` from the present end of a core's memory with NaN, so that what is read before it is written shows. */
+function poison({ arena }: Core, bytes: number): void {
+  const end = arena.mark();
+  arena.f32(arena.alloc(bytes), bytes / 4).fill(Number.NaN);
+  arena.release(end);
+}
+
 /**
- * Runs `use` on a session of `graph`, its weights from `file`, and makes the core as new again. All memory beside the
- * weights holds NaN at first, so that what is read before it is written shows.
+ * Runs `use` on an executor of `graph`, its weights from `file`, and gives its memory back. All memory holds NaN at
+ * first, that of the weights too.
  */
-export async function withSession<Result>(
+export async function withExecutor<Result>(
   core: Core,
   graph: Graph,
   file: WeightFile,
-  use: (session: PlanExecutor) => Promise<Result>,
+  use: (executor: Executor) => Promise<Result>,
   choose?: Choose,
 ): Promise<Result> {
-  const { arena } = core;
-  const mark = arena.mark();
+  const mark = core.arena.mark();
   try {
-    const plan = makePlan(graph, choose);
-    const store = new PackedWeights(core, plan);
-    await store.load(file, () => {}, undefined);
-    const end = arena.mark();
-    arena.f32(arena.alloc(POISONED_BYTES), POISONED_BYTES / 4).fill(Number.NaN);
-    arena.release(end);
-    return await use(new PlanExecutor(core, plan, store, await ThreadPool.start(core, 1)));
+    poison(core, POISONED_BYTES);
+    const executor = await executorOn(core, await ThreadPool.start(core, 1), graph, file, choose);
+    poison(core, POISONED_BYTES);
+    return await use(executor);
   } finally {
-    arena.release(mark);
-    arena.u8(mark, arena.memory.buffer.byteLength - mark).fill(0);
+    core.arena.release(mark);
   }
 }
 
-/** The output of a session for one input, NHWC. */
-export async function outputOf(session: PlanExecutor, input: Float32Array, batch: number): Promise<Float32Array> {
-  session.input(batch).set(input);
-  return session.run(batch);
+/** The output of an executor for one input, NHWC. */
+export async function outputOf(executor: Executor, input: Float32Array, batch: number): Promise<Float32Array> {
+  executor.setInput(batch, input);
+  return executor.run();
 }

@@ -1,0 +1,48 @@
+/** What an algorithm is: everything that one way to compute a convolution or linear layer needs, in one object. */
+
+import type { Algorithm } from '../../compile/conv-algorithm.js';
+import type { PlanStep } from '../../compile/plan.js';
+import type { TensorInfo } from '../../weights/types.js';
+import type { Core } from '../core.js';
+
+/** Fields of a record by their names in assembly/step.ts. Sizes are elements, addresses bytes; all others are zero. */
+export type Fields = Readonly<Record<string, number>>;
+
+/** A layer's weights as a matrix B[K, N] for each group: K counts taps, then channels (assembly/gemm/pack.ts). */
+export interface Matrix {
+  /** N of all groups. */
+  readonly outputs: number;
+  readonly groups: number;
+  /** Input channels of a group. */
+  readonly inner: number;
+  /** KH · KW; for a linear layer over a map, its pixels. */
+  readonly taps: number;
+}
+
+/** Rows of a tensor in linear memory, float32. */
+export interface Rows {
+  readonly ptr: number;
+  /** The first row, and how many: outputs if `order` is OI, else K. */
+  readonly first: number;
+  readonly count: number;
+  readonly order: TensorInfo['order'];
+}
+
+/** One way to compute. Addresses are of linear memory. */
+export interface AlgorithmKernel extends Algorithm {
+  /** The kernel's kind in assembly/step.ts; undefined if it is that of the operation. */
+  readonly kind: string | undefined;
+  /** What its record has beside the operation's own fields. */
+  fields(step: PlanStep): Fields;
+  /** Bytes of scratch that each thread needs. */
+  scratchBytes(core: Core, step: PlanStep): number;
+  /** Bytes of the weights in the kernel's layout. */
+  weightBytes(core: Core, matrix: Matrix): number;
+  /** Packs some rows at `weightPtr`. Rows come in any number of parts, in order. */
+  pack(core: Core, matrix: Matrix, rows: Rows, weightPtr: number): void;
+  /**
+   * Makes packed rows what the kernel reads, once all have come. `scales`: one factor per output, by which a batch norm is
+   * folded into the weights; undefined if there is none. May allocate; what it allocates is released after it.
+   */
+  finish(core: Core, matrix: Matrix, weightPtr: number, scales: Float32Array | undefined): void;
+}

@@ -1,0 +1,67 @@
+/** A graph and its weights become what runs them. */
+
+import type { Graph } from '../../models/graph.js';
+import { type Choose, chooseByRule } from '../compile/conv-algorithm.js';
+import { makePlan } from '../compile/plan.js';
+import { platform } from '../platform/platform.js';
+import type { TensorInfo, WeightFile } from '../weights/types.js';
+import { algorithms } from './algorithms/index.js';
+import type { Binary, WasmSource } from './binary.js';
+import { type Core, createCore } from './core.js';
+import { type Executor, PlanExecutor } from './executor.js';
+import { PackedWeights } from './packed-weights.js';
+import { ThreadPool, threadCount } from './thread-pool.js';
+import { packWeights } from './weight-packer.js';
+
+export interface ExecutorOptions {
+  /** By default `relaxed` if the engine has relaxed SIMD. */
+  readonly binary?: Binary | undefined;
+  /** By default the binary that lies beside this package's scripts. */
+  readonly wasm?: WasmSource | undefined;
+  /** By default `auto`: one thread per core, up to 8. */
+  readonly threads?: number | 'auto' | undefined;
+  /** By default true: 3×3 convolutions by Winograd's algorithm. */
+  readonly winograd?: boolean | undefined;
+  /** Times the algorithms on this machine instead of choosing by a rule. */
+  readonly tune?: boolean | undefined;
+  /** Called after each piece of weights with the bytes so far. */
+  readonly onTensor?: ((tensor: TensorInfo, loaded: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Runs a graph on a core of the caller's, its weights packed at the present end of the core's memory. */
+export async function executorOn(
+  core: Core,
+  pool: ThreadPool,
+  graph: Graph,
+  file: WeightFile,
+  choose: Choose = chooseByRule(Object.values(algorithms)),
+  { onTensor = () => {}, signal }: ExecutorOptions = {},
+): Promise<Executor> {
+  const plan = makePlan(graph, choose);
+  const weights = new PackedWeights(core, plan);
+  await packWeights(core, graph, weights, file, onTensor, signal);
+  return new PlanExecutor(core, plan, weights, pool);
+}
+
+/**
+ * Starts a core and threads of its own for a graph, and packs the tensors of `file`, whose names and shapes have been
+ * checked. Rejects with one sentence or the signal's reason; nothing is left running then.
+ */
+export async function openExecutor(graph: Graph, file: WeightFile, options: ExecutorOptions = {}): Promise<Executor> {
+  const { binary, wasm, threads = 'auto', winograd = true, tune = false, signal } = options;
+  const { count, note } = threadCount(threads);
+  // If this thread may not block, one thread is a worker too, if it can be.
+  const needsWorker = !platform.mayBlock && platform.whyNoSharedMemory === undefined;
+  const core = await createCore({ binary, wasm, shared: count > 1 || needsWorker });
+  const pool = await ThreadPool.start(core, count, note);
+  try {
+    const byRule = chooseByRule(Object.values(algorithms), { winograd });
+    const isTuned = tune && winograd;
+    const choose = isTuned ? await (await import('./autotune.js')).tune(graph, core, pool, signal) : byRule;
+    return await executorOn(core, pool, graph, file, choose, options);
+  } catch (reason) {
+    pool.stop();
+    throw reason;
+  }
+}
