@@ -16,6 +16,29 @@ const BYTES = Float32Array.BYTES_PER_ELEMENT;
 /** Writes an input, [batch, H, W, C] float32, at an address of linear memory. May allocate what it releases itself. */
 export type InputWriter = (core: Core, inputPtr: number) => void;
 
+/** One more step than the plan has, with the weights of its node and no bias. */
+export interface ExtraStep {
+  readonly step: PlanStep;
+  /** The step of the plan that it runs before, which finds the extra step's input still there. */
+  readonly before: number;
+}
+
+/** What a run is to give beside the output. */
+export interface Wanted {
+  readonly values?: readonly PlanValue[];
+  readonly extra?: ExtraStep | undefined;
+  /** Stops when the values are there; the output is empty then. */
+  readonly isPartial?: boolean;
+}
+
+/** Copies of what a run made, each [batch, H, W, C]. */
+export interface RunResult {
+  readonly output: Float32Array;
+  /** In the order of `Wanted.values`. */
+  readonly values: readonly Float32Array[];
+  readonly extra: Float32Array | undefined;
+}
+
 /** Runs one network, one run at a time. The batch is that of the last `setInput`. */
 export interface Executor {
   readonly plan: Plan;
@@ -31,17 +54,12 @@ export interface Executor {
   activationBytes(batch: number): number;
   /** Fills the input for `batch` images: NHWC values, or what writes them. Throws a RangeError beyond 4 GiB. */
   setInput(batch: number, input: Float32Array | InputWriter): void;
-  /** Runs all steps; returns a copy of the output, [batch, H, W, C]. */
-  run(): Promise<Float32Array>;
-  /** As `run`, with the milliseconds that each step of the plan took. */
-  profile(): Promise<{ output: Float32Array; stepMs: number[] }>;
-  /** Runs the steps up to the one that completes a value; returns a copy of it, [batch, H, W, C]. */
-  value(value: PlanValue): Promise<Float32Array>;
-  /**
-   * Runs one image and, before step `at`, one extra step, with its node's weights and no bias. `values` is a copy of the
-   * extra step's output, [H, W, C].
-   */
-  runWith(extra: PlanStep, at: number): Promise<{ output: Float32Array; values: Float32Array }>;
+  /** Runs all steps, or those that `wanted` needs. */
+  run(wanted?: Wanted): Promise<RunResult>;
+  /** Runs all steps, with the milliseconds that each step of the plan took. */
+  profile(): Promise<RunResult & { readonly stepMs: readonly number[] }>;
+  /** Runs step by step; returns the first one whose output is not finite, undefined if there is none. */
+  firstNonFinite(): Promise<PlanStep | undefined>;
   /** Gives back threads and memory. A run that is under way rejects. */
   dispose(): void;
 }
@@ -104,44 +122,64 @@ export class PlanExecutor implements Executor {
     else this.#view(this.plan.input).set(input);
   }
 
-  async run(): Promise<Float32Array> {
-    await this.#pool.run(this.#job(0, this.plan.steps.length));
-    return this.#copy(this.plan.output);
+  async run({ values = [], extra, isPartial = false }: Wanted = {}): Promise<RunResult> {
+    const copies: Float32Array[] = [];
+    let extraCopy: Float32Array | undefined;
+    // Where the run stops for a while, since what is wanted may be overwritten later.
+    const stops = [...values.keys()].map((i) => ({ at: (values[i]?.step ?? -1) + 1, value: i }));
+    if (extra) stops.push({ at: extra.before, value: -1 });
+    let done = 0;
+    for (const { at, value } of stops.sort((a, b) => a.at - b.at)) {
+      await this.#runSteps(done, at);
+      done = at;
+      const wanted = values[value];
+      if (wanted) copies[value] = this.#copy(wanted.view);
+      else if (extra) extraCopy = await this.#runExtra(extra.step);
+    }
+    if (!isPartial) await this.#runSteps(done, this.plan.steps.length);
+    const output = isPartial ? new Float32Array(0) : this.#copy(this.plan.output);
+    return { output, values: copies, extra: extraCopy };
   }
 
-  async profile(): Promise<{ output: Float32Array; stepMs: number[] }> {
+  async profile(): Promise<RunResult & { readonly stepMs: readonly number[] }> {
     const stepMs: number[] = [];
     for (let i = 0; i < this.plan.steps.length; i++) {
       const start = performance.now();
-      await this.#pool.run(this.#job(i, i + 1));
+      await this.#runSteps(i, i + 1);
       stepMs.push(performance.now() - start);
     }
-    return { output: this.#copy(this.plan.output), stepMs };
+    return { output: this.#copy(this.plan.output), values: [], extra: undefined, stepMs };
   }
 
-  async value({ step, view }: PlanValue): Promise<Float32Array> {
-    await this.#pool.run(this.#job(0, step + 1));
-    return this.#copy(view);
+  async firstNonFinite(): Promise<PlanStep | undefined> {
+    for (const [i, step] of this.plan.steps.entries()) {
+      await this.#runSteps(i, i + 1);
+      if (!this.#copy(step.output).every(Number.isFinite)) return step;
+    }
+    return undefined;
   }
 
-  async runWith(extra: PlanStep, at: number): Promise<{ output: Float32Array; values: Float32Array }> {
+  async #runSteps(first: number, last: number): Promise<void> {
+    if (first < last) await this.#pool.run(this.#job(first, last));
+  }
+
+  /** Runs a step that reads what lies in the arena now; returns a copy of its output. */
+  async #runExtra(step: PlanStep): Promise<Float32Array> {
     const { arena, constants, kernels } = this.#core;
-    const { h, w, c } = extra.output.shape;
+    const { h, w, c } = step.output.shape;
     const mark = arena.mark();
     try {
-      const recordPtr = arena.alloc(constants.STEP_BYTES as number);
+      const recordsPtr = arena.alloc(constants.STEP_BYTES as number);
       const biasBytes = kernels.packedBytes(1, c);
       const biasPtr = arena.alloc(biasBytes);
       arena.u8(biasPtr, biasBytes).fill(0);
-      const outPtr = arena.alloc(h * w * c * BYTES);
-      const place = (view: View): number => (view === extra.output ? outPtr : this.#place(view));
+      const count = this.#batch * h * w * c;
+      const outPtr = arena.alloc(count * BYTES);
+      const place = (view: View): number => (view === step.output ? outPtr : this.#place(view));
       const weights = (node: Node): WeightAddresses => ({ ...this.#weights.at(node), biasPtr });
-      writeRecords(this.#core, { ...this.plan, steps: [extra] }, 1, recordPtr, place, weights);
-
-      await this.#pool.run(this.#job(0, at));
-      await this.#pool.run({ ...this.#job(0, 1), recordsPtr: recordPtr });
-      await this.#pool.run(this.#job(at, this.plan.steps.length));
-      return { output: this.#copy(this.plan.output), values: new Float32Array(arena.f32(outPtr, h * w * c)) };
+      writeRecords(this.#core, { ...this.plan, steps: [step] }, this.#batch, recordsPtr, place, weights);
+      await this.#pool.run({ ...this.#job(0, 1), recordsPtr });
+      return new Float32Array(arena.f32(outPtr, count));
     } finally {
       arena.release(mark);
     }

@@ -2,19 +2,9 @@
 
 import { platform, type Thread } from '../platform/platform.js';
 import type { ThreadStart } from '../platform/types.js';
+import { nextTask } from '../util/next-task.js';
 import type { Core } from './core.js';
 import { CONTROL, CONTROL_BYTES, type Job } from './thread-control.js';
-
-/** Resolves in a task of its own, before which others have their turn; sooner than timers, which browsers slow down. */
-const nextTask = (): Promise<void> =>
-  new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(0);
-  });
 
 /**
  * The threads of one model. Where this thread may sleep (Node, a Web Worker) it is thread 0 itself; on a browser's main

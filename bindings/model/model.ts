@@ -2,10 +2,13 @@
 
 import { macs, type Preprocessing, type Summary, summary } from '../../models/index.js';
 import type { Plan } from '../compile/plan.js';
-import type { Executor } from '../engine/executor.js';
-import { imageWriter, shownOf } from '../image/preprocess.js';
+import type { Executor, RunResult, Wanted } from '../engine/executor.js';
+import { type Crop, imageWriter, shownOf } from '../image/preprocess.js';
 import { platform } from '../platform/platform.js';
 import type { Pixels } from '../platform/types.js';
+import { nextTask } from '../util/next-task.js';
+import { rankedClasses } from './classes.js';
+import { nhwcValues } from './tensors.js';
 import type {
   Cam,
   Classification,
@@ -38,12 +41,8 @@ export class ExecutorModel implements Model {
   async classify(image: ImageSource, { topK = 5 }: { topK?: number } = {}): Promise<Classification[]> {
     checkTopK(topK);
     this.#checkClassifier();
-    const { executor, pixels, preprocessing } = await this.#decoded(image);
-    const values = await this.#next(() => {
-      executor.setInput(1, imageWriter(pixels, preprocessing));
-      return executor.run();
-    });
-    return best(probabilities(executor.plan, values), this.#labels).slice(0, topK);
+    const { output } = await this.#runImage(image);
+    return this.#ranked(output).slice(0, topK);
   }
 
   async cam(
@@ -59,21 +58,17 @@ export class ExecutorModel implements Model {
       }
     }
     const { camStep, classMap } = await import('./cam.js');
-    const { step, before } = camStep(plan);
-    const { executor, pixels, preprocessing } = await this.#decoded(image);
-    const { output, values } = await this.#next(() => {
-      executor.setInput(1, imageWriter(pixels, preprocessing));
-      return executor.runWith(step, before);
-    });
-    const ranked = best(probabilities(plan, output), this.#labels);
+    const extra = camStep(plan);
+    const { output, extra: evidence, crop } = await this.#runImage(image, { extra });
+    const ranked = this.#ranked(output);
     const chosen = classes
       ? classes.map((wanted) => ranked.find(({ index }) => index === wanted) as Classification)
       : ranked.slice(0, topK);
-    const { h, w } = step.output.shape;
+    const { h, w } = extra.step.output.shape;
     return {
-      maps: chosen.map((found) => ({ ...found, data: classMap(values, count, found.index) })),
+      maps: chosen.map((found) => ({ ...found, data: classMap(evidence as Float32Array, count, found.index) })),
       shape: [h, w],
-      crop: shownOf(pixels, preprocessing),
+      crop,
     };
   }
 
@@ -81,39 +76,25 @@ export class ExecutorModel implements Model {
     const { graph, values } = this.#live().plan;
     const value = values[graph.nodes.findIndex(({ name }) => name === layer)];
     if (!value) throw new RangeError(`layer: expected the name of a node of ${this.name}, got ${layer}.`);
-    const { executor, pixels, preprocessing } = await this.#decoded(image);
-    const data = await this.#next(() => {
-      executor.setInput(1, imageWriter(pixels, preprocessing));
-      return executor.value(value);
-    });
+    const {
+      values: [data],
+      crop,
+    } = await this.#runImage(image, { values: [value], isPartial: true });
     const { h, w, c } = value.view.shape;
-    return { layer: value.node.name, data, shape: [h, w, c], crop: shownOf(pixels, preprocessing) };
+    return { layer: value.node.name, data: data as Float32Array, shape: [h, w, c], crop };
   }
 
   async run(input: Tensor, { profile = false }: { profile?: boolean } = {}): Promise<Output> {
     const executor = this.#live();
-    const { data, shape = [], layout } = input ?? ({} as Tensor);
-    const { h, w, c } = executor.plan.input.shape;
-    const isNchw = layout === 'NCHW';
-    if (!isNchw && layout !== 'NHWC') throw new TypeError(`layout: expected NCHW or NHWC, got ${layout}.`);
-    const wanted = isNchw ? [c, h, w] : [h, w, c];
-    const batch = shape[0] ?? 0;
-    const fits = shape.length === 4 && wanted.every((n, i) => shape[i + 1] === n) && Number.isInteger(batch);
-    if (!fits || batch < 1) {
-      throw new TypeError(`input: expected shape [N, ${wanted.join(', ')}] (${layout}), got [${shape.join(', ')}].`);
-    }
-    const count = batch * h * w * c;
-    if (!(data instanceof Float32Array) || data.length !== count) {
-      const got = data instanceof Float32Array ? `${data.length}` : Object.prototype.toString.call(data);
-      throw new TypeError(`input: expected a Float32Array of ${count} values, got ${got}.`);
-    }
+    const { plan } = executor;
+    const { values, batch } = nhwcValues(input, plan.input.shape);
     const { output, stepMs } = await this.#next(async () => {
-      executor.setInput(batch, isNchw ? toNhwc(data, batch, c, h * w) : data);
-      return profile ? executor.profile() : { output: await executor.run(), stepMs: undefined };
+      executor.setInput(batch, values);
+      return profile ? executor.profile() : { ...(await executor.run()), stepMs: undefined };
     });
-    const to = executor.plan.output.shape;
-    const out = { data: output, shape: to.h === 1 && to.w === 1 ? [batch, to.c] : [batch, to.h, to.w, to.c] };
-    return stepMs ? { ...out, profile: stepProfiles(executor.plan, batch, stepMs) } : out;
+    const { h, w, c } = plan.output.shape;
+    const out = { data: output, shape: h === 1 && w === 1 ? [batch, c] : [batch, h, w, c] };
+    return stepMs ? { ...out, profile: stepProfiles(plan, batch, stepMs) } : out;
   }
 
   summary(): Summary {
@@ -147,26 +128,44 @@ export class ExecutorModel implements Model {
     if (h !== 1 || w !== 1) throw new TypeError(`${this.name}: expected a classifier, got a ${h}x${w}x${c} output.`);
   }
 
-  /** A picture's pixels, once it is sure that there is a preprocessing for them. */
-  async #decoded(image: ImageSource): Promise<{ executor: Executor; pixels: Pixels; preprocessing: Preprocessing }> {
+  /** Decodes a picture and runs it when the runs before it are done. */
+  async #runImage(image: ImageSource, wanted?: Wanted): Promise<RunResult & { readonly crop: Crop }> {
     const executor = this.#live();
-    const preprocessing = this.#preprocessing;
-    const { h, w, c } = executor.plan.input.shape;
-    if (!preprocessing || preprocessing.crop !== h || preprocessing.crop !== w || c !== 3) {
-      const got = preprocessing ? `one for ${preprocessing.crop}x${preprocessing.crop}x3` : 'none';
-      throw new TypeError(`${this.name}: expected a preprocessing for pictures of ${h}x${w}x${c}, got ${got}.`);
-    }
-    return { executor, pixels: await platform.decodeImage(image), preprocessing };
+    const preprocessing = this.#fittingPreprocessing();
+    // Decoded pixels are the caller's, who may change them at once.
+    const pixels = await platform.decodeImage(isPixels(image) ? { ...image, data: image.data.slice() } : image);
+    const write = imageWriter(pixels, preprocessing);
+    const result = await this.#next(() => {
+      executor.setInput(1, write);
+      return executor.run(wanted);
+    });
+    return { ...result, crop: shownOf(pixels, preprocessing) };
   }
 
-  /** Runs `task` when those before it are done, if the model is still in use then. */
+  #fittingPreprocessing(): Preprocessing {
+    const preprocessing = this.#preprocessing;
+    const { h, w, c } = this.#live().plan.input.shape;
+    if (preprocessing && preprocessing.crop === h && preprocessing.crop === w && c === 3) return preprocessing;
+    const got = preprocessing ? `one for ${preprocessing.crop}x${preprocessing.crop}x3` : 'none';
+    throw new TypeError(`${this.name}: expected a preprocessing for pictures of ${h}x${w}x${c}, got ${got}.`);
+  }
+
+  #ranked(output: Float32Array): Classification[] {
+    const { nodes, output: end } = this.#live().plan.graph;
+    return rankedClasses(output, nodes[end]?.kind === 'softmax' ? 'none' : 'softmax', this.#labels);
+  }
+
+  /**
+   * Runs `task` when those before it are done, if the model is still in use then. The event loop has its turn after each:
+   * otherwise a server that awaits runs in a row would do nothing else.
+   */
   #next<Result>(task: () => Promise<Result>): Promise<Result> {
     const turn = this.#last.then(() => {
       this.#live();
       return task();
     });
-    this.#last = turn.catch(() => {});
-    return turn;
+    this.#last = turn.catch(() => {}).then(nextTask);
+    return this.#last.then(() => turn);
   }
 
   #live(): Executor {
@@ -189,33 +188,5 @@ function stepProfiles({ graph, steps }: Plan, batch: number, stepMs: readonly nu
   }));
 }
 
-function toNhwc(from: Float32Array, batch: number, channels: number, pixels: number): Float32Array {
-  const to = new Float32Array(from.length);
-  for (let b = 0; b < batch; b++) {
-    const base = b * channels * pixels;
-    for (let c = 0; c < channels; c++) {
-      const plane = base + c * pixels;
-      for (let p = 0; p < pixels; p++) to[base + p * channels + c] = from[plane + p] as number;
-    }
-  }
-  return to;
-}
-
-function softmax(logits: Float32Array): Float64Array {
-  const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  const powers = Float64Array.from(logits, (v) => Math.exp(v - largest));
-  const sum = powers.reduce((a, b) => a + b, 0);
-  return powers.map((v) => v / sum);
-}
-
-/** Those that a network ends in, or the softmax of its logits. */
-function probabilities({ graph }: Plan, output: Float32Array): Float32Array | Float64Array {
-  return graph.nodes[graph.output]?.kind === 'softmax' ? output : softmax(output);
-}
-
-/** Every class, the most probable first. */
-function best(values: Float32Array | Float64Array, labels: readonly string[] | undefined): Classification[] {
-  return Array.from(values, (probability, index) => ({ index, label: labels?.[index], probability })).sort(
-    (a, b) => b.probability - a.probability || a.index - b.index,
-  );
-}
+const isPixels = (image: unknown): image is Pixels =>
+  typeof image === 'object' && image !== null && 'data' in image && 'width' in image && 'height' in image;

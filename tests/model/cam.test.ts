@@ -144,7 +144,8 @@ eachBinary('class activation maps', (test, binary) => {
     await withExecutor(core, graph, memoryWeights(graph, tensors), async (executor) => {
       const { step, before } = camStep(executor.plan);
       executor.setInput(1, input);
-      const { output, values: evidence } = await executor.runWith(step, before);
+      const { output, extra } = await executor.run({ extra: { step, before } });
+      const evidence = extra as Float32Array;
       output.forEach((got, i) => {
         assert.ok(Math.abs(got - (values[graph.output]?.[i] as number)) < 1e-6);
       });
@@ -170,7 +171,7 @@ eachBinary('class activation maps', (test, binary) => {
       const { step, before } = camStep(executor.plan);
       assert.is(step.input.ld, 9);
       executor.setInput(1, x);
-      const { values: evidence } = await executor.runWith(step, before);
+      const evidence = (await executor.run({ extra: { step, before } })).extra as Float32Array;
       const weight = tensors.get('fc.weight') as Float32Array;
       const expected = linear(values[b] as Float64Array, { batch: 16, h: 1, w: 1, c: 4 }, weight, undefined, 9);
       evidence.forEach((got, i) => {
@@ -198,14 +199,14 @@ eachBinary('values of every node', (test) => {
           const x = uniform(`input ${batch}`, size({ batch, ...graphInput(graph) }), -2, 2);
           const run = async () => {
             executor.setInput(batch, x);
-            return executor.run();
+            return (await executor.run()).output;
           };
           const before = await run();
           const expected = evaluateAll(graph, tensors, x, batch);
           const largest = expected.flatMap((list) => [...list]).reduce((a, v) => Math.max(a, Math.abs(v)), 0);
           for (const [id, value] of executor.plan.values.entries()) {
             executor.setInput(batch, x);
-            const got = await executor.value(value);
+            const [got] = (await executor.run({ values: [value], isPartial: true })).values as [Float32Array];
             const wanted = expected[value.node.id] as Float64Array;
             assert.is(got.length, wanted.length);
             const far = got.findIndex((v, i) => !(Math.abs(v - (wanted[i] as number)) <= 1e-5 * largest));

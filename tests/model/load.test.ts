@@ -127,6 +127,37 @@ test('a run does not change its input, nor an earlier result', async () => {
   assertSameBits(first.data, kept, 'result');
 });
 
+test('a run takes the values at the call, whatever becomes of them', async () => {
+  using model = await open();
+  const data = new Float32Array(COUNT);
+  const expected: Float32Array[] = [];
+  const shared: Promise<{ data: Float32Array }>[] = [];
+  for (const value of [0.1, 0.5, 0.9]) expected.push((await model.run(nchw(new Float32Array(COUNT).fill(value)))).data);
+  for (const value of [0.1, 0.5, 0.9]) shared.push(model.run(toNhwc(data.fill(value), 1)));
+  const gone = model.run(nchw(data));
+  structuredClone(data, { transfer: [data.buffer] });
+  const results = await Promise.all([...shared, gone]);
+  results.forEach((result, i) => {
+    assertSameBits(result.data, expected[Math.min(i, 2)] as Float32Array, `run ${i}`);
+  });
+
+  const pixels = { data: new Uint8Array(32 * 32 * 3).fill(200), width: 32, height: 32 };
+  const before = await model.classify(pixels, { topK: 10 });
+  const changed = model.classify(pixels, { topK: 10 });
+  pixels.data.fill(0);
+  assert.equal(await changed, before);
+  assert.not.equal(await model.classify(pixels, { topK: 10 }), before);
+});
+
+test('the event loop has its turn between runs', async () => {
+  using model = await open();
+  let ticks = 0;
+  const timer = setInterval(() => ticks++, 1);
+  for (let i = 0; i < 20; i++) await model.run(nchw(input));
+  clearInterval(timer);
+  assert.ok(ticks > 0, 'a timer fires while runs are awaited in a row');
+});
+
 test('models live side by side', async () => {
   using a = await open();
   using b = await load('resnet32_cifar', { weights: seededWeights(buildNetwork('resnet32_cifar')), threads: 1 });
