@@ -59,20 +59,20 @@ export class PlanExecutor {
   /** A view of the input, [batch, H, W, C], to be filled before `run(batch)`. Valid until memory grows. */
   input(batch: number): Float32Array {
     this.#prepare(batch);
-    return this.#view(this.plan.input);
+    return this.#view(this.plan.inputs[0].view);
   }
 
   /** The input's address, for kernels that fill it. */
   inputPtr(batch: number): number {
     this.#prepare(batch);
-    return this.#place(this.plan.input);
+    return this.#place(this.plan.inputs[0].view);
   }
 
   /** Runs all steps; returns a copy of the output, [batch, H, W, C]. */
   async run(batch: number): Promise<Float32Array> {
     this.#prepare(batch);
     await this.threads.run(this.#job(0, this.plan.steps.length));
-    return new Float32Array(this.#view(this.plan.output));
+    return new Float32Array(this.#view(this.plan.outputs[0].view));
   }
 
   /** As `run`, with the milliseconds that each step of the plan took. */
@@ -84,7 +84,7 @@ export class PlanExecutor {
       await this.threads.run(this.#job(i, i + 1));
       stepMs.push(performance.now() - start);
     }
-    return { output: new Float32Array(this.#view(this.plan.output)), stepMs };
+    return { output: new Float32Array(this.#view(this.plan.outputs[0].view)), stepMs };
   }
 
   /** Runs the steps up to the one that completes a value; returns a copy of the value, [batch, H, W, C]. */
@@ -117,7 +117,7 @@ export class PlanExecutor {
       await this.threads.run({ ...this.#job(0, 1), recordsPtr: recordPtr });
       await this.threads.run(this.#job(at, this.plan.steps.length));
       return {
-        output: new Float32Array(this.#view(this.plan.output)),
+        output: new Float32Array(this.#view(this.plan.outputs[0].view)),
         values: new Float32Array(arena.f32(outPtr, h * w * c)),
       };
     } finally {

@@ -4,6 +4,7 @@ import {
   buildNetwork,
   defaultPreprocessing,
   type Graph,
+  graphOutput,
   lookup,
   type NetworkOptions,
   networks,
@@ -128,8 +129,8 @@ export async function load(name: string, options: LoadOptions): Promise<Model> {
   try {
     file = await openAny(name, options, network);
     const graph = buildNetwork(name, { ...file.config, ...network });
-    if (labels && labels.length !== graph.nodes[graph.output]?.shape.c) {
-      throw new TypeError(`labels: expected ${graph.nodes[graph.output]?.shape.c}, one a class, got ${labels.length}.`);
+    if (labels && labels.length !== graphOutput(graph).shape.c) {
+      throw new TypeError(`labels: expected ${graphOutput(graph).shape.c}, one a class, got ${labels.length}.`);
     }
     checkTensors(file, parameters(graph));
     const core = await createCore({ binary, wasm, shared: count > 1 || needsWorker });

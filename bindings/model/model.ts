@@ -1,7 +1,8 @@
 /** A model that runs where it was loaded. */
 
-import { macs, type Preprocessing, type Summary, summary } from '../../models/index.js';
+import { graphOutput, macs, type Preprocessing } from '../../models/index.js';
 import type { Plan } from '../compile/plan.js';
+import { type Summary, summary } from '../compile/summary.js';
 import type { PlanExecutor } from '../engine/executor.js';
 import { preprocess, shownOf } from '../image/preprocess.js';
 import { platform } from '../platform/platform.js';
@@ -59,7 +60,7 @@ export class ExecutorModel implements Model {
   ): Promise<Cam> {
     checkTopK(topK);
     const { plan } = this.#live();
-    const count = plan.output.shape.c;
+    const count = plan.outputs[0].view.shape.c;
     for (const index of classes ?? []) {
       if (!Number.isInteger(index) || index < 0 || index >= count) {
         throw new RangeError(`classes: expected whole numbers from 0 to ${count - 1}, got ${index}.`);
@@ -100,7 +101,7 @@ export class ExecutorModel implements Model {
   async run(input: Tensor, { profile = false }: { profile?: boolean } = {}): Promise<Output> {
     const session = this.#live();
     const { data, shape = [], layout } = input ?? ({} as Tensor);
-    const { h, w, c } = session.plan.input.shape;
+    const { h, w, c } = session.plan.inputs[0].view.shape;
     const isNchw = layout === 'NCHW';
     if (!isNchw && layout !== 'NHWC') throw new TypeError(`layout: expected NCHW or NHWC, got ${layout}.`);
     const wanted = isNchw ? [c, h, w] : [h, w, c];
@@ -120,7 +121,7 @@ export class ExecutorModel implements Model {
       else to.set(data);
       return profile ? session.profile(batch) : { output: await session.run(batch), stepMs: undefined };
     });
-    const to = session.plan.output.shape;
+    const to = session.plan.outputs[0].view.shape;
     const out = { data: output, shape: to.h === 1 && to.w === 1 ? [batch, to.c] : [batch, to.h, to.w, to.c] };
     return stepMs ? { ...out, profile: stepProfiles(session.plan, batch, stepMs) } : out;
   }
@@ -152,7 +153,7 @@ export class ExecutorModel implements Model {
   }
 
   #checkClassifier(): void {
-    const { h, w, c } = this.#live().plan.output.shape;
+    const { h, w, c } = this.#live().plan.outputs[0].view.shape;
     if (h !== 1 || w !== 1) throw new TypeError(`${this.name}: expected a classifier, got a ${h}x${w}x${c} output.`);
   }
 
@@ -160,7 +161,7 @@ export class ExecutorModel implements Model {
   async #decoded(image: ImageSource): Promise<{ session: PlanExecutor; pixels: Pixels; preprocessing: Preprocessing }> {
     const session = this.#live();
     const preprocessing = this.#preprocessing;
-    const { h, w, c } = session.plan.input.shape;
+    const { h, w, c } = session.plan.inputs[0].view.shape;
     if (!preprocessing || preprocessing.crop !== h || preprocessing.crop !== w || c !== 3) {
       const got = preprocessing ? `one for ${preprocessing.crop}x${preprocessing.crop}x3` : 'none';
       throw new TypeError(`${this.name}: expected a preprocessing for pictures of ${h}x${w}x${c}, got ${got}.`);
@@ -217,7 +218,7 @@ function softmax(logits: Float32Array): Float64Array {
 
 /** Those that a network ends in, or the softmax of its logits. */
 function probabilities({ graph }: Plan, output: Float32Array): Float32Array | Float64Array {
-  return graph.nodes[graph.output]?.kind === 'softmax' ? output : softmax(output);
+  return graphOutput(graph).kind === 'softmax' ? output : softmax(output);
 }
 
 /** Every class, the most probable first. */

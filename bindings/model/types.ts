@@ -1,7 +1,7 @@
 /** What a model offers, wherever it runs. */
 
-import type { Summary } from '../../models/index.js';
 import type { Algorithm } from '../compile/conv-algorithm.js';
+import type { Summary } from '../compile/summary.js';
 import type { Binary } from '../engine/core.js';
 import type { Crop } from '../image/preprocess.js';
 import type { Pixels } from '../platform/types.js';
