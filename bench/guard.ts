@@ -6,10 +6,11 @@
 
 import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { summary } from '../bindings/compile/summary.js';
 import { BINARIES, type Binary, supportsRelaxed } from '../bindings/engine/core.js';
 import { load, type Model, measurePeak } from '../bindings/index.node.js';
 import { seededWeights, uniform } from '../bindings/weights/random.js';
-import { buildNetwork, graphInput, summary } from '../models/index.js';
+import { buildNetwork, graphInput } from '../models/index.js';
 import { machineText, median } from './machine.js';
 
 const BASELINE = new URL('./baseline.json', import.meta.url);

@@ -2,10 +2,11 @@
 
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import { summary } from '../bindings/compile/summary.js';
 import { BINARIES, supportsRelaxed } from '../bindings/engine/core.js';
 import { load } from '../bindings/index.node.js';
 import { seededWeights, uniform } from '../bindings/weights/random.js';
-import { buildNetwork, graphInput, summary } from '../models/index.js';
+import { buildNetwork, graphInput } from '../models/index.js';
 import { machineText, median } from './machine.js';
 
 const { values, positionals } = parseArgs({

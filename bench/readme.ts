@@ -1,7 +1,8 @@
 /** Writes the README's tables: the networks, and what bench:peers measured last. */
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { buildNetwork, networks, summary } from '../models/index.js';
+import { summary } from '../bindings/compile/summary.js';
+import { buildNetwork, networks } from '../models/index.js';
 
 const README = new URL('../README.md', import.meta.url);
 const RESULTS = new URL('./peers/RESULTS.md', import.meta.url);

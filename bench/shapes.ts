@@ -48,8 +48,8 @@ function unique<Row>(rows: readonly Row[], key: (row: Row) => string): (Row & { 
 export function convShapes(name: string): ConvShape[] {
   const graph: Graph = buildNetwork(name);
   const rows = graph.nodes.filter(isConv).map((node) => {
-    const { kind, kernel, stride, dilation, padding, groups, bias, shape: output } = node;
-    const op: ConvOp = { kind, kernel, stride, dilation, padding, groups, bias };
+    const { kind, channels, kernel, stride, dilation, padding, groups, shape: output } = node;
+    const op: ConvOp = { kind, channels, kernel, stride, dilation, padding, groups };
     const input = inputShape(graph, node);
     return { op, input, output, flops: 2 * output.h * output.w * output.c * depth(op, input) };
   });

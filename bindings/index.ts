@@ -3,40 +3,56 @@
  */
 
 export type {
+  Activation,
+  ActivationOp,
+  AdaptivePoolOp,
+  Attributes,
   BatchNormOp,
   ConvOp,
+  ConvOptions,
   Graph,
+  InputOp,
   LinearOp,
   Network,
   NetworkOptions,
   Node,
   NodeId,
+  NodeOptions,
   Op,
   OpKind,
+  OpOf,
   Padding,
+  PaddingLike,
   Pair,
+  ParameterNames,
   PlainOp,
   PoolOp,
-  Preprocessing as Preset,
+  PoolOptions,
+  Port,
+  Ports,
+  Preprocessing,
+  ReduceOp,
+  Reduction,
+  ResizeMode,
+  ResizeOp,
+  ResizeOptions,
+  Role,
   Shape,
   Shortcut,
   ShortcutOp,
-  StridePlace,
-  Summary,
-  SummaryRow,
+  StrideIn,
 } from '../models/index.js';
 export {
   buildNetwork,
-  type ConvOptions,
   GraphBuilder,
   networkNames,
   networks,
-  type PoolOptions,
+  operationOf,
   preprocessings,
-  summary,
-  summaryTable,
 } from '../models/index.js';
 export type { AlgorithmName } from './compile/conv-algorithm.js';
+export { type Layer, layersOf } from './compile/fuse.js';
+export { type Summary, type SummaryRow, summary } from './compile/summary.js';
 export { type Binary, supportsRelaxed, type WasmSource } from './engine/binary.js';
 export { type Heatmap, heatmap } from './image/heatmap.js';
 export type { Crop } from './image/preprocess.js';

@@ -1,8 +1,8 @@
 /** `compare`: networks side by side, as He et al. 2015 compare them: depth, parameters, multiply-adds, memory, time. */
 
 import { Command } from 'commander';
-import { buildNetwork } from '../bindings/index.node.js';
-import { depth, summary } from '../models/index.js';
+import { buildNetwork, summary } from '../bindings/index.node.js';
+import { depth } from '../models/index.js';
 import { type MeasureOptions, measure } from './measure.js';
 import { modelOptions, networkName, positive } from './options.js';
 import { columns, digits } from './text.js';

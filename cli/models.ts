@@ -1,7 +1,8 @@
 /** `models`: the networks there are. */
 
 import { Command } from 'commander';
-import { networks, shapeText, summary, weightSets } from '../models/index.js';
+import { summary } from '../bindings/index.node.js';
+import { networks, shapeText, weightSets } from '../models/index.js';
 import { columns, digits } from './text.js';
 
 const EXAMPLES = `

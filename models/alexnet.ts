@@ -1,8 +1,10 @@
 /** AlexNet (Krizhevsky 2014, "One weird trick for parallelizing convolutional neural networks"), as torchvision has it. */
 
-import { type ConvOptions, type Graph, GraphBuilder, type Pair } from './graph.js';
+import { type ConvOptions, GraphBuilder } from './builder.js';
+import type { Graph } from './graph.js';
 import { classifier } from './mlp-classifier.js';
 import { inputOf, type Network, type NetworkOptions, resolveOptions } from './network.js';
+import type { Pair } from './shape.js';
 
 /** Channels and window of each convolution, and whether a 3x3 max pool of stride 2 follows its ReLU. */
 const layers: readonly (readonly [channels: number, window: ConvOptions, isPooled: boolean])[] = [

@@ -1,6 +1,7 @@
 /** The parts of residual networks: stems, residual branches, shortcuts. Node names are torchvision's module paths. */
 
-import type { ConvOptions, GraphBuilder, NodeId } from './graph.js';
+import type { ConvOptions, GraphBuilder } from './builder.js';
+import type { NodeId } from './graph.js';
 import type { Shortcut, StrideIn } from './network.js';
 
 /** What holds in all blocks of a network. */

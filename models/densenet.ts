@@ -1,7 +1,9 @@
 /** DenseNet (Huang et al. 2017), as torchvision has it: every layer of a block reads all layers before it. */
 
-import { type Graph, GraphBuilder, type NodeId, type Pair } from './graph.js';
+import { GraphBuilder } from './builder.js';
+import type { Graph, NodeId } from './graph.js';
 import { inputOf, type Network, type NetworkOptions, resolveOptions } from './network.js';
+import type { Pair } from './shape.js';
 
 /** Table 1: layers of each block, channels that a layer adds, channels of the stem. */
 const variants = {

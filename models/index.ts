@@ -25,8 +25,11 @@ export const networkNames = (): string[] => Object.keys(networks);
 export const buildNetwork = (name: string, options?: NetworkOptions): Graph =>
   lookup('network', networks, name).build(options);
 
+export { type Activation, activationFields, activationWords, kernelConstant } from './activation.js';
+export * from './builder.js';
 export * from './graph.js';
 export { lookup } from './lookup.js';
-export type { Network, NetworkOptions, Shortcut, StrideIn as StridePlace } from './network.js';
+export type { Network, NetworkOptions, Shortcut, StrideIn } from './network.js';
+export { operationOf, ops, rowOf } from './ops.js';
 export * from './pretrained.js';
-export * from './summary.js';
+export { shapeText } from './shape.js';

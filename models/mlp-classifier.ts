@@ -1,6 +1,7 @@
 /** The end that AlexNet and VGG share. */
 
-import type { GraphBuilder, NodeId } from './graph.js';
+import type { GraphBuilder } from './builder.js';
+import type { NodeId } from './graph.js';
 
 /**
  * Average pool to side × side, which the map is already at the published input size, and three linear layers, 4096 wide,

@@ -1,6 +1,7 @@
 /** What every family of networks offers: a row of the registry, and the options that its rows share. */
 
-import type { Graph, Pair, Shape } from './graph.js';
+import type { Graph } from './graph.js';
+import type { Pair, Shape } from './shape.js';
 
 export type Shortcut = 'A' | 'B' | 'C' | 'none';
 
@@ -57,17 +58,6 @@ export function resolveOptions<Defaults extends NetworkOptions>(
     }
   }
   return { ...defaults, ...Object.fromEntries(given) };
-}
-
-const disjunction = new Intl.ListFormat('en', { type: 'disjunction' });
-
-/** Throws a RangeError unless `value` is one of `allowed`. */
-export function oneOf<Value>(subject: string, what: string, value: Value, allowed: readonly Value[]): void {
-  if (!allowed.includes(value)) {
-    throw new RangeError(
-      `${subject}: expected ${what} to be ${disjunction.format(allowed.map(String))}, got ${value}.`,
-    );
-  }
 }
 
 /** The input that the options ask for; the graph checks its numbers. */

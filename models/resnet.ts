@@ -16,16 +16,11 @@ import {
   sameStem,
   stem,
 } from './blocks.js';
-import { type Graph, GraphBuilder, type Pair } from './graph.js';
-import {
-  inputOf,
-  type Network,
-  type NetworkOptions,
-  oneOf,
-  resolveOptions,
-  type Shortcut,
-  type StrideIn,
-} from './network.js';
+import { GraphBuilder } from './builder.js';
+import { oneOf } from './check.js';
+import type { Graph } from './graph.js';
+import { inputOf, type Network, type NetworkOptions, resolveOptions, type Shortcut, type StrideIn } from './network.js';
+import type { Pair } from './shape.js';
 
 export interface Variant {
   readonly family: string;

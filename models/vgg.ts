@@ -1,8 +1,10 @@
 /** VGG (Simonyan and Zisserman 2015), as torchvision has it: what He et al. 2015 compare with. A depth is one row. */
 
-import { type Graph, GraphBuilder, type Pair } from './graph.js';
+import { GraphBuilder } from './builder.js';
+import type { Graph } from './graph.js';
 import { classifier } from './mlp-classifier.js';
 import { inputOf, type Network, type NetworkOptions, resolveOptions } from './network.js';
+import type { Pair } from './shape.js';
 
 /** 3x3 convolutions before each of the five max pools: configurations A, B, D and E of table 1. */
 const counts = {

@@ -3,8 +3,9 @@
  * round, so that their ratios hold while the machine warms up or is busy with something else.
  */
 
+import { summary } from '../bindings/index.js';
 import type { Binary, LoadOptions, Model } from '../bindings/index.web.js';
-import { buildNetwork, graphInput, summary } from '../models/index.js';
+import { buildNetwork, graphInput } from '../models/index.js';
 import { median } from './statistics.js';
 
 export interface Variant {

@@ -177,7 +177,7 @@ export class Details {
     try {
       const map = await model.featureMap(picture.blob, name);
       if (turn !== this.#turn) return;
-      const labels = map.layer === graph.nodes[graph.output]?.name ? weights?.labels : undefined;
+      const labels = map.layer === graph.nodes[graph.outputs[0].node]?.name ? weights?.labels : undefined;
       const note = `This is the value of ${map.layer}, which is computed in the same step.`;
       this.#features.replaceChildren(
         featureMaps(map, picture, labels),

@@ -25,7 +25,7 @@ async function recognise({ file, hdf5 }: Question): Promise<Answer> {
     }
     const { network, options } = guess;
     const graph = buildNetwork(network, { ...opened.config, ...options });
-    return { network, options, classes: graph.nodes[graph.output]?.shape.c };
+    return { network, options, classes: graph.nodes[graph.outputs[0].node]?.shape.c };
   } finally {
     await opened.close();
   }

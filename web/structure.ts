@@ -3,13 +3,15 @@
  * from the nodes alone; no network is known by name.
  */
 
-import type { Graph, Node, NodeId, Shape } from '../models/index.js';
+import { type Graph, layersOf, type Node, type NodeId, type Shape } from '../bindings/index.js';
 
-/** A layer with the batch norm and ReLU that follow it and nothing else reads. */
+type Nodes = readonly [Node, ...Node[]];
+
+/** A layer with the batch norm and activation that are computed with it, and its place in a part. */
 export interface Unit {
   /** Its first node's. */
   readonly name: string;
-  readonly nodes: readonly [Node, ...Node[]];
+  readonly nodes: Nodes;
   readonly shape: Shape;
   /** The units of the same part whose values it reads; -1 is the part's input. */
   readonly inputs: readonly number[];
@@ -60,32 +62,6 @@ function labelOf(name: string): string {
   return /^\d+$/.test(names.at(-1) ?? '') ? names.slice(-2).join('.') : (names.at(-1) ?? name);
 }
 
-/** Layers with what is fused with them, in the graph's order; `key` tells which belong together. */
-function fuse(graph: Graph, key: (node: Node) => string): Node[][] {
-  const readers = new Map<NodeId, Node[]>();
-  for (const node of graph.nodes) {
-    for (const id of new Set(node.inputs)) readers.set(id, [...(readers.get(id) ?? []), node]);
-  }
-  const taken = new Set<NodeId>();
-  const fused: Node[][] = [];
-  for (const node of graph.nodes) {
-    if (taken.has(node.id)) continue;
-    const nodes = [node];
-    for (;;) {
-      const last = nodes.at(-1) as Node;
-      const [next, ...others] = readers.get(last.id) ?? [];
-      if (!next || others.length > 0 || last.id === graph.output || key(next) !== key(node)) break;
-      const isNorm = next.kind === 'batchNorm' && (last.kind === 'conv' || last.kind === 'linear');
-      const isRelu = next.kind === 'relu' && ['conv', 'linear', 'batchNorm', 'add'].includes(last.kind);
-      if (!isNorm && !isRelu) break;
-      taken.add(next.id);
-      nodes.push(next);
-    }
-    fused.push(nodes);
-  }
-  return fused;
-}
-
 /** How the block's input goes past its layers: the shorter way to an addition, or straight into a concatenation. */
 function shortcutOf(units: readonly Unit[]): ShortcutKind | undefined {
   const layersBefore = (unit: number): number =>
@@ -98,14 +74,14 @@ function shortcutOf(units: readonly Unit[]): ShortcutKind | undefined {
   return undefined;
 }
 
-function makePart(name: string, isBlock: boolean, fused: readonly Node[][]): Part {
+function makePart(name: string, isBlock: boolean, layers: readonly Nodes[]): Part {
   const maker = new Map<NodeId, number>();
-  const units = fused.map((nodes, i): Unit => {
+  const units = layers.map((nodes, i): Unit => {
     // A concatenation reads the input of its block in many pieces: they count as one.
-    const inputs = [...new Set(nodes[0]?.inputs.map((id) => maker.get(id) ?? -1))];
+    const [first] = nodes;
+    const inputs = [...new Set(first.inputs.map((id) => maker.get(id) ?? -1))];
     for (const { id } of nodes) maker.set(id, i);
-    const [first, ...others] = nodes as [Node, ...Node[]];
-    return { name: first.name, nodes: [first, ...others], shape: first.shape, inputs };
+    return { name: first.name, nodes, shape: first.shape, inputs };
   });
   return {
     name,
@@ -120,22 +96,21 @@ function makePart(name: string, isBlock: boolean, fused: readonly Node[][]): Par
 /** The parts of a network in the order of its nodes: each reads the one before it. */
 export function partsOf(graph: Graph): Part[] {
   const modules = new Set(graph.nodes.map(({ name }) => parentOf(name)));
-  const key = ({ name }: Node): string => blockOf(name, modules) ?? '';
-  const blocks = new Map<string, Node[][]>();
-  const ordered: { name: string; isBlock: boolean; fused: Node[][] }[] = [];
-  for (const nodes of fuse(graph, key)) {
-    const first = nodes[0] as Node;
-    const block = key(first);
+  const blocks = new Map<string, Nodes[]>();
+  const ordered: { name: string; isBlock: boolean; layers: Nodes[] }[] = [];
+  for (const { nodes } of layersOf(graph)) {
+    const [first] = nodes;
+    const block = blockOf(first.name, modules) ?? '';
     const known = blocks.get(block);
     if (block && known) {
       known.push(nodes);
       continue;
     }
-    const fused = [nodes];
-    if (block) blocks.set(block, fused);
-    ordered.push({ name: block || first.name, isBlock: block !== '', fused });
+    const layers = [nodes];
+    if (block) blocks.set(block, layers);
+    ordered.push({ name: block || first.name, isBlock: block !== '', layers });
   }
-  return ordered.map(({ name, isBlock, fused }) => makePart(name, isBlock, fused));
+  return ordered.map(({ name, isBlock, layers }) => makePart(name, isBlock, layers));
 }
 
 /** What most blocks of a stage are part of: `layer1`. */

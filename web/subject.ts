@@ -1,7 +1,8 @@
 /** A network that is looked into: its parts, and what they cost. */
 
+import { type Summary, summary } from '../bindings/index.js';
 import { type Model, type StepProfile, seededInput } from '../bindings/index.web.js';
-import { buildNetwork, type Graph, graphInput, type NetworkOptions, type Summary, summary } from '../models/index.js';
+import { buildNetwork, type Graph, graphInput, type NetworkOptions } from '../models/index.js';
 import { Costs, stepTimes } from './costs.js';
 import { type Part, partsOf } from './structure.js';
 

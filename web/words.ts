@@ -1,6 +1,6 @@
 /** Layers and numbers in words, for the drawing of a network. */
 
-import type { Node } from '../models/index.js';
+import { type Node, operationOf } from '../bindings/index.js';
 import type { Part, ShortcutKind, Unit } from './structure.js';
 
 const whole = new Intl.NumberFormat('en-US');
@@ -30,49 +30,18 @@ export const share = (value: number): string =>
 /** Four digits at most, for values of a feature map. */
 export const value = (number: number): string => `${Number(number.toPrecision(3))}`.replace('-', '−');
 
-const NAMES: Readonly<Record<Node['kind'], string>> = {
-  input: 'input',
-  conv: 'conv',
-  maxPool: 'max pool',
-  avgPool: 'average pool',
-  adaptiveAvgPool: 'average pool',
-  globalAvgPool: 'global average pool',
-  batchNorm: 'batch norm',
-  linear: 'linear',
-  relu: 'ReLU',
-  add: 'sum',
-  concat: 'concatenate',
-  softmax: 'softmax',
-  zeroPadShortcut: 'zero padding',
-};
+/** `3×3` for `3x3`. */
+const typeset = (words: string): string => words.replace(/(?<=\d)x(?=\d)/g, '×');
 
-const size = ([h, w]: readonly [number, number]): string => `${h}×${w}`;
-const once = ([a, b]: readonly [number, number]): string => (a === b ? `${a}` : `${a}×${b}`);
-
-function operation(node: Node): string {
-  const name = NAMES[node.kind];
-  if (node.kind === 'conv') {
-    return [
-      `${name} ${size(node.kernel)}`,
-      once(node.stride) !== '1' && `stride ${once(node.stride)}`,
-      once(node.dilation) !== '1' && `dilation ${once(node.dilation)}`,
-      node.groups > 1 && `${node.groups} groups`,
-    ]
-      .filter(Boolean)
-      .join(', ');
-  }
-  if (node.kind === 'maxPool' || node.kind === 'avgPool')
-    return `${name} ${size(node.kernel)}, stride ${once(node.stride)}`;
-  if (node.kind === 'zeroPadShortcut') return `${name}, stride ${node.stride}`;
-  return name;
-}
+/** A node's operation, as the summary of the network calls it. */
+const operation = (node: Node): string => typeset(operationOf(node));
 
 /** `conv 3×3, stride 2`. */
 export const unitOperation = ({ nodes: [first] }: Unit): string => operation(first);
 
-/** `norm, ReLU`; empty where nothing follows. */
+/** `norm, ReLU`; empty if nothing follows. */
 export const unitFollowers = ({ nodes: [, ...others] }: Unit): string =>
-  others.map(({ kind }) => (kind === 'batchNorm' ? 'norm' : NAMES[kind])).join(', ');
+  others.map((node) => (node.kind === 'batchNorm' ? 'norm' : operation(node))).join(', ');
 
 const COUNTS = ['no', 'one', 'two', 'three', 'four', 'five', 'six'];
 
@@ -98,6 +67,6 @@ export function description({ isBlock, units, shortcut }: Part): string {
 }
 
 export function unitDescription(unit: Unit): string {
-  const followers = unit.nodes.slice(1).map(({ kind }) => NAMES[kind]);
+  const followers = unit.nodes.slice(1).map(operation);
   return `${unitOperation(unit)}${followers.length ? `, then ${followers.join(' and ')}` : ''}`;
 }

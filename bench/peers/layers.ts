@@ -25,7 +25,7 @@ interface Common {
   readonly relu: boolean;
 }
 
-export interface ConvLayer extends Common, Omit<ConvOp, 'kind' | 'bias'> {
+export interface ConvLayer extends Common, Omit<ConvOp, 'kind' | 'channels'> {
   readonly kind: 'conv';
   /** OIHW. */
   readonly weight: Float32Array;
@@ -62,12 +62,19 @@ export interface Layers {
   readonly layers: readonly Layer[];
 }
 
+/** Whether a node is what other engines call by this name. */
+const isKind = (node: Node, kind: 'batchNorm' | 'globalAvgPool' | 'relu'): boolean => {
+  if (kind === 'relu') return node.kind === 'activation' && node.activation.kind === 'relu';
+  return kind === 'globalAvgPool' ? node.kind === 'reduce' && node.reduction === 'mean' : node.kind === kind;
+};
+
 /** The layers of a graph with its reference weights. Throws where a peer would need more than these kinds. */
 export function makeLayers(graph: Graph): Layers {
   const consumers = graph.nodes.map(({ id }) => graph.nodes.filter(({ inputs }) => inputs.includes(id)));
-  const only = (id: NodeId, kind: Node['kind']): Node | undefined => {
+  const output = graph.outputs[0].node;
+  const only = (id: NodeId, kind: 'batchNorm' | 'relu'): Node | undefined => {
     const [user, ...others] = consumers[id] ?? [];
-    return user?.kind === kind && others.length === 0 && id !== graph.output ? user : undefined;
+    return user && isKind(user, kind) && others.length === 0 && id !== output ? user : undefined;
   };
   const done = new Set<NodeId>();
   const layers: Layer[] = [];
@@ -75,7 +82,7 @@ export function makeLayers(graph: Graph): Layers {
     if (node.kind === 'input' || done.has(node.id)) continue;
     const norm = node.kind === 'conv' || node.kind === 'linear' ? only(node.id, 'batchNorm') : undefined;
     const last = norm ?? node;
-    const relu = node.kind === 'relu' || node.kind === 'maxPool' ? undefined : only(last.id, 'relu');
+    const relu = node.kind === 'activation' || node.kind === 'maxPool' ? undefined : only(last.id, 'relu');
     for (const merged of [norm, relu]) if (merged) done.add(merged.id);
     const common: Common = {
       name: node.name,
@@ -110,19 +117,23 @@ export function makeLayers(graph: Graph): Layers {
         break;
       }
       case 'add':
-      case 'globalAvgPool':
-      case 'relu':
-        layers.push({ ...common, kind: node.kind });
+        layers.push({ ...common, kind: 'add' });
         break;
-      default:
+      default: {
+        const kind = (['globalAvgPool', 'relu'] as const).find((each) => isKind(node, each));
+        if (kind) {
+          layers.push({ ...common, kind });
+          break;
+        }
         throw new TypeError(
           `${graph.name}: expected convolutions, pools, adds and linear layers, got ${node.name} (${node.kind}).`,
         );
+      }
     }
   }
   const input = graph.nodes.find(({ kind }) => kind === 'input');
   if (!input) throw new TypeError(`${graph.name}: expected an input, got none.`);
-  return { name: graph.name, input: input.id, inputShape: input.shape, output: graph.output, layers };
+  return { name: graph.name, input: input.id, inputShape: input.shape, output, layers };
 }
 
 /** y = γ · (W·x + b − mean) / √(variance + ε) + β as one weight and one bias. */

@@ -1,94 +1,161 @@
-/** Operations of a graph that one kernel computes together become one step. */
+/** Which nodes are one layer, and which layers one kernel computes together: one step. */
 
-import type { BatchNormOp, Graph, Node, NodeId, Op } from '../../models/graph.js';
+import {
+  type Activation,
+  type ActivationOp,
+  type BatchNormOp,
+  type Graph,
+  type Node,
+  type NodeId,
+  type Op,
+  rowOf,
+} from '../../models/index.js';
+
+/** A layer: a node with the batch norm and the activation that follow it and nothing else reads. */
+export interface Layer {
+  /** In the graph's order. */
+  readonly nodes: readonly [Node, ...Node[]];
+  /** The batch norm that follows a convolution or linear layer. */
+  readonly norm: Node<BatchNormOp> | undefined;
+  /** The activation that ends the layer; the layer itself if it is nothing else. */
+  readonly activation: Node<ActivationOp> | undefined;
+  /** The node whose value the layer makes: its last. */
+  readonly output: NodeId;
+}
 
 /** Kinds of operation that remain after fusion. */
-export type StepKind = Exclude<Op['kind'], 'input' | 'concat' | 'relu' | 'add'> | 'copy';
+export type StepKind = Exclude<Op['kind'], 'input' | 'concat' | 'activation' | 'add'> | 'copy';
 
 /** A step before its values have places. */
 export interface Draft {
-  kind: StepKind;
-  node: Node;
+  readonly kind: StepKind;
+  readonly node: Node;
   /** Every node that the step computes: `node`, and those that are fused with it. None for a copy that concat wants. */
-  parts: NodeId[];
-  folded: Node<BatchNormOp> | undefined;
-  preActivation: Node<BatchNormOp> | undefined;
-  relu: boolean;
-  input: NodeId;
-  residual: NodeId | undefined;
-  output: NodeId;
+  readonly parts: readonly NodeId[];
+  readonly folded: Node<BatchNormOp> | undefined;
+  readonly preActivation: Node<BatchNormOp> | undefined;
+  readonly activation: Activation | undefined;
+  /** The node whose parameter the slopes of a PReLU are. */
+  readonly slopes: Node<ActivationOp> | undefined;
+  readonly input: NodeId;
+  /** What is added before the activation; the second factor of a product. */
+  readonly residual: NodeId | undefined;
+  readonly output: NodeId;
   /** Steps run in the order of these: the node's id, or of a copy that of the concatenation which wants it. */
-  order: NodeId;
+  readonly order: NodeId;
 }
 
+/** Each node's readers, and whether its value leaves the graph. */
+class Readers {
+  readonly #readers: readonly Node[][];
+  readonly #outputs: ReadonlySet<NodeId>;
+
+  constructor({ nodes, outputs }: Graph) {
+    this.#readers = nodes.map(() => []);
+    for (const node of nodes) for (const id of node.inputs) this.#readers[id]?.push(node);
+    this.#outputs = new Set(outputs.map(({ node }) => node));
+  }
+
+  /** The only reader of a value that is no output, if it reads it once. */
+  only(id: NodeId): Node | undefined {
+    const [reader, ...others] = this.#readers[id] ?? [];
+    return others.length === 0 && !this.#outputs.has(id) ? reader : undefined;
+  }
+}
+
+const multiplies = ({ kind }: Node): boolean => kind === 'conv' || kind === 'linear';
+
+/** Kinds whose kernels end in an activation. */
+const ACTIVATED: ReadonlySet<Node['kind']> = new Set(['conv', 'linear', 'add', 'mul', 'batchNorm']);
+
+function layers(graph: Graph, readers: Readers): Layer[] {
+  const taken = new Set<NodeId>();
+  const all: Layer[] = [];
+  for (const node of graph.nodes) {
+    if (taken.has(node.id)) continue;
+    const nodes: [Node, ...Node[]] = [node];
+    let next = readers.only(node.id);
+    let norm: Layer['norm'];
+    if (multiplies(node) && next?.kind === 'batchNorm') {
+      norm = next as Node<BatchNormOp>;
+      nodes.push(next);
+      next = readers.only(next.id);
+    }
+    let activation = node.kind === 'activation' ? (node as Node<ActivationOp>) : undefined;
+    if (ACTIVATED.has(node.kind) && next?.kind === 'activation') {
+      activation = next as Node<ActivationOp>;
+      nodes.push(next);
+    }
+    for (const { id } of nodes) taken.add(id);
+    all.push({ nodes, norm, activation, output: (nodes.at(-1) ?? node).id });
+  }
+  return all;
+}
+
+/** The layers of a graph, its inputs and concatenations among them, in the order of their first nodes. */
+export const layersOf = (graph: Graph): Layer[] => layers(graph, new Readers(graph));
+
 /**
- * Folds batch norm into the convolution before it and fuses a following add and ReLU: an add goes to the later of its
- * two operands' convolutions, whose other operand is then there. Batch norm and ReLU before a pointwise convolution, which
- * no weights can take, go to the packing of its input.
+ * Steps of the layers of a graph. An add goes to the later of its two operands' convolutions, whose other operand is then
+ * there. Batch norm and ReLU before a pointwise convolution, which no weights can take, go to the packing of its input.
  */
 export function fuse(graph: Graph): Draft[] {
-  const consumers = graph.nodes.map((): Node[] => []);
-  for (const node of graph.nodes) for (const id of node.inputs) consumers[id]?.push(node);
+  const readers = new Readers(graph);
+  const all = layers(graph, readers);
+  const layerOf = new Map(all.map((layer) => [layer.nodes[0].id, layer]));
   const made = new Set<NodeId>();
   const drafts: Draft[] = [];
-
-  for (const node of graph.nodes) {
+  for (const layer of all) {
+    const node = layer.nodes[0];
     if (made.has(node.id)) continue;
-    made.add(node.id);
-    if (node.kind === 'input' || node.kind === 'concat') continue;
-    const [first, second] = node.inputs as [NodeId, NodeId | undefined];
-    const draft: Draft = {
-      kind: node.kind === 'relu' || node.kind === 'add' ? 'copy' : node.kind,
+    for (const { id } of layer.nodes) made.add(id);
+    if (rowOf(node).kernel === undefined) continue;
+    const sum = sumAfter(layer, layerOf, readers, made);
+    for (const { id } of sum?.layer.nodes ?? []) made.add(id);
+    const before = preActivationOf(node, drafts, readers);
+    if (before) drafts.splice(drafts.indexOf(before), 1);
+    const last = sum?.layer ?? layer;
+    const activation = last.activation?.activation;
+    drafts.push({
+      kind: kindOf(node),
       node,
-      parts: [node.id],
-      folded: undefined,
-      preActivation: undefined,
-      relu: node.kind === 'relu',
-      input: first,
-      residual: node.kind === 'add' ? second : undefined,
-      output: node.id,
+      parts: [...(before?.parts ?? []), ...[...layer.nodes, ...(sum?.layer.nodes ?? [])].map(({ id }) => id)],
+      folded: layer.norm,
+      preActivation: before?.node as Node<BatchNormOp> | undefined,
+      activation,
+      slopes: activation?.kind === 'prelu' ? last.activation : undefined,
+      input: before?.input ?? (node.inputs[0] as NodeId),
+      residual: sum?.other ?? node.inputs[1],
+      output: last.output,
       order: node.id,
-    };
-    const next = (): Node | undefined => {
-      const users = consumers[draft.output] ?? [];
-      return users.length === 1 && draft.output !== graph.output ? users[0] : undefined;
-    };
-    const take = (taken: Node): void => {
-      made.add(taken.id);
-      draft.parts.push(taken.id);
-      draft.output = taken.id;
-    };
-    const isGemm = node.kind === 'conv' || node.kind === 'linear';
-    const before = drafts.findIndex(({ output }) => output === first);
-    const producer = drafts[before];
-    const isOnly = consumers[first]?.length === 1 && first !== graph.output;
-    if (isOnly && isPointwise(node) && producer?.kind === 'batchNorm' && producer.relu) {
-      draft.preActivation = producer.node as Node<BatchNormOp>;
-      draft.input = producer.input;
-      draft.parts.push(...producer.parts);
-      drafts.splice(before, 1);
-    }
-    let user = next();
-    if (isGemm && user?.kind === 'batchNorm') {
-      draft.folded = user as Node<BatchNormOp>;
-      take(user);
-      user = next();
-    }
-    if (node.kind === 'conv' && user?.kind === 'add') {
-      const other = user.inputs[0] === draft.output ? user.inputs[1] : user.inputs[0];
-      if (other !== undefined && other !== draft.output && made.has(other)) {
-        draft.residual = other;
-        take(user);
-        user = next();
-      }
-    }
-    if (user?.kind === 'relu' && (isGemm || node.kind === 'add' || node.kind === 'batchNorm')) {
-      draft.relu = true;
-      take(user);
-    }
-    drafts.push(draft);
+    });
   }
   return drafts;
+}
+
+/** An activation and an add are copies that do something on the way. */
+const kindOf = ({ kind }: Node): StepKind => (kind === 'activation' || kind === 'add' ? 'copy' : (kind as StepKind));
+
+/** The add that a convolution's epilogue can do: it comes right after, and its other operand is already there. */
+function sumAfter(
+  { nodes, activation, output }: Layer,
+  layerOf: ReadonlyMap<NodeId, Layer>,
+  readers: Readers,
+  made: ReadonlySet<NodeId>,
+): { layer: Layer; other: NodeId } | undefined {
+  if (nodes[0].kind !== 'conv' || activation) return undefined;
+  const sum = readers.only(output);
+  const layer = sum?.kind === 'add' ? layerOf.get(sum.id) : undefined;
+  const other = sum?.inputs.find((id) => id !== output);
+  return layer && other !== undefined && made.has(other) ? { layer, other } : undefined;
+}
+
+/** The draft of the batch norm and ReLU that a pointwise convolution alone reads. */
+function preActivationOf(node: Node, drafts: readonly Draft[], readers: Readers): Draft | undefined {
+  const [input] = node.inputs;
+  if (input === undefined || !isPointwise(node) || !readers.only(input)) return undefined;
+  const draft = drafts.find(({ output }) => output === input);
+  return draft?.kind === 'batchNorm' && draft.activation?.kind === 'relu' ? draft : undefined;
 }
 
 /** A convolution that is a GEMM on its input as it lies. */

@@ -1,6 +1,6 @@
-/** Where values lie: which share memory, and how large they are. */
+/** Where values lie: which share memory, how long each lives, and where it is then. */
 
-import type { Graph, Node, NodeId, Shape } from '../../models/graph.js';
+import type { Graph, Node, NodeId, Shape } from '../../models/index.js';
 import type { Draft } from './fuse.js';
 
 /** Where values share memory: each has a root value, and a channel offset in the root's buffer. */
@@ -20,13 +20,17 @@ export class Places {
   }
 }
 
+/** Outputs lie by themselves: nothing shares their memory, and nothing overwrites them. */
+const outputIds = ({ outputs }: Graph): ReadonlySet<NodeId> => new Set(outputs.map(({ node }) => node));
+
 /**
  * Lets the inputs of a concatenation be written where it wants them. Concatenations are placed from the last back, so
  * that a growing list of features (DenseNet) shares the buffer of its longest; what cannot lie there is copied. The
- * graph's output lies by itself.
+ * graph's outputs lie by themselves.
  */
 export function placeConcats(graph: Graph, drafts: Draft[], places: Places): void {
   const written = new Set(drafts.map(({ output }) => output));
+  const outputs = outputIds(graph);
   for (const concat of graph.nodes.filter(({ kind }) => kind === 'concat').reverse()) {
     const home = places.of(concat.id);
     const offsets: number[] = [];
@@ -40,7 +44,7 @@ export function placeConcats(graph: Graph, drafts: Draft[], places: Places): voi
       const at = places.of(id);
       return at.root === base.root && at.offset - base.offset === (offsets[i] as number) - home.offset;
     });
-    const mayShare = (id: NodeId): boolean => !places.has(id) && id !== graph.output;
+    const mayShare = (id: NodeId): boolean => !places.has(id) && !outputs.has(id);
     if (alreadyThere && places.has(concat.inputs[0] as NodeId) && mayShare(concat.id)) {
       places.put(concat.id, base.root, base.offset);
       continue;
@@ -56,22 +60,101 @@ export function placeConcats(graph: Graph, drafts: Draft[], places: Places): voi
       const later = drafts.findIndex(({ order }) => order > concat.id);
       const copy = graph.nodes.length + drafts.length;
       places.put(copy, home.root, offsets[i] as number);
-      const node = graph.nodes[id] as Node;
-      const draft: Draft = {
-        kind: 'copy',
-        node,
-        parts: [],
-        folded: undefined,
-        preActivation: undefined,
-        relu: false,
-        input: id,
-        residual: undefined,
-        output: copy,
-        order: concat.id,
-      };
-      drafts.splice(later < 0 ? drafts.length : later, 0, draft);
+      drafts.splice(later < 0 ? drafts.length : later, 0, copyOf(graph.nodes[id] as Node, copy, concat.id));
     });
   }
+}
+
+/** A copy of a node's value that a concatenation wants. */
+const copyOf = (node: Node, output: NodeId, order: NodeId): Draft => ({
+  kind: 'copy',
+  node,
+  parts: [],
+  folded: undefined,
+  preActivation: undefined,
+  activation: undefined,
+  slopes: undefined,
+  input: node.id,
+  residual: undefined,
+  output,
+  order,
+});
+
+/** First and last step that touch a value. */
+export interface Life {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** The life of each root: inputs are written before step 0, outputs read after the last. */
+export function lifetimes(graph: Graph, drafts: readonly Draft[], places: Places): Map<NodeId, Life> {
+  const lives = new Map<NodeId, Life>();
+  const touch = (id: NodeId, step: number): void => {
+    const { root } = places.of(id);
+    const { first, last } = lives.get(root) ?? { first: step, last: step };
+    lives.set(root, { first: Math.min(first, step), last: Math.max(last, step) });
+  };
+  for (const { node } of graph.inputs) touch(node, -1);
+  drafts.forEach(({ input, residual, output }, step) => {
+    touch(input, step);
+    if (residual !== undefined) touch(residual, step);
+    touch(output, step);
+  });
+  for (const { node } of graph.outputs) touch(node, drafts.length);
+  return lives;
+}
+
+/**
+ * Lets a sum or product take the place of its residual if nothing reads that again: the kernel reads each element before
+ * it writes it. `elementsOf`: of a root.
+ */
+export function placeSums(
+  graph: Graph,
+  drafts: readonly Draft[],
+  places: Places,
+  lives: Map<NodeId, Life>,
+  elementsOf: (id: NodeId) => number,
+): void {
+  const outputs = outputIds(graph);
+  drafts.forEach((draft, step) => {
+    if (draft.residual === undefined || places.has(draft.output) || outputs.has(draft.output)) return;
+    const { root } = places.of(draft.residual);
+    const output = lives.get(draft.output);
+    const old = lives.get(root);
+    if (!output || !old || old.last !== step || places.of(draft.input).root === root) return;
+    if (elementsOf(root) !== elementsOf(draft.output)) return;
+    for (const { output: id } of drafts) {
+      const at = places.of(id);
+      if (at.root === draft.output && id !== draft.output) places.put(id, root, at.offset);
+    }
+    places.put(draft.output, root, 0);
+    lives.delete(draft.output);
+    lives.set(root, { first: old.first, last: output.last });
+  });
+}
+
+/** A root's place in the arena, in elements for one image. */
+export interface Placed {
+  readonly root: NodeId;
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** Largest first, each at the lowest place that is free for as long as it lives. In the order of `lives`. */
+export function placeBuffers(lives: ReadonlyMap<NodeId, Life>, elementsOf: (id: NodeId) => number): Placed[] {
+  const roots = [...lives].map(([root, life]) => ({ root, ...life, size: wholeLines(elementsOf(root)), offset: 0 }));
+  const placed: typeof roots = [];
+  for (const buffer of [...roots].sort((a, b) => b.size - a.size || a.first - b.first)) {
+    const rivals = placed
+      .filter((other) => other.first <= buffer.last && buffer.first <= other.last)
+      .sort((a, b) => a.offset - b.offset);
+    for (const other of rivals) {
+      if (buffer.offset + buffer.size <= other.offset) break;
+      buffer.offset = Math.max(buffer.offset, other.offset + other.size);
+    }
+    placed.push(buffer);
+  }
+  return roots;
 }
 
 /** Buffers begin at multiples of 16 elements: a cache line. */

@@ -27,13 +27,13 @@ export interface ExtraStep {
 export interface Wanted {
   readonly values?: readonly PlanValue[];
   readonly extra?: ExtraStep | undefined;
-  /** Stops when the values are there; the output is empty then. */
+  /** Stops when the values are there; there are no outputs then. */
   readonly isPartial?: boolean;
 }
 
-/** Copies of what a run made, each [batch, H, W, C]. */
+/** Copies of what a run made, each [batch, H, W, C]; outputs in the plan's order. */
 export interface RunResult {
-  readonly output: Float32Array;
+  readonly outputs: readonly Float32Array[];
   /** In the order of `Wanted.values`. */
   readonly values: readonly Float32Array[];
   readonly extra: Float32Array | undefined;
@@ -52,8 +52,11 @@ export interface Executor {
   readonly memoryBytes: number;
   /** Bytes of activations for `batch` images. */
   activationBytes(batch: number): number;
-  /** Fills the input for `batch` images: NHWC values, or what writes them. Throws a RangeError beyond 4 GiB. */
-  setInput(batch: number, input: Float32Array | InputWriter): void;
+  /**
+   * Fills the inputs for `batch` images, in the plan's order: NHWC values, or what writes them. Throws a RangeError beyond
+   * 4 GiB.
+   */
+  setInput(batch: number, ...inputs: readonly (Float32Array | InputWriter)[]): void;
   /** Runs all steps, or those that `wanted` needs. */
   run(wanted?: Wanted): Promise<RunResult>;
   /** Runs all steps, with the milliseconds that each step of the plan took. */
@@ -116,10 +119,14 @@ export class PlanExecutor implements Executor {
     return this.#core.arena.memory.buffer.byteLength;
   }
 
-  setInput(batch: number, input: Float32Array | InputWriter): void {
+  setInput(batch: number, ...inputs: readonly (Float32Array | InputWriter)[]): void {
     this.#prepare(batch);
-    if (typeof input === 'function') input(this.#core, this.#place(this.plan.input));
-    else this.#view(this.plan.input).set(input);
+    this.plan.inputs.forEach(({ name, view }, i) => {
+      const input = inputs[i];
+      if (input === undefined) throw new TypeError(`${name}: expected values for this input, got none.`);
+      if (typeof input === 'function') input(this.#core, this.#place(view));
+      else this.#view(view).set(input);
+    });
   }
 
   async run({ values = [], extra, isPartial = false }: Wanted = {}): Promise<RunResult> {
@@ -137,8 +144,7 @@ export class PlanExecutor implements Executor {
       else if (extra) extraCopy = await this.#runExtra(extra.step);
     }
     if (!isPartial) await this.#runSteps(done, this.plan.steps.length);
-    const output = isPartial ? new Float32Array(0) : this.#copy(this.plan.output);
-    return { output, values: copies, extra: extraCopy };
+    return { outputs: isPartial ? [] : this.#outputs(), values: copies, extra: extraCopy };
   }
 
   async profile(): Promise<RunResult & { readonly stepMs: readonly number[] }> {
@@ -148,7 +154,7 @@ export class PlanExecutor implements Executor {
       await this.#runSteps(i, i + 1);
       stepMs.push(performance.now() - start);
     }
-    return { output: this.#copy(this.plan.output), values: [], extra: undefined, stepMs };
+    return { outputs: this.#outputs(), values: [], extra: undefined, stepMs };
   }
 
   async firstNonFinite(): Promise<PlanStep | undefined> {
@@ -221,6 +227,10 @@ export class PlanExecutor implements Executor {
   #view(view: View): Float32Array {
     const { h, w, c } = view.shape;
     return this.#core.arena.f32(this.#place(view), this.#batch * h * w * c);
+  }
+
+  #outputs(): Float32Array[] {
+    return this.plan.outputs.map(({ view }) => this.#copy(view));
   }
 
   /** A copy of a value, without the other channels that may lie between its pixels. */

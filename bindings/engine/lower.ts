@@ -1,52 +1,32 @@
 /** Plan -> records: what each kind of step writes into its record for the kernel that runs it. */
 
-import type { ConvOp, Node, PoolOp, ShortcutOp } from '../../models/graph.js';
-import type { Plan, PlanStep, StepKind, View } from '../compile/plan.js';
+import { type Fields, type Node, ops, rowOf } from '../../models/index.js';
+import type { Plan, PlanStep, View } from '../compile/plan.js';
 import { algorithms } from './algorithms/index.js';
-import type { Fields } from './algorithms/types.js';
 import type { Core } from './core.js';
 import type { WeightAddresses } from './packed-weights.js';
 
-type Lowering = (step: PlanStep) => Fields;
+/** The record's kind in assembly/step.ts: a convolution's is that of its algorithm. */
+function kindOf({ kind, node, algorithm }: PlanStep): string {
+  if (kind === 'copy') return 'KIND_COPY';
+  // Until the binary has KIND_REDUCE.
+  if (node.kind === 'reduce' && node.reduction === 'mean') return 'KIND_GLOBAL_AVG_POOL';
+  return algorithms[algorithm].kind ?? ops[kind].kernel ?? 'none';
+}
 
-const node = <O>(step: PlanStep): Node & O => step.node as Node & O;
+/** What the kernel of a step needs beside shapes and addresses. */
+const fieldsOf = (step: PlanStep): Fields =>
+  step.kind === 'copy'
+    ? {}
+    : { ...rowOf(step.node).fields(step.node, [step.input.shape]), ...algorithms[step.algorithm].fields(step) };
 
-const window: Lowering = (step) => {
-  const { kernel, stride, padding } = node<PoolOp>(step);
-  return {
-    kh: kernel[0],
-    kw: kernel[1],
-    strideH: stride[0],
-    strideW: stride[1],
-    padTop: padding.top,
-    padLeft: padding.left,
-  };
-};
-
-const convolution: Lowering = (step) => {
-  const { dilation, groups } = node<ConvOp>(step);
-  return { ...window(step), dilationH: dilation[0], dilationW: dilation[1], groups };
-};
-
-/** By kind: the record's kind in assembly/step.ts, and the fields that only this kind has. */
-const lowerings: Readonly<Record<StepKind, readonly [kind: string, Lowering]>> = {
-  conv: ['KIND_CONV', convolution],
-  linear: ['KIND_LINEAR', () => ({})],
-  maxPool: ['KIND_MAX_POOL', window],
-  avgPool: ['KIND_AVG_POOL', window],
-  adaptiveAvgPool: ['KIND_ADAPTIVE_AVG_POOL', () => ({})],
-  globalAvgPool: ['KIND_GLOBAL_AVG_POOL', () => ({})],
-  batchNorm: ['KIND_BATCH_NORM', () => ({})],
-  copy: ['KIND_COPY', () => ({})],
-  softmax: ['KIND_SOFTMAX', () => ({})],
-  zeroPadShortcut: [
-    'KIND_ZERO_PAD_SHORTCUT',
-    (step) => {
-      const { stride, before } = node<ShortcutOp>(step);
-      return { strideH: stride, strideW: stride, zerosBefore: before };
-    },
-  ],
-};
+/** Bits of a record's flags. Until the binary has more than ReLU, it is one of them. */
+function flagsOf({ activation, residual, node }: PlanStep, constant: (name: string) => number): number {
+  if (activation && activation.kind !== 'relu') {
+    throw new Error(`${node.name}: expected no activation but ReLU in this binary, got ${activation.kind}.`);
+  }
+  return (activation ? constant('FLAG_RELU') : 0) | (residual ? constant('FLAG_ADD') : 0);
+}
 
 /** Writes the records of `plan` for `batch` images. `place`: a value's address; `weights`: those of a node. */
 export function writeRecords(
@@ -69,12 +49,10 @@ export function writeRecords(
     return { preScalePtr: weightPtr, preShiftPtr: biasPtr };
   };
   plan.steps.forEach((step, i) => {
-    const { input, output, residual, relu } = step;
-    const [kind, lowering] = lowerings[step.kind];
-    const algorithm = algorithms[step.algorithm];
+    const { input, output, residual } = step;
     const fields: Fields = {
-      kind: constant(algorithm.kind ?? kind),
-      flags: (relu ? constant('FLAG_RELU') : 0) | (residual ? constant('FLAG_ADD') : 0),
+      kind: constant(kindOf(step)),
+      flags: flagsOf(step, constant),
       mr: tileRows,
       inPtr: place(input),
       ldIn: input.ld,
@@ -91,11 +69,11 @@ export function writeRecords(
       oh: output.shape.h,
       ow: output.shape.w,
       oc: output.shape.c,
-      ...lowering(step),
-      ...algorithm.fields(step),
+      ...fieldsOf(step),
     };
     const record = arena.i32(recordsPtr + i * words * 4, words);
     record.fill(0);
-    for (const [name, value] of Object.entries(fields)) record[constant(`STEP_${name}`) / 4] = value;
+    // Zero is there already, also for a field that the binary does not have yet.
+    for (const [name, value] of Object.entries(fields)) if (value) record[constant(`STEP_${name}`) / 4] = value;
   });
 }

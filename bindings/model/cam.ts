@@ -13,13 +13,14 @@ interface CamHead {
   readonly linear: Node<LinearOp>;
 }
 
-function headOf({ name, nodes, output }: Graph): CamHead {
+function headOf({ name, nodes, outputs }: Graph): CamHead {
   const at = (id: NodeId | undefined): Node | undefined => nodes[id ?? -1];
-  const end = at(output);
+  const end = at(outputs[0].node);
   const linear = end?.kind === 'softmax' ? at(end.inputs[0]) : end;
   const pool = at(linear?.inputs[0]);
   const isMean =
-    pool?.kind === 'globalAvgPool' || (pool?.kind === 'adaptiveAvgPool' && pool.shape.h === 1 && pool.shape.w === 1);
+    (pool?.kind === 'reduce' && pool.reduction === 'mean') ||
+    (pool?.kind === 'adaptiveAvgPool' && pool.shape.h === 1 && pool.shape.w === 1);
   if (linear?.kind !== 'linear' || !pool || !isMean) {
     const kinds = [pool, linear].flatMap((node) => (node ? [node.kind] : [])).join(' and ');
     throw new TypeError(
@@ -48,19 +49,21 @@ export function camStep({ graph, values, steps }: Plan): { step: PlanStep; befor
     name: linear.name,
     inputs: [features],
     shape,
+    channels: shape.c,
     kernel: [1, 1],
     stride: [1, 1],
     dilation: [1, 1],
     padding: { top: 0, left: 0, bottom: 0, right: 0 },
     groups: 1,
-    bias: false,
+    params: { weight: linear.params.weight },
   };
   const step: PlanStep = {
     kind: 'conv',
     node,
     folded: undefined,
     preActivation: undefined,
-    relu: false,
+    activation: undefined,
+    slopes: undefined,
     algorithm: 'gemm',
     input,
     residual: undefined,

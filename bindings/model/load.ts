@@ -4,6 +4,7 @@ import {
   buildNetwork,
   defaultPreprocessing,
   type Graph,
+  graphOutput,
   lookup,
   type NetworkOptions,
   networks,
@@ -179,7 +180,7 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     const opened = await openNetwork(network, options, networkOptions);
     file = opened.file;
     const { graph } = opened;
-    const classes = graph.nodes[graph.output]?.shape.c;
+    const classes = graphOutput(graph).shape.c;
     if (labels && labels.length !== classes) {
       throw new TypeError(`labels: expected ${classes}, one per class, got ${labels.length}.`);
     }

@@ -1,14 +1,15 @@
 /** A model that runs where it was loaded. */
 
-import { macs, type Preprocessing, type Summary, summary } from '../../models/index.js';
+import { graphOutput, macs, type Preprocessing } from '../../models/index.js';
 import type { Plan } from '../compile/plan.js';
+import { type Summary, summary } from '../compile/summary.js';
 import type { Executor, RunResult, Wanted } from '../engine/executor.js';
 import { type Crop, imageWriter, shownOf } from '../image/preprocess.js';
 import { platform } from '../platform/platform.js';
 import type { Pixels } from '../platform/types.js';
 import { nextTask } from '../util/next-task.js';
 import { rankedClasses } from './classes.js';
-import { nhwcValues } from './tensors.js';
+import { nhwcInputs } from './tensors.js';
 import type {
   Cam,
   Classification,
@@ -41,8 +42,10 @@ export class ExecutorModel implements Model {
   async classify(image: ImageSource, { topK = 5 }: { topK?: number } = {}): Promise<Classification[]> {
     checkTopK(topK);
     this.#checkClassifier();
-    const { output } = await this.#runImage(image);
-    return this.#ranked(output).slice(0, topK);
+    const {
+      outputs: [output],
+    } = await this.#runImage(image);
+    return this.#ranked(output as Float32Array).slice(0, topK);
   }
 
   async cam(
@@ -51,7 +54,7 @@ export class ExecutorModel implements Model {
   ): Promise<Cam> {
     checkTopK(topK);
     const { plan } = this.#live();
-    const count = plan.output.shape.c;
+    const count = plan.outputs[0].view.shape.c;
     for (const index of classes ?? []) {
       if (!Number.isInteger(index) || index < 0 || index >= count) {
         throw new RangeError(`classes: expected whole numbers from 0 to ${count - 1}, got ${index}.`);
@@ -59,8 +62,12 @@ export class ExecutorModel implements Model {
     }
     const { camStep, classMap } = await import('./cam.js');
     const extra = camStep(plan);
-    const { output, extra: evidence, crop } = await this.#runImage(image, { extra });
-    const ranked = this.#ranked(output);
+    const {
+      outputs: [output],
+      extra: evidence,
+      crop,
+    } = await this.#runImage(image, { extra });
+    const ranked = this.#ranked(output as Float32Array);
     const chosen = classes
       ? classes.map((wanted) => ranked.find(({ index }) => index === wanted) as Classification)
       : ranked.slice(0, topK);
@@ -84,17 +91,28 @@ export class ExecutorModel implements Model {
     return { layer: value.node.name, data: data as Float32Array, shape: [h, w, c], crop };
   }
 
-  async run(input: Tensor, { profile = false }: { profile?: boolean } = {}): Promise<Output> {
+  async run(
+    input: Tensor | Readonly<Record<string, Tensor>>,
+    { profile = false }: { profile?: boolean } = {},
+  ): Promise<Output> {
     const executor = this.#live();
     const { plan } = executor;
-    const { values, batch } = nhwcValues(input, plan.input.shape);
-    const { output, stepMs } = await this.#next(async () => {
-      executor.setInput(batch, values);
+    const { values, batch } = nhwcInputs(input, plan.inputs);
+    const { outputs, stepMs } = await this.#next(async () => {
+      executor.setInput(batch, ...values);
       return profile ? executor.profile() : { ...(await executor.run()), stepMs: undefined };
     });
-    const { h, w, c } = plan.output.shape;
-    const out = { data: output, shape: h === 1 && w === 1 ? [batch, c] : [batch, h, w, c] };
-    return stepMs ? { ...out, profile: stepProfiles(plan, batch, stepMs) } : out;
+    const tensors = plan.outputs.map(({ name, view: { shape } }, i) => {
+      const { h, w, c } = shape;
+      const data = outputs[i] as Float32Array;
+      return [name, { data, shape: h === 1 && w === 1 ? [batch, c] : [batch, h, w, c] }] as const;
+    });
+    const [[, first]] = tensors as [(typeof tensors)[number]];
+    return {
+      ...first,
+      ...(tensors.length > 1 ? { outputs: Object.fromEntries(tensors) } : {}),
+      ...(stepMs ? { profile: stepProfiles(plan, batch, stepMs) } : {}),
+    };
   }
 
   summary(): Summary {
@@ -124,7 +142,7 @@ export class ExecutorModel implements Model {
   }
 
   #checkClassifier(): void {
-    const { h, w, c } = this.#live().plan.output.shape;
+    const { h, w, c } = this.#live().plan.outputs[0].view.shape;
     if (h !== 1 || w !== 1) throw new TypeError(`${this.name}: expected a classifier, got a ${h}x${w}x${c} output.`);
   }
 
@@ -144,15 +162,15 @@ export class ExecutorModel implements Model {
 
   #fittingPreprocessing(): Preprocessing {
     const preprocessing = this.#preprocessing;
-    const { h, w, c } = this.#live().plan.input.shape;
+    const { h, w, c } = this.#live().plan.inputs[0].view.shape;
     if (preprocessing && preprocessing.crop === h && preprocessing.crop === w && c === 3) return preprocessing;
     const got = preprocessing ? `one for ${preprocessing.crop}x${preprocessing.crop}x3` : 'none';
     throw new TypeError(`${this.name}: expected a preprocessing for pictures of ${h}x${w}x${c}, got ${got}.`);
   }
 
   #ranked(output: Float32Array): Classification[] {
-    const { nodes, output: end } = this.#live().plan.graph;
-    return rankedClasses(output, nodes[end]?.kind === 'softmax' ? 'none' : 'softmax', this.#labels);
+    const { kind } = graphOutput(this.#live().plan.graph);
+    return rankedClasses(output, kind === 'softmax' ? 'none' : 'softmax', this.#labels);
   }
 
   /**

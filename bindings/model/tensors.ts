@@ -1,13 +1,44 @@
 /** Raw inputs: their checks, and the order that the kernels read. */
 
 import type { Shape } from '../../models/index.js';
+import type { PlanPorts } from '../compile/plan.js';
 import type { Tensor } from './types.js';
 
-/** Values [N, H, W, C] of a copy of their own: the caller may change the tensor at once. Throws a TypeError if it does not fit. */
-export function nhwcValues(
-  input: Tensor,
+interface Inputs {
+  /** [N, H, W, C] each, in the plan's order. */
+  readonly values: readonly Float32Array[];
+  readonly batch: number;
+}
+
+/**
+ * Values of every input, copies of their own: the caller may change the tensors at once. A single tensor is that of a
+ * network with one input. Throws a TypeError if one does not fit, or is missing.
+ */
+export function nhwcInputs(given: Tensor | Readonly<Record<string, Tensor>>, ports: PlanPorts): Inputs {
+  const isTensor = ArrayBuffer.isView((given as Tensor | undefined)?.data) || ports.length === 1;
+  if (isTensor && ports.length > 1) {
+    const names = ports.map(({ name }) => name).join(', ');
+    throw new TypeError(`input: expected the inputs ${names} by name, got one tensor.`);
+  }
+  let batch: number | undefined;
+  const values = ports.map((port) => {
+    const isNamed = !isTensor || (given !== null && typeof given === 'object' && port.name in given);
+    const tensor = isNamed ? (given as Record<string, Tensor>)[port.name] : (given as Tensor);
+    const found = nhwcValues(port.name, tensor, port.view.shape);
+    if (batch !== undefined && found.batch !== batch) {
+      throw new TypeError(`${port.name}: expected a batch of ${batch} as the inputs before it, got ${found.batch}.`);
+    }
+    batch = found.batch;
+    return found.values;
+  });
+  return { values, batch: batch ?? 0 };
+}
+
+function nhwcValues(
+  name: string,
+  input: Tensor | undefined,
   { h, w, c }: Shape,
-): { readonly values: Float32Array; readonly batch: number } {
+): { values: Float32Array; batch: number } {
   const { data, shape = [], layout } = input ?? ({} as Tensor);
   const isNchw = layout === 'NCHW';
   if (!isNchw && layout !== 'NHWC') throw new TypeError(`layout: expected NCHW or NHWC, got ${layout}.`);
@@ -15,12 +46,12 @@ export function nhwcValues(
   const batch = shape[0] ?? 0;
   const fits = shape.length === 4 && wanted.every((n, i) => shape[i + 1] === n) && Number.isInteger(batch);
   if (!fits || batch < 1) {
-    throw new TypeError(`input: expected shape [N, ${wanted.join(', ')}] (${layout}), got [${shape.join(', ')}].`);
+    throw new TypeError(`${name}: expected shape [N, ${wanted.join(', ')}] (${layout}), got [${shape.join(', ')}].`);
   }
   const count = batch * h * w * c;
   if (!(data instanceof Float32Array) || data.length !== count) {
     const got = data instanceof Float32Array ? `${data.length}` : Object.prototype.toString.call(data);
-    throw new TypeError(`input: expected a Float32Array of ${count} values, got ${got}.`);
+    throw new TypeError(`${name}: expected a Float32Array of ${count} values, got ${got}.`);
   }
   return { values: isNchw ? toNhwc(data, batch, c, h * w) : data.slice(), batch };
 }

@@ -1,7 +1,7 @@
 /** What a model offers, wherever it runs. */
 
-import type { Summary } from '../../models/index.js';
 import type { AlgorithmName } from '../compile/conv-algorithm.js';
+import type { Summary } from '../compile/summary.js';
 import type { Binary } from '../engine/core.js';
 import type { Crop } from '../image/preprocess.js';
 import type { Pixels } from '../platform/types.js';
@@ -18,6 +18,8 @@ export interface Tensor {
 export interface Output {
   readonly data: Float32Array;
   readonly shape: readonly number[];
+  /** By name, if the network has several; the first of them is also the one above. */
+  readonly outputs?: Readonly<Record<string, { readonly data: Float32Array; readonly shape: readonly number[] }>>;
   /** The steps of the run in order, if asked for. */
   readonly profile?: readonly StepProfile[];
 }
@@ -132,9 +134,9 @@ export interface Model extends Disposable {
 
   /**
    * Logits for a batch of inputs that are already normalised, as their weights want them; with `profile`, the time of
-   * each step. Rejects with a TypeError where the shape is not the network's.
+   * each step. A network of several inputs takes them by name. Rejects with a TypeError if a shape is not the network's.
    */
-  run(input: Tensor, options?: { profile?: boolean }): Promise<Output>;
+  run(input: Tensor | Readonly<Record<string, Tensor>>, options?: { profile?: boolean }): Promise<Output>;
 
   /** Layers with their output shapes, parameters and multiply–adds, and the totals. */
   summary(): Summary;

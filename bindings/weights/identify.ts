@@ -3,6 +3,7 @@
 import {
   type Graph,
   graphInput,
+  graphOutput,
   type NetworkOptions,
   networks,
   type Parameter,
@@ -72,7 +73,7 @@ function shownOptions(graph: Graph, list: readonly Parameter[], shapes: Tensors)
   const classes = shapes.get(list.findLast(({ role }) => role === 'weight')?.name ?? '')?.[0];
   const inChannels = shapes.get(list.find(({ role }) => role === 'weight')?.name ?? '')?.[1];
   return {
-    ...(classes !== undefined && classes !== graph.nodes[graph.output]?.shape.c ? { classes } : {}),
+    ...(classes !== undefined && classes !== graphOutput(graph).shape.c ? { classes } : {}),
     ...(inChannels !== undefined && inChannels !== graphInput(graph).c ? { inChannels } : {}),
   };
 }

@@ -46,6 +46,8 @@ function range(graph: Graph, { node, role, shape }: Parameter): readonly [number
     return role === 'running_var' ? [0.5, 1.5] : [-0.1, 0.1];
   }
   if (role === 'bias') return [-0.05, 0.05];
+  // The slopes of a PReLU.
+  if (shape.length === 1) return [0.1, 0.3];
   const bound = Math.sqrt(6 / size(shape.slice(1)));
   return [-bound, bound];
 }

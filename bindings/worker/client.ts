@@ -1,7 +1,7 @@
 /** A model in a worker, as the page sees it: each call is a message to the worker (host.ts), and its answer another. */
 
-import type { Summary } from '../../models/index.js';
 import { frameOf, isElement } from '../browser/decode-image.js';
+import type { Summary } from '../compile/summary.js';
 import { wasmBytes } from '../engine/binary.js';
 import type { LoadOptions, Progress } from '../model/load.js';
 import { isWeightSource, type NetworkLike } from '../model/network-like.js';

@@ -12,7 +12,7 @@ import {
   buildNetwork,
   type LoadOptions,
   load,
-  type Preset,
+  type Preprocessing,
   preprocessings,
   seededInput,
   seededWeights,
@@ -22,7 +22,7 @@ import type { Pages } from '../support/browser-page.js';
 import { concat } from '../support/weight-files.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const CIFAR = { ...preprocessings.cifar, resize: 32, crop: 32 } as Preset;
+const CIFAR = { ...preprocessings.cifar, resize: 32, crop: 32 } as Preprocessing;
 const POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob: data:";
 const PHOTOS = '/tests/data/photos/';
 

@@ -17,9 +17,11 @@ import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { summary } from '../../bindings/compile/summary.js';
 import { seededInput, seededWeights } from '../../bindings/weights/random.js';
 import { decodeNpy, encodeNpy } from '../../cli/npy.js';
-import { buildNetwork, networkNames, summary, summaryTable } from '../../models/index.js';
+import { summaryTable } from '../../cli/summary.js';
+import { buildNetwork, networkNames } from '../../models/index.js';
 
 /** What the package's bin runs: npm run build makes it. */
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));

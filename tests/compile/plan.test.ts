@@ -48,7 +48,7 @@ function assertNothingOverwritten(plan: Plan): void {
   const readComplete = (step: number): void => {
     for (const value of plan.values) if (value.step === step) read(value.view, `the value of ${value.node.name}`);
   };
-  write(plan.input);
+  for (const { view } of plan.inputs) write(view);
   readComplete(-1);
   plan.steps.forEach(({ node, input, residual, output }, step) => {
     read(input, node.name);
@@ -56,7 +56,10 @@ function assertNothingOverwritten(plan: Plan): void {
     write(output);
     readComplete(step);
   });
-  read(plan.output, 'the output');
+  for (const { name, view } of plan.outputs) {
+    read(view, `the output ${name}`);
+    assert.equal([view.offset, view.ld], [0, view.shape.c], name);
+  }
 }
 
 /** The most elements that are alive at once, were memory of no shape: from first to last touch of each buffer. */
@@ -68,11 +71,11 @@ function peak(plan: Plan): number {
     first[view.buffer] = Math.min(first[view.buffer] as number, step);
     last[view.buffer] = Math.max(last[view.buffer] as number, step);
   };
-  touch(plan.input, -1);
+  for (const { view } of plan.inputs) touch(view, -1);
   plan.steps.forEach(({ input, residual, output }, step) => {
     for (const view of [input, residual, output]) touch(view, step);
   });
-  touch(plan.output, plan.steps.length);
+  for (const { view } of plan.outputs) touch(view, plan.steps.length);
   const alive = plan.steps.map((_, step) =>
     plan.buffers.reduce(
       (sum, { size }, i) => sum + ((first[i] as number) <= step && step <= (last[i] as number) ? size : 0),
@@ -92,7 +95,7 @@ test('resnet18: a step for each convolution, pool and linear layer, and none els
   assert.is(convolutions.length, 20);
   assert.equal(
     kinds(plan).filter((kind) => kind !== 'conv'),
-    ['maxPool', 'globalAvgPool', 'linear'],
+    ['maxPool', 'reduce', 'linear'],
   );
   for (const { node, folded } of convolutions) {
     assert.is(folded?.name, node.name.replace('conv', 'bn').replace('downsample.0', 'downsample.1'));
@@ -104,13 +107,13 @@ test('an add and its ReLU go to the later of the two convolutions', () => {
   const [branch, shortcut] = [stepOf(plan, 'layer2.0.conv3'), stepOf(plan, 'layer2.0.downsample.0')];
   assert.ok(plan.steps.indexOf(branch) < plan.steps.indexOf(shortcut));
   assert.is(branch.residual, undefined);
-  assert.is(branch.relu, false);
+  assert.is(branch.activation, undefined);
   assert.ok(shortcut.residual && shares(shortcut.residual, branch.output));
-  assert.is(shortcut.relu, true);
+  assert.equal(shortcut.activation, { kind: 'relu' });
 
   const identity = stepOf(plan, 'layer2.1.conv3');
   assert.ok(identity.residual && shares(identity.residual, shortcut.output));
-  assert.is(identity.relu, true);
+  assert.equal(identity.activation, { kind: 'relu' });
 });
 
 test('a sum takes the place of its residual', () => {
@@ -148,7 +151,7 @@ test('values that are used twice are not fused away', () => {
   const conv = out.conv('conv', out.input({ h: 4, w: 4, c: 4 }), 4, { kernel: 1 });
   out.relu('relu', conv);
   const { steps } = makePlan(out.finish(conv));
-  assert.is(steps[0]?.relu, false);
+  assert.is(steps[0]?.activation, undefined);
 });
 
 test('the arena of resnet50 is the peak of what is alive at once, and no more', () => {
@@ -226,7 +229,7 @@ test('an output that a concatenation also wants lies by itself', () => {
   const x = g.conv('x', g.input({ h: 4, w: 4, c: 4 }), 4, { kernel: 1 });
   g.concat('c', [x, g.conv('y', x, 4, { kernel: 1 })]);
   const plan = makePlan(g.finish(x));
-  assert.is(plan.output.ld, 4);
+  assert.is(plan.outputs[0].view.ld, 4);
 });
 
 test('every node has a value: its own, or that of the last node that is fused with it', () => {

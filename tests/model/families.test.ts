@@ -25,21 +25,21 @@ test('DenseNet: batch norm and ReLU go to the convolution before or after them, 
     const steps = stepsOf(name);
     const alone = steps.filter(({ kind }) => kind === 'batchNorm');
     assert.equal(
-      alone.map(({ node, relu }) => [node.name, relu]),
-      [['features.norm5', true]],
+      alone.map(({ node, activation }) => [node.name, activation?.kind]),
+      [['features.norm5', 'relu']],
     );
-    for (const { node, kind, folded, preActivation, relu } of steps) {
+    for (const { node, kind, folded, preActivation, activation } of steps) {
       if (kind !== 'conv') continue;
       const [layer] = node.name.split(/\.?conv\d?$/) as [string];
       const isDense = layer.includes('denselayer');
       const [first, second] = isDense ? ['norm1', 'norm2'] : ['norm', undefined];
       if (node.name === 'features.conv0') {
-        assert.equal([folded?.name, preActivation, relu], ['features.norm0', undefined, true]);
+        assert.equal([folded?.name, preActivation, activation?.kind], ['features.norm0', undefined, 'relu']);
       } else if (node.name.endsWith('conv2')) {
-        assert.equal([folded, preActivation, relu], [undefined, undefined, false]);
+        assert.equal([folded, preActivation, activation], [undefined, undefined, undefined]);
       } else {
         assert.is(preActivation?.name, `${layer}.${first}`);
-        assert.equal([folded?.name, relu], [second && `${layer}.${second}`, isDense]);
+        assert.equal([folded?.name, activation?.kind], [second && `${layer}.${second}`, isDense ? 'relu' : undefined]);
       }
     }
   }

@@ -2,19 +2,20 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { summary } from '../../bindings/compile/summary.js';
+import { summaryTable } from '../../cli/summary.js';
 import {
   buildNetwork,
   defaultPreprocessing,
   depth,
   type Graph,
   GraphBuilder,
+  graphOutput,
   type NetworkOptions,
   networkNames,
   networks,
   parameters,
   preprocessings,
-  summary,
-  summaryTable,
   trainableCount,
   weightSets,
 } from '../../models/index.js';
@@ -61,7 +62,7 @@ for (const name of networkNames()) {
       if (stage === 'avgpool' && !graph.nodes.some(({ name: node }) => node === stage)) continue;
       assert.equal(stageShape(graph, stage), vector(shape), stage);
     }
-    assert.is(graph.nodes[graph.output]?.shape.c, output.length);
+    assert.is(graphOutput(graph).shape.c, output.length);
   });
 }
 
@@ -242,11 +243,11 @@ test('wrong names and options are refused in one sentence', () => {
   for (const size of [0, -1, 22.5, Number.NaN]) {
     refuses(
       () => buildNetwork('resnet50', { size }),
-      `input: expected height, width and channels to be a whole number from 1, got ${size}.`,
+      `input: expected height to be a whole number from 1, got ${size}.`,
     );
   }
   refuses(() => buildNetwork('resnet50', { classes: 0 }), 'fc: expected outputs to be a whole number from 1, got 0.');
-  refuses(() => buildNetwork('resnet50', { batchNormEps: 0 }), 'bn1: expected eps above 0, got 0.');
+  refuses(() => buildNetwork('resnet50', { batchNormEps: 0 }), 'bn1: expected eps to be above 0, got 0.');
 });
 
 const small = (from: number, to: number) => fc.integer({ min: from, max: to });

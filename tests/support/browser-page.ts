@@ -6,7 +6,7 @@ const API = '/dist/web.js';
 const api: typeof Api = await import(API);
 
 const NETWORK = 'resnet20_cifar';
-const CIFAR = { ...api.preprocessings.cifar, resize: 32, crop: 32 } as Api.Preset;
+const CIFAR = { ...api.preprocessings.cifar, resize: 32, crop: 32 } as Api.Preprocessing;
 
 const message = (task: Promise<unknown>): Promise<string> =>
   task.then(

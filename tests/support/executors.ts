@@ -48,5 +48,5 @@ export async function withExecutor<Result>(
 /** The output of an executor for one input, NHWC. */
 export async function outputOf(executor: Executor, input: Float32Array, batch: number): Promise<Float32Array> {
   executor.setInput(batch, input);
-  return (await executor.run()).output;
+  return (await executor.run()).outputs[0] as Float32Array;
 }

@@ -68,6 +68,7 @@ export function anyTensors(graph: Graph): Map<string, Float32Array> {
     if (role === 'running_var') return uniform(name, count, 0.5, 1.5);
     if (role !== 'weight') return uniform(name, count, -0.2, 0.2);
     if (graph.nodes[node]?.kind === 'batchNorm') return uniform(name, count, 0.6, 1.2);
+    if (graph.nodes[node]?.kind === 'activation') return uniform(name, count, 0.1, 0.3);
     const bound = Math.sqrt((6 * (shape[0] as number)) / count);
     return uniform(name, count, -bound, bound);
   };

@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { summary } from '../../bindings/compile/summary.js';
 import {
   type Binary,
   type LoadOptions,
@@ -9,7 +10,7 @@ import {
   seededInput,
   supportsRelaxed,
 } from '../../bindings/index.node.js';
-import { buildNetwork, summary } from '../../models/index.js';
+import { buildNetwork } from '../../models/index.js';
 import { bench, type Choice, type Library, type Progress, type Report, type Row, setsOf } from '../../web/bench.js';
 import { browserOf, cells, toJson, toMarkdown } from '../../web/report.js';
 

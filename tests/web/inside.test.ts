@@ -1,7 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { summary } from '../../bindings/compile/summary.js';
 import { load } from '../../bindings/index.node.js';
-import { buildNetwork, summary } from '../../models/index.js';
+import { buildNetwork } from '../../models/index.js';
 import { type Channel, channelsOf, colourOf, pixelsOf } from '../../web/channels.js';
 import { Costs, stepTimes } from '../../web/costs.js';
 import { median } from '../../web/statistics.js';
@@ -111,7 +112,7 @@ test('layers and numbers in words', () => {
   assert.is(description(of('layer1.0')), 'four convolutions with a projection shortcut');
   assert.is(description(of('layer1.1')), 'three convolutions with an identity shortcut');
   assert.is(description(of('maxpool')), 'max pool 3×3, stride 2');
-  assert.is(of('layer1.1').units.map(unitDescription).at(-1), 'sum, then ReLU');
+  assert.is(of('layer1.1').units.map(unitDescription).at(-1), 'add, then ReLU');
   assert.equal([25_557_032, 4_089_184_256, 9408, 64, 0].map(short), ['25.6 M', '4.09 G', '9.41 k', '64', '0']);
   assert.equal([0, 0.0001, 0.004, 0.1234].map(share), ['0.0 %', '< 0.1 %', '0.4 %', '12 %']);
   assert.equal([-1.2345, 0, 1234.5].map(value), ['−1.23', '0', '1230']);

@@ -12,8 +12,9 @@ const part = (network: string, name: string): Part => {
 
 for (const name of networkNames()) {
   test(`${name}: every node is in one layer, and every part reads the one before it`, () => {
-    const { nodes } = buildNetwork(name);
-    const parts = partsOf({ name, nodes, output: nodes.length - 1 });
+    const graph = buildNetwork(name);
+    const { nodes } = graph;
+    const parts = partsOf(graph);
     const drawn = parts.flatMap(({ units }) => units.flatMap((unit) => unit.nodes.map(({ id }) => id)));
     assert.equal(
       [...drawn].sort((a, b) => a - b),
@@ -83,11 +84,11 @@ test('a layer has the batch norm and ReLU that follow it', () => {
   assert.equal(
     part('resnet50', 'layer2.0').units.map(({ nodes, inputs }) => [nodes.map(({ kind }) => kind).join(' '), inputs]),
     [
-      ['conv batchNorm relu', [-1]],
-      ['conv batchNorm relu', [0]],
+      ['conv batchNorm activation', [-1]],
+      ['conv batchNorm activation', [0]],
       ['conv batchNorm', [1]],
       ['conv batchNorm', [-1]],
-      ['add relu', [2, 3]],
+      ['add activation', [2, 3]],
     ],
   );
 });

@@ -1,0 +1,88 @@
+/**
+ * Checks of values that come from outside TypeScript's sight: from JavaScript, or from a file. Each throws one sentence
+ * that begins with its subject: a TypeError for a value of another type, a RangeError for one out of range.
+ */
+
+/** Checks one attribute of the operation that `subject` names. */
+export type Check = (value: unknown, subject: string) => void;
+
+/** The largest value that a field of a kernel's record holds. */
+const LARGEST = 2 ** 31 - 1;
+
+const LONGEST = 60;
+
+/** A value as it is written in code, cut if it is long. */
+export function shown(value: unknown): string {
+  const written = typeof value === 'string' || (typeof value === 'object' && value !== null);
+  const text =
+    (written ? JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? `${each}` : each)) : undefined) ??
+    String(value);
+  return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
+}
+
+function fail(subject: string, what: string, expected: string, value: unknown, type: string): never {
+  const message = `${subject}: expected ${what} to be ${expected}, got ${shown(value)}.`;
+  throw typeof value === type ? new RangeError(message) : new TypeError(message);
+}
+
+/** A whole number from `least`. */
+export const whole =
+  (what: string, least: 0 | 1 = 1): Check =>
+  (value, subject) => {
+    const isFit = Number.isInteger(value) && (value as number) >= least;
+    if (!isFit) fail(subject, what, `a whole number from ${least}`, value, 'number');
+    if ((value as number) > LARGEST) fail(subject, what, `at most ${LARGEST}`, value, 'number');
+  };
+
+/** Whole numbers from 1 for rows and columns. */
+export const wholePair =
+  (what: string): Check =>
+  (value, subject) => {
+    if (!Array.isArray(value) || value.length !== 2) fail(subject, what, '[rows, columns]', value, 'never');
+    for (const each of value) whole(what)(each, subject);
+  };
+
+/** Whole numbers from 0 for the four sides. */
+export const sides =
+  (what: string): Check =>
+  (value, subject) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      fail(subject, what, '{ top, left, bottom, right }', value, 'never');
+    }
+    for (const side of ['top', 'left', 'bottom', 'right'])
+      whole(what, 0)((value as Record<string, unknown>)[side], subject);
+  };
+
+/** A number that is neither NaN nor infinite, and above 0 if `isPositive`. */
+export const finite =
+  (what: string, isPositive = false): Check =>
+  (value, subject) => {
+    if (!Number.isFinite(value) || (isPositive && (value as number) <= 0)) {
+      fail(subject, what, isPositive ? 'above 0' : 'a finite number', value, 'number');
+    }
+  };
+
+export const boolean =
+  (what: string): Check =>
+  (value, subject) => {
+    if (typeof value !== 'boolean') fail(subject, what, 'true or false', value, 'boolean');
+  };
+
+const disjunction = new Intl.ListFormat('en', { type: 'disjunction' });
+
+/** Throws a RangeError unless `value` is one of `allowed`. */
+export function oneOf(subject: string, what: string, value: unknown, allowed: readonly unknown[]): void {
+  if (allowed.includes(value)) return;
+  const got = typeof value === 'string' ? value.slice(0, LONGEST) : shown(value);
+  throw new RangeError(`${subject}: expected ${what} to be ${disjunction.format(allowed.map(String))}, got ${got}.`);
+}
+
+export const among =
+  (what: string, allowed: readonly string[]): Check =>
+  (value, subject) =>
+    oneOf(subject, what, value, allowed);
+
+/** A name that is not empty. */
+export function named(subject: string, what: string, value: unknown): void {
+  if (typeof value !== 'string' || value === '') fail(subject, what, 'a name', value, 'string');
+}
