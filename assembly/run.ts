@@ -1,15 +1,16 @@
+import { barrier } from './barrier';
 import { conv2d } from './conv/conv2d';
 import { grouped } from './conv/grouped';
 import { winograd } from './conv/winograd';
-import { batchNorm, copy, zeroPadShortcut } from './elementwise';
+import { batchNorm, copy, mul, zeroPadShortcut } from './elementwise';
 import { linear } from './linear';
-import { adaptiveAvgPool, avgPool, globalAvgPool, maxPool } from './pool';
+import { adaptiveAvgPool, avgPool, maxPool } from './pool';
+import { reduce } from './reduce';
 import { softmax } from './softmax';
 import {
-  KIND_ADAPTIVE_AVG_POOL, KIND_AVG_POOL, KIND_BATCH_NORM, KIND_CONV, KIND_COPY, KIND_GLOBAL_AVG_POOL, KIND_GROUPED,
-  KIND_LINEAR, KIND_MAX_POOL, KIND_SOFTMAX, KIND_WINOGRAD, KIND_ZERO_PAD_SHORTCUT, Step, STEP_BYTES,
+  KIND_ADAPTIVE_AVG_POOL, KIND_AVG_POOL, KIND_BATCH_NORM, KIND_CONV, KIND_COPY, KIND_GROUPED, KIND_LINEAR,
+  KIND_MAX_POOL, KIND_MUL, KIND_REDUCE, KIND_SOFTMAX, KIND_WINOGRAD, KIND_ZERO_PAD_SHORTCUT, Step, STEP_BYTES,
 } from './step';
-import { barrier } from './threads';
 
 /**
  * Runs the records `first` … `last` (not included) of `stepsPtr` in order: thread `thread`'s share of each. `scratchPtr`:
@@ -28,11 +29,14 @@ export function run(
       case KIND_MAX_POOL: maxPool(step, thread, threads); break;
       case KIND_AVG_POOL: avgPool(step, thread, threads); break;
       case KIND_ADAPTIVE_AVG_POOL: adaptiveAvgPool(step, thread, threads); break;
-      case KIND_GLOBAL_AVG_POOL: globalAvgPool(step, thread, threads); break;
+      case KIND_REDUCE: reduce(step, thread, threads); break;
       case KIND_BATCH_NORM: batchNorm(step, thread, threads); break;
+      case KIND_MUL: mul(step, thread, threads); break;
       case KIND_COPY: copy(step, thread, threads); break;
       case KIND_ZERO_PAD_SHORTCUT: zeroPadShortcut(step, thread, threads); break;
       case KIND_SOFTMAX: softmax(step, thread, threads); break;
+      // A record of another version of this package: to do nothing would be a wrong result.
+      default: unreachable();
     }
     if (barrierPtr) barrier(barrierPtr, threads);
   }

@@ -7,7 +7,7 @@ import type { Core } from './core.js';
 import type { WeightAddresses } from './packed-weights.js';
 
 /** Fields of a record by their names in assembly/step.ts. Sizes are elements, addresses bytes; what is not named is zero. */
-type Fields = Readonly<Record<string, number>>;
+export type Fields = Readonly<Record<string, number>>;
 
 type Lowering = (step: PlanStep) => Fields;
 
@@ -39,7 +39,8 @@ const lowerings: Readonly<Record<StepKind | 'winograd' | 'grouped', readonly [ki
   maxPool: ['KIND_MAX_POOL', window],
   avgPool: ['KIND_AVG_POOL', window],
   adaptiveAvgPool: ['KIND_ADAPTIVE_AVG_POOL', () => ({})],
-  globalAvgPool: ['KIND_GLOBAL_AVG_POOL', () => ({})],
+  // `reduction` stays zero: REDUCTION_MEAN.
+  globalAvgPool: ['KIND_REDUCE', () => ({})],
   batchNorm: ['KIND_BATCH_NORM', () => ({})],
   copy: ['KIND_COPY', () => ({})],
   softmax: ['KIND_SOFTMAX', () => ({})],
@@ -58,21 +59,35 @@ function kernelOf({ kind, algorithm }: PlanStep): keyof typeof lowerings {
   return algorithm === 'grouped' ? 'grouped' : 'winograd';
 }
 
+/** The value of an export of assembly/. */
+export function constant({ constants }: Core, name: string): number {
+  const value = constants[name];
+  if (value === undefined) throw new Error(`wasm: expected an export named ${name}, got none; build again.`);
+  return value;
+}
+
+/** Fields that are float32; all others are whole numbers. */
+const FLOATS: ReadonlySet<string> = new Set(['alpha', 'beta']);
+
+/** Writes one record: `fields`, and zero for all others. */
+export function writeRecord(core: Core, recordPtr: number, fields: Fields): void {
+  const words = constant(core, 'STEP_BYTES') / 4;
+  const integers = core.arena.i32(recordPtr, words).fill(0);
+  const floats = core.arena.f32(recordPtr, words);
+  for (const [name, value] of Object.entries(fields)) {
+    (FLOATS.has(name) ? floats : integers)[constant(core, `STEP_${name}`) / 4] = value;
+  }
+}
+
 /** Writes the records of `plan` for `batch` images. `place`: a value's address; `weights`: those of a node. */
 export function writeRecords(
-  { arena, constants, tileRows }: Core,
+  core: Core,
   plan: Plan,
   batch: number,
   recordsPtr: number,
   place: (view: View) => number,
   weights: (node: Node) => WeightAddresses,
 ): void {
-  const constant = (name: string): number => {
-    const value = constants[name];
-    if (value === undefined) throw new Error(`wasm: expected an export named ${name}, got none; build again.`);
-    return value;
-  };
-  const words = constant('STEP_BYTES') / 4;
   const preActivation = ({ preActivation: norm }: PlanStep): Fields => {
     if (!norm) return {};
     const { weightPtr, biasPtr } = weights(norm);
@@ -81,10 +96,11 @@ export function writeRecords(
   plan.steps.forEach((step, i) => {
     const { input, output, residual, relu } = step;
     const [kind, lowering] = lowerings[kernelOf(step)];
-    const fields: Fields = {
-      kind: constant(kind),
-      flags: (relu ? constant('FLAG_RELU') : 0) | (residual ? constant('FLAG_ADD') : 0),
-      mr: tileRows,
+    writeRecord(core, recordsPtr + i * constant(core, 'STEP_BYTES'), {
+      kind: constant(core, kind),
+      flags: residual ? constant(core, 'FLAG_ADD') : 0,
+      activation: constant(core, relu ? 'ACTIVATION_RELU' : 'ACTIVATION_NONE'),
+      mr: core.tileRows,
       inPtr: place(input),
       ldIn: input.ld,
       outPtr: place(output),
@@ -101,9 +117,6 @@ export function writeRecords(
       ow: output.shape.w,
       oc: output.shape.c,
       ...lowering(step),
-    };
-    const record = arena.i32(recordsPtr + i * words * 4, words);
-    record.fill(0);
-    for (const [name, value] of Object.entries(fields)) record[constant(`STEP_${name}`) / 4] = value;
+    });
   });
 }

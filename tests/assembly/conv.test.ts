@@ -6,10 +6,13 @@ import type { Algorithm } from '../../bindings/compile/conv-algorithm.js';
 import { type Case, check, operands, PLAIN, run, square } from '../support/convolutions.js';
 import { eachBinary } from '../support/each-binary.js';
 import { assertSameBits } from '../support/records.js';
-import { type Maps, windowMaps } from '../support/reference.js';
+import { type Activation, type Maps, NONE, RELU, windowMaps } from '../support/reference.js';
+
+const CLIP: Activation = { name: 'CLIP', alpha: -0.5, beta: 0.75 };
+const SILU: Activation = { name: 'SILU' };
 
 const anyEpilogue = {
-  relu: fc.boolean(),
+  activation: fc.constantFrom(NONE, RELU, CLIP, SILU),
   residual: fc.constantFrom('none' as const, 'beside' as const, 'in place' as const),
   gaps: fc.tuple(fc.nat(5), fc.nat(5), fc.nat(5)),
   mr: fc.constantFrom(4, 5, 6),
@@ -57,7 +60,7 @@ eachBinary('convolution', (test) => {
     for (const mr of [4, 5, 6]) {
       check(
         core,
-        { ...PLAIN, mr, from, c: 9, convolution: square(3, 1, 1), relu: true, residual: 'in place' },
+        { ...PLAIN, mr, from, c: 9, convolution: square(3, 1, 1), activation: RELU, residual: 'in place' },
         2,
         3,
         4,
@@ -85,7 +88,7 @@ eachBinary('convolution', (test) => {
     for (const c of [31, 64]) {
       check(
         core,
-        { ...PLAIN, from: { batch: 1, h: 3, w: 2, c: 96 }, c, convolution: square(3, 1, 1), relu: true },
+        { ...PLAIN, from: { batch: 1, h: 3, w: 2, c: 96 }, c, convolution: square(3, 1, 1), activation: RELU },
         2,
         3,
         4,
@@ -103,7 +106,7 @@ eachBinary('convolution', (test) => {
   test('the shapes of stems, depthwise and grouped layers', ({ core }) => {
     check(
       core,
-      { ...PLAIN, from: { batch: 1, h: 31, w: 30, c: 3 }, c: 16, convolution: square(7, 2, 3), relu: true },
+      { ...PLAIN, from: { batch: 1, h: 31, w: 30, c: 3 }, c: 16, convolution: square(7, 2, 3), activation: RELU },
       2,
       3,
       4,
@@ -213,7 +216,7 @@ eachBinary('convolution by Winograd', (test) => {
       const convolution = square(3, 1, 1);
       check(
         core,
-        { ...PLAIN, algorithm, from: { batch: 1, h: 20, w: 21, c: 256 }, c: 4, convolution, relu: true },
+        { ...PLAIN, algorithm, from: { batch: 1, h: 20, w: 21, c: 256 }, c: 4, convolution, activation: RELU },
         2,
         3,
         4,

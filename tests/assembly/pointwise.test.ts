@@ -173,7 +173,7 @@ eachBinary('pools', (test) => {
     fc.assert(
       fc.property(anyMaps, anyGaps, (from, gaps) => {
         const x = data(from);
-        const result = run(core, { kind: 'KIND_GLOBAL_AVG_POOL', from, to: { ...from, h: 1, w: 1 }, x, gaps });
+        const result = run(core, { kind: 'KIND_REDUCE', from, to: { ...from, h: 1, w: 1 }, x, gaps });
         assertClose(result, globalAvgPool(x, from), 'global average pool');
       }),
       { numRuns: 100, seed: 8 },
@@ -189,10 +189,12 @@ eachBinary('linear layers', (test) => {
         const weight = uniform('weight', (c * size(from)) / from.batch, -1, 1);
         const expected = linear(x, from, weight, bias, c);
         const to = { batch: from.batch, h: 1, w: 1, c };
-        const fields = { flags: hasRelu ? constant(core, 'FLAG_RELU') : 0 };
+        const fields = { activation: constant(core, hasRelu ? 'ACTIVATION_RELU' : 'ACTIVATION_NONE') };
         const result = run(core, { kind: 'KIND_LINEAR', from, to, x, gaps: [0, 0], fields }, (desk) => ({
-          weightPtr: desk.put(packedGroups(weight, c, c, from.c, from.h * from.w)).ptr,
-          biasPtr: desk.put(padded(bias)).ptr,
+          weightPtr: desk.put(
+            packedGroups(core, weight, { outputs: c, perGroup: c, inner: from.c, taps: from.h * from.w }),
+          ).ptr,
+          biasPtr: desk.put(padded(core, bias)).ptr,
         }));
         assertClose(result, hasRelu ? { ...expected, values: relu(expected.values) } : expected, 'linear');
       }),
@@ -258,18 +260,18 @@ eachBinary('elementwise steps', (test) => {
     r: Values,
     one: { relu: boolean; residual: string; gap: number },
   ): Fields {
-    const flags =
-      (one.relu ? constant(core, 'FLAG_RELU') : 0) | (one.residual === 'none' ? 0 : constant(core, 'FLAG_ADD'));
-    if (one.residual === 'none') return { flags };
+    const activation = constant(core, one.relu ? 'ACTIVATION_RELU' : 'ACTIVATION_NONE');
+    if (one.residual === 'none') return { activation };
+    const flags = constant(core, 'FLAG_ADD');
     if (one.residual === 'in place') {
       const all = core.arena.f32(output.ptr, output.pixels * output.ld);
       for (let i = 0; i < r.length; i++) {
         all[Math.floor(i / output.c) * output.ld + (i % output.c)] = r[i] as number;
       }
-      return { flags, residualPtr: output.ptr, ldResidual: output.ld };
+      return { activation, flags, residualPtr: output.ptr, ldResidual: output.ld };
     }
     const region = desk.put(r, output.c, output.c + one.gap);
-    return { flags, residualPtr: region.ptr, ldResidual: region.ld };
+    return { activation, flags, residualPtr: region.ptr, ldResidual: region.ld };
   }
 
   test('copy, add and ReLU, bit for bit', ({ core }) => {
@@ -289,7 +291,7 @@ eachBinary('elementwise steps', (test) => {
   test('NaN and infinities go through ReLU', ({ core }) => {
     const x = Float32Array.of(Number.NaN, -1, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, Number.NaN, 2, -3);
     const from = { batch: 1, h: 1, w: 1, c: 7 };
-    const fields = { flags: constant(core, 'FLAG_RELU') };
+    const fields = { activation: constant(core, 'ACTIVATION_RELU') };
     const result = run(core, { kind: 'KIND_COPY', from, to: from, x, gaps: [0, 0], fields });
     assert.equal([...result], [Number.NaN, 0, 0, Number.POSITIVE_INFINITY, Number.NaN, 2, 0]);
   });
@@ -301,8 +303,8 @@ eachBinary('elementwise steps', (test) => {
         const [scale, shift] = [uniform('scale', from.c, -2, 2), uniform('shift', from.c, -1, 1)];
         const result = run(core, { kind: 'KIND_BATCH_NORM', from, to: from, x, gaps }, (desk, output) => ({
           ...epilogue(core, desk, output, r, one),
-          weightPtr: desk.put(padded(scale)).ptr,
-          biasPtr: desk.put(padded(shift)).ptr,
+          weightPtr: desk.put(padded(core, scale)).ptr,
+          biasPtr: desk.put(padded(core, shift)).ptr,
         }));
         const at = (values: Values, i: number) => values[i % from.c] as number;
         let values: Float64Array = Float64Array.from(x, (v, i) => v * at(scale, i) + at(shift, i));

@@ -4,6 +4,7 @@ import { type Algorithm, winogradTile } from '../../bindings/compile/conv-algori
 import type { Core } from '../../bindings/engine/core.js';
 import { uniform } from '../../bindings/weights/random.js';
 import {
+  activationFields,
   assertSameBits,
   constant,
   Desk,
@@ -14,11 +15,13 @@ import {
   runRecord,
 } from './records.js';
 import {
+  type Activation,
   assertClose,
   type Convolution,
   conv2d,
   epilogue,
   type Maps,
+  NONE,
   type Reference,
   relu,
   size,
@@ -30,7 +33,7 @@ export interface Case {
   readonly from: Maps;
   readonly c: number;
   readonly convolution: Convolution;
-  readonly relu: boolean;
+  readonly activation: Activation;
   readonly residual: 'none' | 'beside' | 'in place';
   /** Channels that pixels of input, output and residual have beside their own. */
   readonly gaps: readonly [number, number, number];
@@ -62,7 +65,7 @@ export function operands({ from, c, convolution: { kernel, groups, dilation, ...
   };
 }
 
-function referenceOf({ from, c, convolution, relu: hasRelu, residual, preActivation }: Case, its: Operands): Reference {
+function referenceOf({ from, c, convolution, activation, residual, preActivation }: Case, its: Operands): Reference {
   const convolve = (x: Values) => conv2d(x, from, its.weight, its.bias, c, convolution);
   let result = convolve(its.x);
   if (preActivation) {
@@ -71,7 +74,7 @@ function referenceOf({ from, c, convolution, relu: hasRelu, residual, preActivat
     const sizes = Float64Array.from(its.x, (v, i) => Math.abs(v * at(its.scale, i)) + Math.abs(at(its.shift, i)));
     result = { ...convolve(relu(activated)), magnitudes: convolve(sizes).magnitudes };
   }
-  return epilogue(result, residual === 'none' ? undefined : its.residual, hasRelu);
+  return epilogue(result, residual === 'none' ? undefined : its.residual, activation);
 }
 
 interface Placed {
@@ -88,8 +91,8 @@ function place(desk: Desk, one: Case, its: Operands): Placed {
   const to = windowMaps(from, c, convolution, dilation);
   const [inner, taps] = [from.c / groups, kernel[0] * kernel[1]];
   const input = desk.put(its.x, from.c, from.c + gaps[0]);
-  const bias = desk.put(padded(its.bias));
-  let weight = desk.put(packedGroups(its.weight, c, c / groups, inner, taps));
+  const bias = desk.put(padded(core, its.bias));
+  let weight = desk.put(packedGroups(core, its.weight, { outputs: c, perGroup: c / groups, inner, taps }));
   if (tile) {
     const { kernels } = core;
     const transformed = desk.put(new Float32Array(kernels.winogradBytes(tile, from.c, c) / 4));
@@ -103,7 +106,8 @@ function place(desk: Desk, one: Case, its: Operands): Placed {
   const output = inPlace ? desk.put(its.residual, c, c + gaps[1]) : desk.room(pixels, c, c + gaps[1]);
   const residual = inPlace ? output : desk.put(its.residual, c, c + gaps[2]);
   const fields = {
-    flags: (one.relu ? constant(core, 'FLAG_RELU') : 0) | (one.residual === 'none' ? 0 : constant(core, 'FLAG_ADD')),
+    ...activationFields(desk, one.activation),
+    flags: one.residual === 'none' ? 0 : constant(core, 'FLAG_ADD'),
     mr: one.mr,
     inPtr: input.ptr,
     ldIn: input.ld,
@@ -179,7 +183,7 @@ export function check(core: Core, one: Case, ...threads: number[]): void {
 }
 
 export const PLAIN = {
-  relu: false,
+  activation: NONE,
   residual: 'none',
   gaps: [0, 0, 0],
   mr: 6,
