@@ -1,3 +1,4 @@
+import { clip } from './epilogue';
 import { madd } from './isa';
 import {
   ACTIVATION_CLIP, ACTIVATION_GELU, ACTIVATION_HARD_SIGMOID, ACTIVATION_HARD_SWISH, ACTIVATION_LEAKY_RELU,
@@ -17,124 +18,100 @@ export function isPass(activation: i32): bool {
  */
 export function activateRows(s: Step, pixel: i32, pixels: i32, c0: i32, c1: i32): void {
   switch (s.activation) {
-    case ACTIVATION_LEAKY_RELU: pass<LeakyRelu>(s, pixel, pixels, c0, c1); break;
-    case ACTIVATION_PRELU: pass<PRelu>(s, pixel, pixels, c0, c1); break;
-    case ACTIVATION_HARD_SIGMOID: pass<HardSigmoid>(s, pixel, pixels, c0, c1); break;
-    case ACTIVATION_HARD_SWISH: pass<HardSwish>(s, pixel, pixels, c0, c1); break;
-    case ACTIVATION_SIGMOID: pass<Sigmoid>(s, pixel, pixels, c0, c1); break;
-    case ACTIVATION_SILU: pass<Silu>(s, pixel, pixels, c0, c1); break;
+    case ACTIVATION_LEAKY_RELU:
+    case ACTIVATION_PRELU: pass<Leaky>(s, pixel, pixels, c0, c1); break;
+    case ACTIVATION_HARD_SIGMOID:
+    case ACTIVATION_HARD_SWISH: pass<Hard>(s, pixel, pixels, c0, c1); break;
+    case ACTIVATION_SIGMOID:
+    case ACTIVATION_SILU: pass<Logistic>(s, pixel, pixels, c0, c1); break;
     case ACTIVATION_GELU: pass<Gelu>(s, pixel, pixels, c0, c1); break;
   }
 }
 
-/** The last channels of a pixel go through the same lanes one by one, so that results do not depend on who does them. */
+/** The last channels of a row, fewer than four, go through the same lanes, so that results do not depend on shares. */
 function pass<F>(s: Step, pixel: i32, pixels: i32, c0: i32, c1: i32): void {
-  const activation = changetype<F>(0);
-  const alpha = f32x4.splat(s.alpha), beta = f32x4.splat(s.beta);
   const stride = <usize>s.ldOut << 2;
-  const slopesPtr = s.slopePtr + (<usize>c0 << 2);
   const bytes = <usize>(c1 - c0) << 2;
+  const slopesPtr = s.slopePtr + (<usize>c0 << 2);
   let rowPtr = s.outPtr + stride * pixel + (<usize>c0 << 2);
   for (let p = 0; p < pixels; p++) {
-    let i: usize = 0;
-    for (; i + 16 <= bytes; i += 16) {
-      v128.store(rowPtr + i, activation.apply(v128.load(rowPtr + i), alpha, beta, slopesPtr + i));
-    }
-    for (; i < bytes; i += 4) {
-      const y = activation.apply(v128.load32_zero(rowPtr + i), alpha, beta, slopesPtr + i);
-      v128.store32_lane(rowPtr + i, y, 0);
+    for (let i: usize = 0; i < bytes; i += 16) {
+      const left = bytes - i;
+      const x = left >= 16 ? v128.load(rowPtr + i) : loadPart(rowPtr + i, left);
+      const y = changetype<F>(0).apply(s, x, slopesPtr + i);
+      if (left >= 16) v128.store(rowPtr + i, y);
+      else storePart(rowPtr + i, y, left);
     }
     rowPtr += stride;
   }
 }
 
-/** x < 0 ? slope · x : x; NaN stays, since it is not less. */
-// @ts-ignore: decorator
-@inline
-function leaky(x: v128, slope: v128): v128 {
-  return v128.bitselect(f32x4.mul(x, slope), x, f32x4.lt(x, f32x4.splat(0)));
+/** Loads 4, 8 or 12 bytes, and zeros. */
+export function loadPart(ptr: usize, bytes: usize): v128 {
+  let x = v128.load32_zero(ptr);
+  if (bytes > 4) x = v128.load32_lane(ptr, x, 1, 4);
+  if (bytes > 8) x = v128.load32_lane(ptr, x, 2, 8);
+  return x;
 }
 
-/** x < 0 ? alpha · x : x */
+/** Stores the first 4, 8 or 12 bytes. */
+export function storePart(ptr: usize, y: v128, bytes: usize): void {
+  v128.store32_lane(ptr, y, 0);
+  if (bytes > 4) v128.store32_lane(ptr, y, 1, 4);
+  if (bytes > 8) v128.store32_lane(ptr, y, 2, 8);
+}
+
+/**
+ * LEAKY_RELU and PRELU: x < 0 ? slope · x : x, where the slope is alpha or the channel's. NaN stays, since it is not
+ * less. Slopes are padded, so that four can be read for the last channel.
+ */
 @final
 @unmanaged
-class LeakyRelu {
+class Leaky {
   // @ts-ignore: decorator
   @inline
-  apply(x: v128, alpha: v128, beta: v128, slopePtr: usize): v128 {
-    return leaky(x, alpha);
+  apply(s: Step, x: v128, slopePtr: usize): v128 {
+    const slope = s.activation == ACTIVATION_PRELU ? v128.load(slopePtr) : f32x4.splat(s.alpha);
+    return v128.bitselect(f32x4.mul(x, slope), x, f32x4.lt(x, f32x4.splat(0)));
   }
 }
 
-/** x < 0 ? slope[channel] · x : x. Slopes are padded, so that four can be read for the last channel. */
+/**
+ * HARD_SIGMOID: max(0, min(1, alpha · x + beta)), as ONNX defines it. HARD_SWISH: x · max(0, min(1, x / 6 + 0.5)) (Howard
+ * et al. 2019).
+ */
 @final
 @unmanaged
-class PRelu {
+class Hard {
   // @ts-ignore: decorator
   @inline
-  apply(x: v128, alpha: v128, beta: v128, slopePtr: usize): v128 {
-    return leaky(x, v128.load(slopePtr));
+  apply(s: Step, x: v128, slopePtr: usize): v128 {
+    const isSwish = s.activation == ACTIVATION_HARD_SWISH;
+    const alpha: f32 = isSwish ? 1.0 / 6.0 : s.alpha, beta: f32 = isSwish ? 0.5 : s.beta;
+    const y = clip(madd(x, f32x4.splat(alpha), f32x4.splat(beta)), f32x4.splat(0), f32x4.splat(1));
+    return isSwish ? f32x4.mul(x, y) : y;
   }
 }
 
-/** max(0, min(1, y)); NaN stays. */
-// @ts-ignore: decorator
-@inline
-function unit(y: v128): v128 {
-  return f32x4.pmin(f32x4.pmax(y, f32x4.splat(0)), f32x4.splat(1));
-}
-
-/** max(0, min(1, alpha · x + beta)), as ONNX defines it. */
+/** SIGMOID: 1 / (1 + exp(−x)). SILU, also called swish: x / (1 + exp(−x)), NaN at −∞, as in torch. */
 @final
 @unmanaged
-class HardSigmoid {
+class Logistic {
   // @ts-ignore: decorator
   @inline
-  apply(x: v128, alpha: v128, beta: v128, slopePtr: usize): v128 {
-    return unit(madd(x, alpha, beta));
+  apply(s: Step, x: v128, slopePtr: usize): v128 {
+    const one = f32x4.splat(1);
+    return f32x4.div(s.activation == ACTIVATION_SILU ? x : one, f32x4.add(one, exp(f32x4.neg(x))));
   }
 }
 
-/** x · max(0, min(1, x / 6 + 0.5)) */
-@final
-@unmanaged
-class HardSwish {
-  // @ts-ignore: decorator
-  @inline
-  apply(x: v128, alpha: v128, beta: v128, slopePtr: usize): v128 {
-    return f32x4.mul(x, unit(madd(x, f32x4.splat(1.0 / 6.0), f32x4.splat(0.5))));
-  }
-}
-
-/** 1 / (1 + exp(−x)) */
-@final
-@unmanaged
-class Sigmoid {
-  // @ts-ignore: decorator
-  @inline
-  apply(x: v128, alpha: v128, beta: v128, slopePtr: usize): v128 {
-    return f32x4.div(f32x4.splat(1), f32x4.add(f32x4.splat(1), exp(f32x4.neg(x))));
-  }
-}
-
-/** x / (1 + exp(−x)), also called swish; NaN at −∞, as in torch. */
-@final
-@unmanaged
-class Silu {
-  // @ts-ignore: decorator
-  @inline
-  apply(x: v128, alpha: v128, beta: v128, slopePtr: usize): v128 {
-    return f32x4.div(x, f32x4.add(f32x4.splat(1), exp(f32x4.neg(x))));
-  }
-}
-
-/** x / 2 · (1 + erf(x / √2)) */
+/** GELU in its exact form: x / 2 · (1 + erf(x / √2)) (Hendrycks & Gimpel 2016). */
 @final
 @unmanaged
 class Gelu {
   // @ts-ignore: decorator
   @inline
-  apply(x: v128, alpha: v128, beta: v128, slopePtr: usize): v128 {
+  apply(s: Step, x: v128, slopePtr: usize): v128 {
     return gelu(x);
   }
 }

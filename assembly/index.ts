@@ -1,6 +1,7 @@
 /** The export list of both binaries. */
 
 export { BARRIER_BYTES } from './barrier';
+export { DEPTHWISE_PIXELS } from './conv/depthwise';
 export { GROUPED_ROWS, groupedScratchBytes } from './conv/grouped';
 export { N_BLOCK as WINOGRAD_N_BLOCK, winogradBytes, winogradScratchBytes, winogradWeights } from './conv/winograd';
 export { SCRATCH_BYTES } from './gemm/gemm';

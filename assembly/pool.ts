@@ -11,7 +11,7 @@ export function maxPool(s: Step, thread: i32, threads: i32): void {
 
 /** Average pool over KH×KW windows; what lies outside the map counts as zero and in the divisor (torch's default). */
 export function avgPool(s: Step, thread: i32, threads: i32): void {
-  pool(s, thread, threads, false, false);
+  averagePool(s, thread, threads, false);
 }
 
 /**
@@ -19,7 +19,12 @@ export function avgPool(s: Step, thread: i32, threads: i32): void {
  * and of columns likewise. Threads share the output rows.
  */
 export function adaptiveAvgPool(s: Step, thread: i32, threads: i32): void {
-  pool(s, thread, threads, false, true);
+  averagePool(s, thread, threads, true);
+}
+
+/** One function for both averages, which differ only in their windows. */
+function averagePool(s: Step, thread: i32, threads: i32, isAdaptive: bool): void {
+  pool(s, thread, threads, false, isAdaptive);
 }
 
 // @ts-ignore: decorator

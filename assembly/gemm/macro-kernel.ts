@@ -85,27 +85,27 @@ export function macroKernel<K>(g: Gemm): void {
       const aPtr = g.packedPtr + kernel.aBytes(row0 * depth);
       const cPtr = g.cPtr + column + cStride * (g.i0 + row0);
       const residualPtr = g.residualPtr + column + residualStride * (g.i0 + row0);
-      if (columns >= NR) {
-        kernel.run(
-          rows, g, aPtr, bPtr, isFirst ? g.biasPtr + column : cPtr, isFirst ? 0 : cStride, cPtr, cStride, residualPtr,
-          residualStride, prefetchPtr, prefetchStride,
-        );
-        prefetchPtr += prefetchStride * depth;
-      } else {
-        const tilePtr = g.tilePtr, residualTilePtr = tilePtr + MR_MAX * NR * 4;
-        const width = <usize>columns << 2;
-        for (let row: usize = 0; row < <usize>rows; row++) {
-          if (!isFirst) memory.copy(tilePtr + row * (NR * 4), cPtr + row * cStride, width);
-          if (g.adds) memory.copy(residualTilePtr + row * (NR * 4), residualPtr + row * residualStride, width);
-        }
-        kernel.run(
-          rows, g, aPtr, bPtr, isFirst ? g.biasPtr + column : tilePtr, isFirst ? 0 : NR * 4, tilePtr, NR * 4,
-          residualTilePtr, NR * 4, bPtr, 0,
-        );
-        for (let row: usize = 0; row < <usize>rows; row++) {
-          memory.copy(cPtr + row * cStride, tilePtr + row * (NR * 4), width);
-        }
+      const width = <usize>min(columns, NR) << 2;
+      const isWhole = columns >= NR;
+      const tilePtr = isWhole ? cPtr : g.tilePtr, tileStride = isWhole ? cStride : NR * 4;
+      const addPtr = isWhole ? residualPtr : g.tilePtr + MR_MAX * NR * 4, addStride = isWhole ? residualStride : NR * 4;
+      if (!isWhole) {
+        if (!isFirst) copyRows(tilePtr, tileStride, cPtr, cStride, width, rows);
+        if (g.adds) copyRows(addPtr, addStride, residualPtr, residualStride, width, rows);
       }
+      kernel.run(
+        rows, g, aPtr, bPtr, isFirst ? g.biasPtr + column : tilePtr, isFirst ? 0 : tileStride, tilePtr, tileStride, addPtr,
+        addStride, prefetchPtr, prefetchStride,
+      );
+      prefetchPtr += prefetchStride * depth;
+      if (!isWhole) copyRows(cPtr, cStride, tilePtr, tileStride, width, rows);
     }
+  }
+}
+
+/** Copies `width` bytes of each of `rows` rows. */
+function copyRows(dstPtr: usize, dstStride: usize, srcPtr: usize, srcStride: usize, width: usize, rows: i32): void {
+  for (let row: usize = 0; row < <usize>rows; row++) {
+    memory.copy(dstPtr + row * dstStride, srcPtr + row * srcStride, width);
   }
 }

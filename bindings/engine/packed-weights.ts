@@ -19,7 +19,7 @@ const STAGING_BYTES = 2 ** 20;
 /** What assembly/conv/winograd.ts wants for the transform of weights. */
 const WINOGRAD_SCRATCH = 288;
 
-/** A packed matrix: B[k, outputs], k counting taps, then channels (assembly/gemm/pack.ts). */
+/** A packed matrix: B[k, outputs], k counting taps, then channels (assembly/gemm/f32/pack.ts). */
 interface Matrix {
   readonly outputs: number;
   readonly perGroup: number;

@@ -29,6 +29,11 @@ import {
   windowMaps,
 } from './reference.js';
 
+/** The kernels that can compute convolutions. */
+export type Kernel = Algorithm | 'depthwise';
+
+const tileOf = (kernel: Kernel): 0 | 2 | 4 => (kernel === 'depthwise' ? 0 : winogradTile(kernel));
+
 export interface Case {
   readonly from: Maps;
   readonly c: number;
@@ -38,7 +43,7 @@ export interface Case {
   /** Channels that pixels of input, output and residual have beside their own. */
   readonly gaps: readonly [number, number, number];
   readonly mr: number;
-  readonly algorithm: Algorithm;
+  readonly algorithm: Kernel;
   /** A batch norm and ReLU before a pointwise convolution. */
   readonly preActivation: boolean;
 }
@@ -86,13 +91,15 @@ interface Placed {
 function place(desk: Desk, one: Case, its: Operands): Placed {
   const { core } = desk;
   const { from, c, convolution, gaps, algorithm } = one;
-  const tile = winogradTile(algorithm);
+  const tile = tileOf(algorithm);
   const { kernel, stride, dilation, padding, groups } = convolution;
   const to = windowMaps(from, c, convolution, dilation);
   const [inner, taps] = [from.c / groups, kernel[0] * kernel[1]];
   const input = desk.put(its.x, from.c, from.c + gaps[0]);
   const bias = desk.put(padded(core, its.bias));
-  let weight = desk.put(packedGroups(core, its.weight, { outputs: c, perGroup: c / groups, inner, taps }));
+  const isDepthwise = algorithm === 'depthwise';
+  const perGroup = isDepthwise ? c : c / groups;
+  let weight = desk.put(packedGroups(core, its.weight, { outputs: c, perGroup, inner, taps }));
   if (tile) {
     const { kernels } = core;
     const transformed = desk.put(new Float32Array(kernels.winogradBytes(tile, from.c, c) / 4));
@@ -138,6 +145,7 @@ function place(desk: Desk, one: Case, its: Operands): Placed {
   };
   const scratchBytes = {
     gemm: constant(core, 'SCRATCH_BYTES'),
+    depthwise: 0,
     grouped: core.kernels.groupedScratchBytes(taps, from.c),
     winograd2: core.kernels.winogradScratchBytes(2, from.c),
     winograd4: core.kernels.winogradScratchBytes(4, from.c),
@@ -148,6 +156,7 @@ function place(desk: Desk, one: Case, its: Operands): Placed {
 const KINDS = {
   gemm: 'KIND_CONV',
   grouped: 'KIND_GROUPED',
+  depthwise: 'KIND_DEPTHWISE',
   winograd2: 'KIND_WINOGRAD',
   winograd4: 'KIND_WINOGRAD',
 } as const;
@@ -168,7 +177,7 @@ export function run(core: Core, one: Case, its: Operands, threads: number, subje
  * The transforms of F(m×m, 3×3) add and scale what they cannot all take away again: their rounding errors are those of a
  * direct sum times a constant of the method, and every output of a tile has its share of the largest.
  */
-const TRANSFORM_ERROR = { gemm: 1, grouped: 1, winograd2: 1, winograd4: 3 } as const;
+const TRANSFORM_ERROR = { gemm: 1, grouped: 1, depthwise: 1, winograd2: 1, winograd4: 3 } as const;
 
 /** Compares with float64, and with the shares of so many threads. */
 export function check(core: Core, one: Case, ...threads: number[]): void {
@@ -176,7 +185,7 @@ export function check(core: Core, one: Case, ...threads: number[]): void {
   const subject = JSON.stringify(one);
   const whole = run(core, one, its, 1, subject);
   const expected = referenceOf(one, its);
-  if (winogradTile(one.algorithm)) expected.magnitudes.fill(expected.magnitudes.reduce((a, b) => Math.max(a, b), 0));
+  if (tileOf(one.algorithm)) expected.magnitudes.fill(expected.magnitudes.reduce((a, b) => Math.max(a, b), 0));
   assertClose(whole, expected, subject, TRANSFORM_ERROR[one.algorithm]);
   for (const count of threads)
     assertSameBits(run(core, one, its, count, subject), whole, `${count} threads: ${subject}`);
