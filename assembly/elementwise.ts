@@ -1,55 +1,78 @@
+import { activateRows, isPass } from './activation';
+import { addsResidual, applyEpilogue, applyEpilogueScalar } from './epilogue';
 import { madd } from './isa';
-import { FLAG_ADD, FLAG_RELU, Step } from './step';
-import { share } from './threads';
+import { partition } from './partition';
+import { FLAG_BROADCAST, Step } from './step';
 
-/**
- * out = epilogue(in · scale + shift) per channel, where scale and shift are there: a batch norm that no convolution can
- * take, a stand-alone add (FLAG_ADD) or ReLU (FLAG_RELU), or a copy into a place among concatenated channels. Threads
- * share the pixels. `isAffine`: whether `weightPtr` and `biasPtr` hold scale and shift.
- */
+/** What `pointwise` does with its input, all known when it is inlined. */
+const COPY: i32 = 0;
+const AFFINE: i32 = 1;
+const MULTIPLY: i32 = 2;
+
+/** Values that are finished before a pass activates them: 16 KiB, half of an L1. */
+const PASS_VALUES: i32 = 4096;
+
+/** Computes a share of out = epilogue(operation(in)). Threads share the pixels. */
 // @ts-ignore: decorator
 @inline
-function pointwise(s: Step, thread: i32, threads: i32, isAffine: bool): void {
+function pointwise(s: Step, thread: i32, threads: i32, operation: i32): void {
   const c = s.ic;
   const pixels = s.batch * s.ih * s.iw;
-  const inBytes = <usize>s.ldIn << 2;
-  const outBytes = <usize>s.ldOut << 2;
-  const residualBytes = <usize>s.ldResidual << 2;
-  const hasAdd = (s.flags & FLAG_ADD) != 0;
-  const hasRelu = (s.flags & FLAG_RELU) != 0;
-  const zero = f32x4.splat(0);
-  const end = share(pixels, thread + 1, threads);
-  for (let pixel = share(pixels, thread, threads); pixel < end; pixel++) {
-    const from = s.inPtr + inBytes * pixel;
-    const to = s.outPtr + outBytes * pixel;
-    const residual = s.residualPtr + residualBytes * pixel;
+  const end = partition(pixels, thread + 1, threads);
+  const passes = isPass(s.activation);
+  for (let pixel = partition(pixels, thread, threads); pixel < end; ) {
+    const stop = passes ? min(end, pixel + max(1, PASS_VALUES / c)) : end;
+    pointwiseRows(s, pixel, stop, operation);
+    if (passes) activateRows(s, pixel, stop - pixel, 0, c);
+    pixel = stop;
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function pointwiseRows(s: Step, first: i32, end: i32, operation: i32): void {
+  const mapPixels = s.ih * s.iw;
+  const inBytes = <usize>s.ldIn << 2, outBytes = <usize>s.ldOut << 2, residualBytes = <usize>s.ldResidual << 2;
+  const adds = operation != MULTIPLY && addsResidual(s);
+  const activation = s.activation;
+  const isBroadcast = operation == MULTIPLY && (s.flags & FLAG_BROADCAST) != 0;
+  const bytes = <usize>s.ic << 2;
+  for (let pixel = first; pixel < end; pixel++) {
+    const inPtr = s.inPtr + inBytes * pixel;
+    const outPtr = s.outPtr + outBytes * pixel;
+    const residualPtr = s.residualPtr + residualBytes * (isBroadcast ? pixel / mapPixels : pixel);
     let i: usize = 0;
-    const bytes = <usize>c << 2;
     for (; i + 16 <= bytes; i += 16) {
-      let v = v128.load(from + i);
-      if (isAffine) v = madd(v, v128.load(s.weightPtr + i), v128.load(s.biasPtr + i));
-      if (hasAdd) v = f32x4.add(v, v128.load(residual + i));
-      if (hasRelu) v = f32x4.pmax(v, zero);
-      v128.store(to + i, v);
+      let v = v128.load(inPtr + i);
+      if (operation == AFFINE) v = madd(v, v128.load(s.weightPtr + i), v128.load(s.biasPtr + i));
+      if (operation == MULTIPLY) v = f32x4.mul(v, v128.load(residualPtr + i));
+      applyEpilogue(s, adds, activation, v, outPtr + i, residualPtr + i);
     }
     for (; i < bytes; i += 4) {
-      let v = load<f32>(from + i);
-      if (isAffine) v = v * load<f32>(s.weightPtr + i) + load<f32>(s.biasPtr + i);
-      if (hasAdd) v += load<f32>(residual + i);
-      if (hasRelu) v = v < 0 ? 0 : v;
-      store<f32>(to + i, v);
+      let v = load<f32>(inPtr + i);
+      if (operation == AFFINE) v = v * load<f32>(s.weightPtr + i) + load<f32>(s.biasPtr + i);
+      if (operation == MULTIPLY) v *= load<f32>(residualPtr + i);
+      applyEpilogueScalar(s, adds, activation, v, outPtr + i, residualPtr + i);
     }
   }
 }
 
-/** out = epilogue(in): add, ReLU, or a plain copy into concatenated channels. */
+/** out = epilogue(in): add, activation, or a plain copy into concatenated channels. */
 export function copy(s: Step, thread: i32, threads: i32): void {
-  pointwise(s, thread, threads, false);
+  pointwise(s, thread, threads, COPY);
 }
 
-/** out = epilogue(in · scale[C] + shift[C]). */
+/** out = epilogue(in · scale[C] + shift[C]): a batch norm that no convolution can take. */
 export function batchNorm(s: Step, thread: i32, threads: i32): void {
-  pointwise(s, thread, threads, true);
+  pointwise(s, thread, threads, AFFINE);
+}
+
+/**
+ * out = activation(in · other), `other` at `residualPtr`: [B,H,W,C], or with FLAG_BROADCAST [B,1,1,C] (the gates of
+ * squeeze-and-excite, Hu et al. 2018).
+ */
+export function mul(s: Step, thread: i32, threads: i32): void {
+  pointwise(s, thread, threads, MULTIPLY);
 }
 
 /**
@@ -61,16 +84,16 @@ export function zeroPadShortcut(s: Step, thread: i32, threads: i32): void {
   const before = <usize>s.zerosBefore << 2;
   const body = <usize>s.ic << 2;
   const after = (<usize>s.oc << 2) - before - body;
-  const end = share(s.batch * oh, thread + 1, threads);
-  for (let row = share(s.batch * oh, thread, threads); row < end; row++) {
+  const end = partition(s.batch * oh, thread + 1, threads);
+  for (let row = partition(s.batch * oh, thread, threads); row < end; row++) {
     const image = row / oh;
     const y = image * s.ih + (row - image * oh) * s.strideH;
     for (let ox = 0; ox < ow; ox++) {
-      const from = s.inPtr + (<usize>s.ldIn << 2) * (y * s.iw + ox * s.strideW);
-      const to = s.outPtr + (<usize>s.ldOut << 2) * (row * ow + ox);
-      memory.fill(to, 0, before);
-      memory.copy(to + before, from, body);
-      memory.fill(to + before + body, 0, after);
+      const inPtr = s.inPtr + (<usize>s.ldIn << 2) * (y * s.iw + ox * s.strideW);
+      const outPtr = s.outPtr + (<usize>s.ldOut << 2) * (row * ow + ox);
+      memory.fill(outPtr, 0, before);
+      memory.copy(outPtr + before, inPtr, body);
+      memory.fill(outPtr + before + body, 0, after);
     }
   }
 }

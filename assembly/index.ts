@@ -1,15 +1,16 @@
 /** The export list of both binaries. */
 
-export { groupedScratchBytes } from './conv/grouped';
-export { winogradBytes, winogradScratchBytes, winogradWeights } from './conv/winograd';
-export { gemm, SCRATCH_BYTES } from './gemm/gemm';
-export { gemv } from './gemm/gemv';
-export { bf16ToF32, f16ToF32, packedBytes, packIO, packOI, scaleColumns } from './gemm/pack';
+export { BARRIER_BYTES } from './barrier';
+export { DEPTHWISE_PIXELS } from './conv/depthwise';
+export { GROUPED_ROWS, groupedScratchBytes } from './conv/grouped';
+export { N_BLOCK as WINOGRAD_N_BLOCK, winogradBytes, winogradScratchBytes, winogradWeights } from './conv/winograd';
+export { SCRATCH_BYTES } from './gemm/gemm';
+export { bf16ToF32, f16ToF32, packedBytes, packIO, packOI, scaleColumns } from './gemm/f32/pack';
 export { peak } from './peak';
-export { composeOnWhite, normalise, resizeColumn, resizeFilters, resizeRow, resizeTaps } from './resize';
+export { composeOnWhite, normalise, resizeColumn, resizeFilters, resizeRow, resizeTaps } from './image/resize';
 export { run } from './run';
 export * from './step';
-export { BARRIER_BYTES } from './threads';
+export * from './tile';
 
 /** 1 in the relaxed binary, 0 in the baseline. */
 export const RELAXED: i32 = i32(ASC_FEATURE_RELAXED_SIMD);

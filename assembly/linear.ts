@@ -1,7 +1,8 @@
-import { gemm } from './gemm/gemm';
+import { activateRows, isPass } from './activation';
+import { gemm, newGemm, Rows } from './gemm/gemm';
 import { gemv } from './gemm/gemv';
+import { partition } from './partition';
 import { Step } from './step';
-import { share } from './threads';
 import { NR } from './tile';
 
 /**
@@ -10,17 +11,20 @@ import { NR } from './tile';
  */
 export function linear(s: Step, thread: i32, threads: i32, scratchPtr: usize): void {
   const k = s.ih * s.iw * s.ic;
-  const n = s.oc;
-  const panels = (n + NR - 1) / NR;
-  const j0 = share(panels, thread, threads);
-  const j1 = share(panels, thread + 1, threads);
+  const panels = (s.oc + NR - 1) / NR;
+  const j0 = partition(panels, thread, threads);
+  const j1 = partition(panels, thread + 1, threads);
   if (j0 >= j1) return;
   if (s.batch == 1) {
-    gemv(j0, j1, n, k, s.inPtr, s.weightPtr, s.biasPtr, s.outPtr, s.flags);
-  } else {
-    gemm(
-      0, s.batch, j0, j1, n, k, s.inPtr, k, s.weightPtr, s.biasPtr, s.outPtr, s.ldOut, s.residualPtr, s.ldResidual,
-      s.flags, s.mr, scratchPtr, 0, 0,
-    );
+    gemv(s, k, j0, j1, scratchPtr);
+    if (isPass(s.activation)) activateRows(s, 0, 1, j0 * NR, min(s.oc, j1 * NR));
+    return;
   }
+  const g = newGemm(s, s.oc, k, scratchPtr);
+  g.aStride = <usize>k << 2;
+  g.m0 = 0;
+  g.m1 = s.batch;
+  g.j0 = j0;
+  g.j1 = j1;
+  gemm<Rows>(g);
 }

@@ -1,15 +1,18 @@
+import { barrier } from './barrier';
 import { conv2d } from './conv/conv2d';
+import { depthwise } from './conv/depthwise';
 import { grouped } from './conv/grouped';
 import { winograd } from './conv/winograd';
-import { batchNorm, copy, zeroPadShortcut } from './elementwise';
+import { batchNorm, copy, mul, zeroPadShortcut } from './elementwise';
 import { linear } from './linear';
-import { adaptiveAvgPool, avgPool, globalAvgPool, maxPool } from './pool';
+import { adaptiveAvgPool, avgPool, maxPool } from './pool';
+import { reduce } from './reduce';
+import { resize } from './resize';
 import { softmax } from './softmax';
 import {
-  KIND_ADAPTIVE_AVG_POOL, KIND_AVG_POOL, KIND_BATCH_NORM, KIND_CONV, KIND_COPY, KIND_GLOBAL_AVG_POOL, KIND_GROUPED,
-  KIND_LINEAR, KIND_MAX_POOL, KIND_SOFTMAX, KIND_WINOGRAD, KIND_ZERO_PAD_SHORTCUT, Step, STEP_BYTES,
+  KIND_ADAPTIVE_AVG_POOL, KIND_AVG_POOL, KIND_BATCH_NORM, KIND_CONV, KIND_COPY, KIND_DEPTHWISE, KIND_GROUPED, KIND_LINEAR,
+  KIND_MAX_POOL, KIND_MUL, KIND_REDUCE, KIND_RESIZE, KIND_SOFTMAX, KIND_WINOGRAD, KIND_ZERO_PAD_SHORTCUT, Step, STEP_BYTES,
 } from './step';
-import { barrier } from './threads';
 
 /**
  * Runs the records `first` … `last` (not included) of `stepsPtr` in order: thread `thread`'s share of each. `scratchPtr`:
@@ -23,16 +26,21 @@ export function run(
     switch (step.kind) {
       case KIND_CONV: conv2d(step, thread, threads, scratchPtr); break;
       case KIND_GROUPED: grouped(step, thread, threads, scratchPtr); break;
+      case KIND_DEPTHWISE: depthwise(step, thread, threads); break;
       case KIND_WINOGRAD: winograd(step, thread, threads, scratchPtr); break;
       case KIND_LINEAR: linear(step, thread, threads, scratchPtr); break;
       case KIND_MAX_POOL: maxPool(step, thread, threads); break;
       case KIND_AVG_POOL: avgPool(step, thread, threads); break;
       case KIND_ADAPTIVE_AVG_POOL: adaptiveAvgPool(step, thread, threads); break;
-      case KIND_GLOBAL_AVG_POOL: globalAvgPool(step, thread, threads); break;
+      case KIND_REDUCE: reduce(step, thread, threads); break;
+      case KIND_RESIZE: resize(step, thread, threads); break;
       case KIND_BATCH_NORM: batchNorm(step, thread, threads); break;
+      case KIND_MUL: mul(step, thread, threads); break;
       case KIND_COPY: copy(step, thread, threads); break;
       case KIND_ZERO_PAD_SHORTCUT: zeroPadShortcut(step, thread, threads); break;
       case KIND_SOFTMAX: softmax(step, thread, threads); break;
+      // A record of another version of this package: to do nothing would be a wrong result.
+      default: unreachable();
     }
     if (barrierPtr) barrier(barrierPtr, threads);
   }

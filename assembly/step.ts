@@ -5,22 +5,30 @@
 @unmanaged
 export class Step {
   kind: i32;
-  /** RELU | ADD. */
+  /** Bits FLAG_…. */
   flags: i32;
-  /** Rows of a GEMM tile. */
+  /** ACTIVATION_…. */
+  activation: i32;
+  /** Low of CLIP, slope of LEAKY_RELU, factor of HARD_SIGMOID. */
+  alpha: f32;
+  /** High of CLIP, addend of HARD_SIGMOID. */
+  beta: f32;
+  /** Slopes of PRELU, one per output channel, padded with zeros to whole tiles. */
+  slopePtr: usize;
+  /** Rows of a GEMM tile: 4, 5 or 6. */
   mr: i32;
   inPtr: usize;
   ldIn: i32;
   outPtr: usize;
   ldOut: i32;
-  /** What is added before ReLU: [batch, oh, ow, oc]. */
+  /** What FLAG_ADD adds before the activation, [batch, oh, ow, oc]; the second factor of KIND_MUL. */
   residualPtr: usize;
   ldResidual: i32;
   /** Packed weights, or a batch norm's scale. */
   weightPtr: usize;
   /** Bias, or a batch norm's shift; padded with zeros to whole tiles. */
   biasPtr: usize;
-  /** Scale and shift of a batch norm and ReLU before a pointwise convolution, per input channel; 0 for none. */
+  /** Scale and shift of a batch norm and ReLU before a pointwise convolution, one per input channel; 0 for none. */
   preScalePtr: usize;
   preShiftPtr: usize;
   batch: i32;
@@ -43,6 +51,10 @@ export class Step {
   zerosBefore: i32;
   /** Outputs of a Winograd tile along a side: 4 or 2. */
   winogradTile: i32;
+  /** REDUCTION_…, of KIND_REDUCE. */
+  reduction: i32;
+  /** RESIZE_…, of KIND_RESIZE. */
+  resizeMode: i32;
 }
 
 /** Kinds of a step. */
@@ -50,7 +62,7 @@ export const KIND_CONV: i32 = 0;
 export const KIND_LINEAR: i32 = 1;
 export const KIND_MAX_POOL: i32 = 2;
 export const KIND_AVG_POOL: i32 = 3;
-export const KIND_GLOBAL_AVG_POOL: i32 = 4;
+export const KIND_REDUCE: i32 = 4;
 export const KIND_BATCH_NORM: i32 = 5;
 export const KIND_COPY: i32 = 6;
 export const KIND_ZERO_PAD_SHORTCUT: i32 = 7;
@@ -58,15 +70,46 @@ export const KIND_SOFTMAX: i32 = 8;
 export const KIND_WINOGRAD: i32 = 9;
 export const KIND_GROUPED: i32 = 10;
 export const KIND_ADAPTIVE_AVG_POOL: i32 = 11;
+export const KIND_DEPTHWISE: i32 = 12;
+export const KIND_MUL: i32 = 13;
+export const KIND_RESIZE: i32 = 14;
 
 /** Bits of `Step.flags`. */
-export const FLAG_RELU: i32 = 1;
-export const FLAG_ADD: i32 = 2;
+export const FLAG_ADD: i32 = 1;
+/** KIND_MUL's second factor has one pixel per image: [batch, 1, 1, oc]. */
+export const FLAG_BROADCAST: i32 = 2;
+
+/** Values of `Step.activation`: activation.ts has their formulas. Those up to CLIP are applied in registers. */
+export const ACTIVATION_NONE: i32 = 0;
+export const ACTIVATION_RELU: i32 = 1;
+export const ACTIVATION_CLIP: i32 = 2;
+export const ACTIVATION_LEAKY_RELU: i32 = 3;
+export const ACTIVATION_PRELU: i32 = 4;
+export const ACTIVATION_HARD_SIGMOID: i32 = 5;
+export const ACTIVATION_HARD_SWISH: i32 = 6;
+export const ACTIVATION_SIGMOID: i32 = 7;
+export const ACTIVATION_SILU: i32 = 8;
+export const ACTIVATION_GELU: i32 = 9;
+
+/** Values of `Step.reduction`. */
+export const REDUCTION_MEAN: i32 = 0;
+export const REDUCTION_MAX: i32 = 1;
+export const REDUCTION_SUM: i32 = 2;
+
+/** Values of `Step.resizeMode`. */
+export const RESIZE_NEAREST: i32 = 0;
+export const RESIZE_BILINEAR: i32 = 1;
+/** Bilinear with corner pixels on corner pixels: torch's align_corners=true. */
+export const RESIZE_BILINEAR_ALIGNED: i32 = 2;
 
 /** Size of a record, and the byte offset of each field. */
 export const STEP_BYTES: i32 = offsetof<Step>();
 export const STEP_kind: i32 = offsetof<Step>('kind');
 export const STEP_flags: i32 = offsetof<Step>('flags');
+export const STEP_activation: i32 = offsetof<Step>('activation');
+export const STEP_alpha: i32 = offsetof<Step>('alpha');
+export const STEP_beta: i32 = offsetof<Step>('beta');
+export const STEP_slopePtr: i32 = offsetof<Step>('slopePtr');
 export const STEP_mr: i32 = offsetof<Step>('mr');
 export const STEP_inPtr: i32 = offsetof<Step>('inPtr');
 export const STEP_ldIn: i32 = offsetof<Step>('ldIn');
@@ -96,3 +139,5 @@ export const STEP_padLeft: i32 = offsetof<Step>('padLeft');
 export const STEP_groups: i32 = offsetof<Step>('groups');
 export const STEP_zerosBefore: i32 = offsetof<Step>('zerosBefore');
 export const STEP_winogradTile: i32 = offsetof<Step>('winogradTile');
+export const STEP_reduction: i32 = offsetof<Step>('reduction');
+export const STEP_resizeMode: i32 = offsetof<Step>('resizeMode');

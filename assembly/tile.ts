@@ -6,26 +6,18 @@
  *     KC │  B   │          C tile:  MR × NR, stays in registers
  *        └──────┘
  *   KC   ┌──────┐
- * ┌─────┐│  C   │ MR       V8 has 15 vector registers to give on x86-64, so MR · NR/4 accumulators, NR/4 vectors of B
+ * ┌─────┐│  C   │ MR       V8 has 15 vector registers to give on x86-64: MR · NR/4 accumulators, NR/4 vectors of B
  * └──A──┘└──────┘          and one splat of A must fit in them.
  */
 
-/** Columns of a tile and of a packed B panel: two vectors, in every binary, so that packed weights are the same. */
-// @ts-ignore: decorator
-@inline
+/** Columns of a tile and of a packed B panel: two vectors, in both binaries, so that packed weights are the same. */
 export const NR: i32 = 8;
 
-/** The most rows of a tile that micro.ts has. How many a run takes (4, 5, 6) is the caller's word: see `tileRows` in bindings/wasm.ts. */
-// @ts-ignore: decorator
-@inline
+/** The most rows of a tile. The caller chooses 4, 5 or 6 (`Step.mr`). */
 export const MR_MAX: i32 = 6;
 
 /** Depth of a block. 256: A panel (6 KiB) and B panel (8 KiB) share an L1 of 32 KiB with what passes by. */
-// @ts-ignore: decorator
-@inline
 export const KC: i32 = 256;
 
 /** Rows of an A block; a multiple of 4, 5 and 6. 240 · KC · 4 bytes = 240 KiB, half of a small L2. */
-// @ts-ignore: decorator
-@inline
 export const MC: i32 = 240;

@@ -1,8 +1,9 @@
-import { finish } from '../epilogue';
-import { packedBytes } from '../gemm/pack';
+import { activateRows, isPass } from '../activation';
+import { addsResidual, applyEpilogue } from '../epilogue';
+import { packedBytes } from '../gemm/f32/pack';
 import { madd, RELAXED } from '../isa';
+import { partition } from '../partition';
 import { Step } from '../step';
-import { share } from '../threads';
 import { NR } from '../tile';
 
 /**
@@ -11,87 +12,93 @@ import { NR } from '../tile';
  */
 
 /** Output pixels of a tile: what leaves no accumulator of two vectors without a register (see gemm/micro.ts). */
-// @ts-ignore: decorator
-@inline
-const ROWS: i32 = RELAXED ? 6 : 4;
+export const GROUPED_ROWS: i32 = RELAXED ? 6 : 4;
 
-/** Bytes of scratch of a thread: the table of `taps` × ROWS addresses, and zeros for pixels outside the map. */
+/** Bytes of scratch of a thread: the table of `taps` × GROUPED_ROWS addresses, and zeros for pixels outside the map. */
 export function groupedScratchBytes(taps: i32, channels: i32): i32 {
-  return taps * ROWS * 4 + channels * 4 + 64;
+  return taps * GROUPED_ROWS * <i32>sizeof<usize>() + channels * 4 + 64;
 }
 
 /**
- * `rows` pixels × 4·`vectors` output channels of one group: `b` is its packed panel [taps · channels][8]. `offset`: the
- * group's first channel in bytes. Rows that the map does not have are computed on zeros and not stored.
+ * `rows` pixels × 4·`vectors` output channels of one group.
+ *
+ *   tablePtr  addresses of the pixels [taps][GROUPED_ROWS]; `offset`: bytes from each to the group's first channel
+ *   bPtr      the group's packed panel [taps · channels][8]
+ *   outPtr    the first pixel's first output; so residualPtr
+ *
+ * Rows that the map does not have are computed on zeros and not stored.
  */
 // @ts-ignore: decorator
 @inline
 function tile(
-  vectors: i32, table: usize, taps: i32, channels: i32, offset: usize, b: usize, bias: usize, out: usize,
-  outStep: usize, residual: usize, residualStep: usize, rows: i32, flags: i32,
+  vectors: i32, s: Step, tablePtr: usize, taps: i32, offset: usize, channels: i32, bPtr: usize, biasPtr: usize,
+  outPtr: usize, residualPtr: usize, rows: i32,
 ): void {
-  let c00 = v128.load(bias), c01 = vectors > 1 ? v128.load(bias, 16) : c00;
+  let c00 = v128.load(biasPtr), c01 = vectors > 1 ? v128.load(biasPtr, 16) : c00;
   let c10 = c00, c11 = c01, c20 = c00, c21 = c01, c30 = c00, c31 = c01, c40 = c00, c41 = c01, c50 = c00, c51 = c01;
-  for (const end = table + <usize>(taps * ROWS) * 4; table < end; table += ROWS * 4) {
-    let p0 = load<usize>(table) + offset, p1 = load<usize>(table, 4) + offset;
-    let p2 = load<usize>(table, 8) + offset, p3 = load<usize>(table, 12) + offset;
-    let p4 = ROWS > 4 ? load<usize>(table, 16) + offset : 0, p5 = ROWS > 5 ? load<usize>(table, 20) + offset : 0;
-    for (const last = b + <usize>channels * (NR * 4); b < last; b += NR * 4) {
-      const b0 = v128.load(b), b1 = vectors > 1 ? v128.load(b, 16) : b0;
-      const a0 = v128.load32_splat(p0);
+  for (const end = tablePtr + <usize>(taps * GROUPED_ROWS) * sizeof<usize>(); tablePtr < end; ) {
+    let a0Ptr = load<usize>(tablePtr) + offset, a1Ptr = load<usize>(tablePtr, 1 * sizeof<usize>()) + offset;
+    let a2Ptr = load<usize>(tablePtr, 2 * sizeof<usize>()) + offset, a3Ptr = load<usize>(tablePtr, 3 * sizeof<usize>()) + offset;
+    let a4Ptr = GROUPED_ROWS > 4 ? load<usize>(tablePtr, 4 * sizeof<usize>()) + offset : 0, a5Ptr = GROUPED_ROWS > 5 ? load<usize>(tablePtr, 5 * sizeof<usize>()) + offset : 0;
+    tablePtr += GROUPED_ROWS * sizeof<usize>();
+    for (const last = bPtr + <usize>channels * (NR * 4); bPtr < last; bPtr += NR * 4) {
+      const b0 = v128.load(bPtr), b1 = vectors > 1 ? v128.load(bPtr, 16) : b0;
+      const a0 = v128.load32_splat(a0Ptr);
       c00 = madd(a0, b0, c00);
       if (vectors > 1) c01 = madd(a0, b1, c01);
-      const a1 = v128.load32_splat(p1);
+      const a1 = v128.load32_splat(a1Ptr);
       c10 = madd(a1, b0, c10);
       if (vectors > 1) c11 = madd(a1, b1, c11);
-      const a2 = v128.load32_splat(p2);
+      const a2 = v128.load32_splat(a2Ptr);
       c20 = madd(a2, b0, c20);
       if (vectors > 1) c21 = madd(a2, b1, c21);
-      const a3 = v128.load32_splat(p3);
+      const a3 = v128.load32_splat(a3Ptr);
       c30 = madd(a3, b0, c30);
       if (vectors > 1) c31 = madd(a3, b1, c31);
-      p0 += 4;
-      p1 += 4;
-      p2 += 4;
-      p3 += 4;
-      if (ROWS > 4) {
-        const a4 = v128.load32_splat(p4);
+      a0Ptr += 4;
+      a1Ptr += 4;
+      a2Ptr += 4;
+      a3Ptr += 4;
+      if (GROUPED_ROWS > 4) {
+        const a4 = v128.load32_splat(a4Ptr);
         c40 = madd(a4, b0, c40);
         if (vectors > 1) c41 = madd(a4, b1, c41);
-        const a5 = v128.load32_splat(p5);
+        const a5 = v128.load32_splat(a5Ptr);
         c50 = madd(a5, b0, c50);
         if (vectors > 1) c51 = madd(a5, b1, c51);
-        p4 += 4;
-        p5 += 4;
+        a4Ptr += 4;
+        a5Ptr += 4;
       }
     }
   }
-  finish(c00, out, residual, flags);
-  if (vectors > 1) finish(c01, out + 16, residual + 16, flags);
+  const adds = addsResidual(s), activation = s.activation;
+  const outStride = <usize>s.ldOut << 2, residualStride = <usize>s.ldResidual << 2;
+  applyEpilogue(s, adds, activation, c00, outPtr, residualPtr);
+  if (vectors > 1) applyEpilogue(s, adds, activation, c01, outPtr + 16, residualPtr + 16);
   for (let r = 1; r < rows; r++) {
-    out += outStep;
-    residual += residualStep;
+    outPtr += outStride;
+    residualPtr += residualStride;
     const low = r == 1 ? c10 : r == 2 ? c20 : r == 3 ? c30 : r == 4 ? c40 : c50;
-    finish(low, out, residual, flags);
+    applyEpilogue(s, adds, activation, low, outPtr, residualPtr);
     if (vectors > 1) {
       const high = r == 1 ? c11 : r == 2 ? c21 : r == 3 ? c31 : r == 4 ? c41 : c51;
-      finish(high, out + 16, residual + 16, flags);
+      applyEpilogue(s, adds, activation, high, outPtr + 16, residualPtr + 16);
     }
   }
 }
 
 function tile8(
-  table: usize, taps: i32, channels: i32, offset: usize, b: usize, bias: usize, out: usize, outStep: usize,
-  residual: usize, residualStep: usize, rows: i32, flags: i32,
+  s: Step, tablePtr: usize, taps: i32, offset: usize, channels: i32, bPtr: usize, biasPtr: usize, outPtr: usize,
+  residualPtr: usize, rows: i32,
 ): void {
-  tile(2, table, taps, channels, offset, b, bias, out, outStep, residual, residualStep, rows, flags);
+  tile(2, s, tablePtr, taps, offset, channels, bPtr, biasPtr, outPtr, residualPtr, rows);
 }
 
 function tile4(
-  table: usize, taps: i32, channels: i32, offset: usize, b: usize, bias: usize, out: usize, outStep: usize,
-  residual: usize, residualStep: usize, rows: i32, flags: i32,
+  s: Step, tablePtr: usize, taps: i32, offset: usize, channels: i32, bPtr: usize, biasPtr: usize, outPtr: usize,
+  residualPtr: usize, rows: i32,
 ): void {
-  tile(1, table, taps, channels, offset, b, bias, out, outStep, residual, residualStep, rows, flags);
+  tile(1, s, tablePtr, taps, offset, channels, bPtr, biasPtr, outPtr, residualPtr, rows);
 }
 
 /**
@@ -103,38 +110,38 @@ export function grouped(s: Step, thread: i32, threads: i32, scratchPtr: usize): 
   const channels = s.ic / s.groups, n = s.oc / s.groups;
   const taps = kh * kw, k = taps * channels;
   const m = s.batch * oh * ow;
-  const tiles = (m + ROWS - 1) / ROWS;
+  const tiles = (m + GROUPED_ROWS - 1) / GROUPED_ROWS;
   let i0 = 0, i1 = tiles, g0 = 0, g1 = s.groups;
   if (tiles >= threads * 16 || s.groups < threads) {
-    i0 = share(tiles, thread, threads);
-    i1 = share(tiles, thread + 1, threads);
+    i0 = partition(tiles, thread, threads);
+    i1 = partition(tiles, thread + 1, threads);
   } else {
-    g0 = share(s.groups, thread, threads);
-    g1 = share(s.groups, thread + 1, threads);
+    g0 = partition(s.groups, thread, threads);
+    g1 = partition(s.groups, thread + 1, threads);
   }
   const pixelBytes = <usize>s.ldIn << 2;
-  const outStep = <usize>s.ldOut << 2, residualStep = <usize>s.ldResidual << 2;
+  const outStride = <usize>s.ldOut << 2, residualStride = <usize>s.ldResidual << 2;
   const groupBytes = packedBytes(k, n);
   const panelBytes = <usize>k * (NR * 4);
-  const zeros = scratchPtr + <usize>(taps * ROWS) * 4;
-  memory.fill(zeros, 0, <usize>s.ic << 2);
+  const zerosPtr = scratchPtr + <usize>(taps * GROUPED_ROWS) * sizeof<usize>();
+  memory.fill(zerosPtr, 0, <usize>s.ic << 2);
 
   for (let i = i0; i < i1; i++) {
-    const first = i * ROWS;
-    const rows = min(ROWS, m - first);
-    for (let r = 0; r < ROWS; r++) {
+    const first = i * GROUPED_ROWS;
+    const rows = min(GROUPED_ROWS, m - first);
+    for (let r = 0; r < GROUPED_ROWS; r++) {
       const pixel = first + r;
       const image = pixel / (oh * ow);
       const oy = (pixel / ow) % oh;
       const top = oy * s.strideH - s.padTop, left = (pixel % ow) * s.strideW - s.padLeft;
-      const from = s.inPtr + pixelBytes * image * (ih * iw);
-      let entry = scratchPtr + (<usize>r << 2);
-      for (let dy = 0; dy < kh; dy++) {
-        for (let dx = 0; dx < kw; dx++) {
-          const y = top + dy * s.dilationH, x = left + dx * s.dilationW;
-          const inside = r < rows && <u32>y < <u32>ih && <u32>x < <u32>iw;
-          store<usize>(entry, inside ? from + pixelBytes * (y * iw + x) : zeros);
-          entry += ROWS * 4;
+      const imagePtr = s.inPtr + pixelBytes * image * (ih * iw);
+      let entryPtr = scratchPtr + <usize>r * sizeof<usize>();
+      for (let ky = 0; ky < kh; ky++) {
+        for (let kx = 0; kx < kw; kx++) {
+          const y = top + ky * s.dilationH, x = left + kx * s.dilationW;
+          const isInside = r < rows && <u32>y < <u32>ih && <u32>x < <u32>iw;
+          store<usize>(entryPtr, isInside ? imagePtr + pixelBytes * (y * iw + x) : zerosPtr);
+          entryPtr += GROUPED_ROWS * sizeof<usize>();
         }
       }
     }
@@ -142,15 +149,14 @@ export function grouped(s: Step, thread: i32, threads: i32, scratchPtr: usize): 
       const offset = <usize>(g * channels) << 2;
       for (let j = 0; j < n; j += NR) {
         const column = <usize>(g * n + j) << 2;
-        const b = s.weightPtr + groupBytes * g + panelBytes * (j / NR);
-        const out = s.outPtr + outStep * first + column;
-        const residual = s.residualPtr + residualStep * first + column;
-        if (n - j >= NR) {
-          tile8(scratchPtr, taps, channels, offset, b, s.biasPtr + column, out, outStep, residual, residualStep, rows, s.flags);
-        } else {
-          tile4(scratchPtr, taps, channels, offset, b, s.biasPtr + column, out, outStep, residual, residualStep, rows, s.flags);
-        }
+        const bPtr = s.weightPtr + groupBytes * g + panelBytes * (j / NR);
+        const biasPtr = s.biasPtr + column;
+        const outPtr = s.outPtr + outStride * first + column;
+        const residualPtr = s.residualPtr + residualStride * first + column;
+        if (n - j >= NR) tile8(s, scratchPtr, taps, offset, channels, bPtr, biasPtr, outPtr, residualPtr, rows);
+        else tile4(s, scratchPtr, taps, offset, channels, bPtr, biasPtr, outPtr, residualPtr, rows);
       }
     }
+    if (isPass(s.activation)) activateRows(s, first, rows, g0 * n, g1 * n);
   }
 }

@@ -1,63 +1,55 @@
+import { addsResidual, applyEpilogue } from '../epilogue';
 import { madd } from '../isa';
-import { FLAG_RELU } from '../step';
+import { Step } from '../step';
 import { NR } from '../tile';
 
 /**
- * y[N] = x[K] · B[K,N] + bias[N], then FLAG_RELU: a fully connected layer for one image, panels j0 … j1 alone.
- * Each weight is used once, so the speed is that of memory; four sums a vector hide the latency of madd.
- * `bPtr`: packed B; `biasPtr`: zero-padded to whole panels; y has N elements.
+ * y[N] = epilogue(x[K] · B[K,N] + bias[N]): a fully connected layer for one image, panels j0 … j1 alone. Each weight is
+ * used once, so the speed is that of memory; four sums per vector hide the latency of madd. The last panel may reach
+ * past N: it goes through 64 bytes of scratch.
  */
-export function gemv(
-  j0: i32, j1: i32, n: i32, k: i32, xPtr: usize, bPtr: usize, biasPtr: usize, yPtr: usize, flags: i32,
-): void {
-  const xEnd4 = xPtr + (<usize>(k & ~3) << 2);
-  const xEnd = xPtr + (<usize>k << 2);
+export function gemv(s: Step, k: i32, j0: i32, j1: i32, scratchPtr: usize): void {
+  const n = s.oc;
+  const adds = addsResidual(s), activation = s.activation;
+  const xEnd4 = s.inPtr + (<usize>(k & ~3) << 2);
+  const xEnd = s.inPtr + (<usize>k << 2);
   for (let j = j0; j < j1; j++) {
-    let b = bPtr + <usize>j * k * (NR * 4);
-    let x = xPtr;
-    let s0 = v128.load(biasPtr + <usize>j * (NR * 4));
-    let t0 = v128.load(biasPtr + <usize>j * (NR * 4), 16);
-    let s1 = f32x4.splat(0), s2 = s1, s3 = s1, t1 = s1, t2 = s1, t3 = s1;
-    for (; x < xEnd4; x += 16) {
-      const x0 = v128.load32_splat(x);
-      s0 = madd(x0, v128.load(b), s0);
-      t0 = madd(x0, v128.load(b, 16), t0);
-      const x1 = v128.load32_splat(x, 4);
-      s1 = madd(x1, v128.load(b, 32), s1);
-      t1 = madd(x1, v128.load(b, 48), t1);
-      const x2 = v128.load32_splat(x, 8);
-      s2 = madd(x2, v128.load(b, 64), s2);
-      t2 = madd(x2, v128.load(b, 80), t2);
-      const x3 = v128.load32_splat(x, 12);
-      s3 = madd(x3, v128.load(b, 96), s3);
-      t3 = madd(x3, v128.load(b, 112), t3);
-      b += 128;
+    const column = <usize>j * (NR * 4);
+    let bPtr = s.weightPtr + column * k;
+    let xPtr = s.inPtr;
+    let low0 = v128.load(s.biasPtr + column);
+    let high0 = v128.load(s.biasPtr + column, 16);
+    let low1 = f32x4.splat(0), low2 = low1, low3 = low1, high1 = low1, high2 = low1, high3 = low1;
+    for (; xPtr < xEnd4; xPtr += 16) {
+      const x0 = v128.load32_splat(xPtr);
+      low0 = madd(x0, v128.load(bPtr), low0);
+      high0 = madd(x0, v128.load(bPtr, 16), high0);
+      const x1 = v128.load32_splat(xPtr, 4);
+      low1 = madd(x1, v128.load(bPtr, 32), low1);
+      high1 = madd(x1, v128.load(bPtr, 48), high1);
+      const x2 = v128.load32_splat(xPtr, 8);
+      low2 = madd(x2, v128.load(bPtr, 64), low2);
+      high2 = madd(x2, v128.load(bPtr, 80), high2);
+      const x3 = v128.load32_splat(xPtr, 12);
+      low3 = madd(x3, v128.load(bPtr, 96), low3);
+      high3 = madd(x3, v128.load(bPtr, 112), high3);
+      bPtr += 128;
     }
-    for (; x < xEnd; x += 4) {
-      const x0 = v128.load32_splat(x);
-      s0 = madd(x0, v128.load(b), s0);
-      t0 = madd(x0, v128.load(b, 16), t0);
-      b += 32;
+    for (; xPtr < xEnd; xPtr += 4) {
+      const x0 = v128.load32_splat(xPtr);
+      low0 = madd(x0, v128.load(bPtr), low0);
+      high0 = madd(x0, v128.load(bPtr, 16), high0);
+      bPtr += 32;
     }
-    s0 = f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3));
-    t0 = f32x4.add(f32x4.add(t0, t1), f32x4.add(t2, t3));
-    if (flags & FLAG_RELU) {
-      s0 = f32x4.pmax(s0, f32x4.splat(0));
-      t0 = f32x4.pmax(t0, f32x4.splat(0));
-    }
-    const y = yPtr + <usize>j * (NR * 4);
-    const cols = n - j * NR;
-    if (cols >= NR) {
-      v128.store(y, s0);
-      v128.store(y, t0, 16);
-    } else {
-      for (let c = 0; c < cols; c++) {
-        const v = c < 4 ? s0 : t0;
-        const lane = c & 3;
-        const value = lane == 0 ? f32x4.extract_lane(v, 0) : lane == 1 ? f32x4.extract_lane(v, 1)
-          : lane == 2 ? f32x4.extract_lane(v, 2) : f32x4.extract_lane(v, 3);
-        store<f32>(y + (<usize>c << 2), value);
-      }
-    }
+    low0 = f32x4.add(f32x4.add(low0, low1), f32x4.add(low2, low3));
+    high0 = f32x4.add(f32x4.add(high0, high1), f32x4.add(high2, high3));
+    const width = <usize>min(n - j * NR, NR) << 2;
+    const isWhole = width == NR * 4;
+    const yPtr = isWhole ? s.outPtr + column : scratchPtr;
+    const residualPtr = isWhole ? s.residualPtr + column : scratchPtr + NR * 4;
+    if (!isWhole && adds) memory.copy(residualPtr, s.residualPtr + column, width);
+    applyEpilogue(s, adds, activation, low0, yPtr, residualPtr);
+    applyEpilogue(s, adds, activation, high0, yPtr + 16, residualPtr + 16);
+    if (!isWhole) memory.copy(s.outPtr + column, yPtr, width);
   }
 }

@@ -2,8 +2,8 @@
 
 import type { ConvOp, Node, Shape } from '../../models/graph.js';
 
-/** im2col + GEMM; the indirect grouped convolution; Winograd's F(2×2, 3×3) or F(4×4, 3×3) (assembly/conv). */
-export type AlgorithmName = 'gemm' | 'grouped' | 'winograd2' | 'winograd4';
+/** im2col + GEMM; depthwise; the indirect grouped convolution; Winograd's F(2×2, 3×3) or F(4×4, 3×3) (assembly/conv). */
+export type AlgorithmName = 'gemm' | 'depthwise' | 'grouped' | 'winograd2' | 'winograd4';
 
 /** What the choice needs to know; bindings/engine/algorithms has the rest. */
 export interface Algorithm {
@@ -16,7 +16,7 @@ export interface Algorithm {
 export type Choose = (node: Node<ConvOp>, input: Shape) => AlgorithmName;
 
 /** From the one that is taken first to the one that computes anything. */
-const ORDER: readonly AlgorithmName[] = ['grouped', 'winograd4', 'winograd2', 'gemm'];
+const ORDER: readonly AlgorithmName[] = ['depthwise', 'grouped', 'winograd4', 'winograd2', 'gemm'];
 
 /**
  * Chooses the fastest of `algorithms` by a rule of shape. F(4×4) is taken if a map has room for its tiles, although its

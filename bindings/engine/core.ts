@@ -25,7 +25,7 @@ export interface Core {
   readonly kernels: Kernels;
   readonly constants: Constants;
   readonly arena: Arena;
-  /** Rows of a GEMM tile: the fastest that this engine does not spill (assembly/gemm/micro.ts has the measurements). */
+  /** Rows of a GEMM tile: the fastest that this engine does not spill (assembly/gemm/f32/micro.ts has the measurements). */
   readonly tileRows: number;
 }
 

@@ -1,18 +1,34 @@
-/** Plan -> records: what each kind of step writes into its record for the kernel that runs it. */
+/** Plan -> records: what each step writes into its record for the kernel that runs it. */
 
-import { type Fields, type Node, ops, rowOf } from '../../models/index.js';
+import { activationFields, type Fields, kernelConstant, type Node, ops, rowOf } from '../../models/index.js';
 import type { Plan, PlanStep, View } from '../compile/plan.js';
 import { algorithms } from './algorithms/index.js';
 import type { Core } from './core.js';
 import type { WeightAddresses } from './packed-weights.js';
 
-/** The record's kind in assembly/step.ts: a convolution's is that of its algorithm. */
-function kindOf({ kind, node, algorithm }: PlanStep): string {
-  if (kind === 'copy') return 'KIND_COPY';
-  // Until the binary has KIND_REDUCE.
-  if (node.kind === 'reduce' && node.reduction === 'mean') return 'KIND_GLOBAL_AVG_POOL';
-  return algorithms[algorithm].kind ?? ops[kind].kernel ?? 'none';
+/** The value of an export of assembly/. */
+export function constant({ constants }: Core, name: string): number {
+  const value = constants[name];
+  if (value === undefined) throw new Error(`wasm: expected an export named ${name}, got none; build again.`);
+  return value;
 }
+
+/** Fields that are float32; all others are whole numbers. */
+const FLOATS: ReadonlySet<string> = new Set(['alpha', 'beta']);
+
+/** Writes one record: `fields`, by their names in assembly/step.ts, and zero for all others. */
+export function writeRecord(core: Core, recordPtr: number, fields: Fields): void {
+  const words = constant(core, 'STEP_BYTES') / 4;
+  const integers = core.arena.i32(recordPtr, words).fill(0);
+  const floats = core.arena.f32(recordPtr, words);
+  for (const [name, value] of Object.entries(fields)) {
+    (FLOATS.has(name) ? floats : integers)[constant(core, `STEP_${name}`) / 4] = value;
+  }
+}
+
+/** The record's kind in assembly/step.ts: a convolution's is that of its algorithm. */
+const kindOf = ({ kind, algorithm }: PlanStep): string =>
+  kind === 'copy' ? 'KIND_COPY' : (algorithms[algorithm].kind ?? ops[kind].kernel ?? 'none');
 
 /** What the kernel of a step needs beside shapes and addresses. */
 const fieldsOf = (step: PlanStep): Fields =>
@@ -20,40 +36,38 @@ const fieldsOf = (step: PlanStep): Fields =>
     ? {}
     : { ...rowOf(step.node).fields(step.node, [step.input.shape]), ...algorithms[step.algorithm].fields(step) };
 
-/** Bits of a record's flags. Until the binary has more than ReLU, it is one of them. */
-function flagsOf({ activation, residual, node }: PlanStep, constant: (name: string) => number): number {
-  if (activation && activation.kind !== 'relu') {
-    throw new Error(`${node.name}: expected no activation but ReLU in this binary, got ${activation.kind}.`);
-  }
-  return (activation ? constant('FLAG_RELU') : 0) | (residual ? constant('FLAG_ADD') : 0);
+/** The flag that says what the second operand is for. */
+function flagOf({ kind, input, residual }: PlanStep): string | undefined {
+  if (!residual) return undefined;
+  if (kind !== 'mul') return 'FLAG_ADD';
+  const isVector = residual.shape.h < input.shape.h || residual.shape.w < input.shape.w;
+  return isVector ? 'FLAG_BROADCAST' : undefined;
 }
 
 /** Writes the records of `plan` for `batch` images. `place`: a value's address; `weights`: those of a node. */
 export function writeRecords(
-  { arena, constants, tileRows }: Core,
+  core: Core,
   plan: Plan,
   batch: number,
   recordsPtr: number,
   place: (view: View) => number,
   weights: (node: Node) => WeightAddresses,
 ): void {
-  const constant = (name: string): number => {
-    const value = constants[name];
-    if (value === undefined) throw new Error(`wasm: expected an export named ${name}, got none; build again.`);
-    return value;
-  };
-  const words = constant('STEP_BYTES') / 4;
   const preActivation = ({ preActivation: norm }: PlanStep): Fields => {
     if (!norm) return {};
     const { weightPtr, biasPtr } = weights(norm);
     return { preScalePtr: weightPtr, preShiftPtr: biasPtr };
   };
   plan.steps.forEach((step, i) => {
-    const { input, output, residual } = step;
-    const fields: Fields = {
-      kind: constant(kindOf(step)),
-      flags: flagsOf(step, constant),
-      mr: tileRows,
+    const { input, output, residual, activation, slopes } = step;
+    const flag = flagOf(step);
+    writeRecord(core, recordsPtr + i * constant(core, 'STEP_BYTES'), {
+      kind: constant(core, kindOf(step)),
+      flags: flag ? constant(core, flag) : 0,
+      activation: constant(core, kernelConstant(activation)),
+      ...activationFields(activation),
+      slopePtr: slopes ? weights(slopes).weightPtr : 0,
+      mr: core.tileRows,
       inPtr: place(input),
       ldIn: input.ld,
       outPtr: place(output),
@@ -70,10 +84,6 @@ export function writeRecords(
       ow: output.shape.w,
       oc: output.shape.c,
       ...fieldsOf(step),
-    };
-    const record = arena.i32(recordsPtr + i * words * 4, words);
-    record.fill(0);
-    // Zero is there already, also for a field that the binary does not have yet.
-    for (const [name, value] of Object.entries(fields)) if (value) record[constant(`STEP_${name}`) / 4] = value;
+    });
   });
 }

@@ -7,17 +7,22 @@ import { algorithms } from './algorithms/index.js';
 import type { AlgorithmKernel, Matrix } from './algorithms/types.js';
 import type { Core } from './core.js';
 
-/** The addresses of a step's weights: packed matrix, or a batch norm's scale; bias or shift, zero-padded to whole tiles. */
+/**
+ * The addresses of a step's weights: packed matrix, a batch norm's scale, or a PReLU's slopes; bias or shift, zero-padded to
+ * whole tiles.
+ */
 export interface WeightAddresses {
   readonly weightPtr: number;
   readonly biasPtr: number;
 }
 
-/** The place of what one step needs: a matrix with its bias, a batch norm, or both folded into one. */
+/** The place of what one step needs: a matrix with its bias, a batch norm, or both folded into one; or slopes. */
 export interface Slot extends WeightAddresses {
   readonly node: Node;
   readonly matrix: { readonly algorithm: AlgorithmKernel; readonly size: Matrix } | undefined;
   readonly norm: Node<BatchNormOp> | undefined;
+  /** Whether it is a PReLU's, whose one vector lies where others have their matrix. */
+  readonly hasSlopes: boolean;
 }
 
 function matrixOf(graph: Graph, node: Node): Matrix | undefined {
@@ -41,9 +46,9 @@ export class PackedWeights {
     const before = core.arena.mark();
     for (const step of plan.steps) {
       // A copy makes the value of a node that has its weights elsewhere.
-      if (step.kind === 'copy') continue;
-      this.#reserve(plan.graph, step);
+      if (step.kind !== 'copy') this.#reserve(plan.graph, step);
       if (step.preActivation) this.#place(step.preActivation, undefined, step.preActivation);
+      if (step.slopes) this.#place(step.slopes, undefined, undefined, true);
     }
     this.bytes = core.arena.mark() - before;
   }
@@ -64,8 +69,8 @@ export class PackedWeights {
     this.#place(node, size && { algorithm: algorithms[algorithm], size }, norm);
   }
 
-  #place(node: Node, matrix: Slot['matrix'], norm: Slot['norm']): void {
-    if ((!matrix && !norm) || this.#slots.has(node.id)) return;
+  #place(node: Node, matrix: Slot['matrix'], norm: Slot['norm'], hasSlopes = false): void {
+    if ((!matrix && !norm && !hasSlopes) || this.#slots.has(node.id)) return;
     const { arena, kernels } = this.#core;
     const panelColumns = kernels.packedBytes(1, 1) / Float32Array.BYTES_PER_ELEMENT;
     const vectorBytes = kernels.packedBytes(1, node.shape.c);
@@ -75,6 +80,6 @@ export class PackedWeights {
     const isPadded = !matrix || (matrix.size.outputs / matrix.size.groups) % panelColumns !== 0;
     if (isPadded) arena.u8(weightPtr, weightBytes).fill(0);
     arena.u8(biasPtr, vectorBytes).fill(0);
-    this.#slots.set(node.id, { node, matrix, norm, weightPtr, biasPtr });
+    this.#slots.set(node.id, { node, matrix, norm, hasSlopes, weightPtr, biasPtr });
   }
 }

@@ -9,7 +9,7 @@ import type { PackedWeights, Slot } from './packed-weights.js';
 /** Bytes are staged, converted and packed in pieces of whole rows of about this size. */
 const STAGING_BYTES = 2 ** 20;
 
-type Vectors = Partial<Record<'bias' | 'gamma' | 'beta' | 'mean' | 'variance', Float32Array>>;
+type Vectors = Partial<Record<'bias' | 'gamma' | 'beta' | 'mean' | 'variance' | 'slopes', Float32Array>>;
 
 const NORM_VECTORS = { weight: 'gamma', bias: 'beta', running_mean: 'mean', running_var: 'variance' } as const;
 
@@ -36,10 +36,11 @@ function targetsOf(graph: Graph, slots: Iterable<Slot>): Map<string, Target[]> {
       targets.set(name, [...(targets.get(name) ?? []), { pending, vector }]);
       pending.missing += 1;
     };
-    const { node, matrix, norm } = slot;
+    const { node, matrix, norm, hasSlopes } = slot;
     if (matrix)
       for (const { name, role } of nodeParameters(graph, node)) expect(name, role === 'bias' ? 'bias' : undefined);
     if (norm) for (const { name, role } of nodeParameters(graph, norm)) expect(name, NORM_VECTORS[role]);
+    if (hasSlopes) for (const { name } of nodeParameters(graph, node)) expect(name, 'slopes');
   }
   return targets;
 }
@@ -98,6 +99,10 @@ function arrived(core: Core, pending: Pending): void {
 function finish(core: Core, { slot, vectors }: Pending): void {
   const { node, matrix, norm, weightPtr, biasPtr } = slot;
   const channels = node.shape.c;
+  if (vectors.slopes) {
+    core.arena.f32(weightPtr, channels).set(vectors.slopes);
+    return;
+  }
   const shifts = core.arena.f32(biasPtr, channels);
   if (!norm) {
     if (vectors.bias) shifts.set(vectors.bias);

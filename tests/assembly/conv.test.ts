@@ -3,13 +3,17 @@
 import fc from 'fast-check';
 import * as assert from 'uvu/assert';
 import type { AlgorithmName as Algorithm } from '../../bindings/compile/conv-algorithm.js';
+import { uniform } from '../../bindings/weights/random.js';
 import { type Case, check, operands, PLAIN, run, square } from '../support/convolutions.js';
 import { eachBinary } from '../support/each-binary.js';
-import { assertSameBits } from '../support/records.js';
-import { type Maps, windowMaps } from '../support/reference.js';
+import { assertSameBits, constant, Desk, edges, packedGroups } from '../support/records.js';
+import { type Activation, activations, type Maps, NONE, RELU, windowMaps } from '../support/reference.js';
+
+const CLIP: Activation = { name: 'CLIP', alpha: -0.5, beta: 0.75 };
+const SILU: Activation = { name: 'SILU' };
 
 const anyEpilogue = {
-  relu: fc.boolean(),
+  activation: fc.constantFrom(NONE, RELU, CLIP, SILU),
   residual: fc.constantFrom('none' as const, 'beside' as const, 'in place' as const),
   gaps: fc.tuple(fc.nat(5), fc.nat(5), fc.nat(5)),
   mr: fc.constantFrom(4, 5, 6),
@@ -57,7 +61,7 @@ eachBinary('convolution', (test) => {
     for (const mr of [4, 5, 6]) {
       check(
         core,
-        { ...PLAIN, mr, from, c: 9, convolution: square(3, 1, 1), relu: true, residual: 'in place' },
+        { ...PLAIN, mr, from, c: 9, convolution: square(3, 1, 1), activation: RELU, residual: 'in place' },
         2,
         3,
         4,
@@ -85,7 +89,7 @@ eachBinary('convolution', (test) => {
     for (const c of [31, 64]) {
       check(
         core,
-        { ...PLAIN, from: { batch: 1, h: 3, w: 2, c: 96 }, c, convolution: square(3, 1, 1), relu: true },
+        { ...PLAIN, from: { batch: 1, h: 3, w: 2, c: 96 }, c, convolution: square(3, 1, 1), activation: RELU },
         2,
         3,
         4,
@@ -103,7 +107,7 @@ eachBinary('convolution', (test) => {
   test('the shapes of stems, depthwise and grouped layers', ({ core }) => {
     check(
       core,
-      { ...PLAIN, from: { batch: 1, h: 31, w: 30, c: 3 }, c: 16, convolution: square(7, 2, 3), relu: true },
+      { ...PLAIN, from: { batch: 1, h: 31, w: 30, c: 3 }, c: 16, convolution: square(7, 2, 3), activation: RELU },
       2,
       3,
       4,
@@ -185,6 +189,83 @@ eachBinary('grouped convolution by indirection', (test) => {
   });
 });
 
+eachBinary('depthwise convolution', (test) => {
+  const depthwise = (one: Omit<Case, 'algorithm' | 'c'>): Case => ({ ...one, algorithm: 'depthwise', c: one.from.c });
+
+  test('any kernel, stride, dilation, padding, channels, batch, epilogue and number of threads', ({ core }) => {
+    const any = fc
+      .tuple(anyCase, count(1, 30))
+      .map(([{ from, convolution, ...rest }, c]) =>
+        depthwise({ ...rest, from: { ...from, c }, convolution: { ...convolution, groups: c } }),
+      );
+    fc.assert(
+      fc.property(any, count(2, 4), (one, threads) => check(core, one, threads)),
+      { numRuns: 600, seed: 17 },
+    );
+  });
+
+  test('maps around a tile, panels of channels and parts of one', ({ core }) => {
+    const pixels = constant(core, 'DEPTHWISE_PIXELS');
+    for (const w of edges(pixels).flatMap((n) => [n, n + 2]))
+      for (const c of edges(constant(core, 'NR')))
+        for (const [kernel, stride] of [
+          [3, 1],
+          [3, 2],
+          [5, 1],
+        ] as const) {
+          const convolution = square(kernel, stride, kernel >> 1, c);
+          const from = { batch: 1, h: 3, w, c };
+          check(core, depthwise({ ...PLAIN, from, convolution, residual: 'in place', activation: CLIP }), 2, 3);
+        }
+  });
+
+  test('every activation', ({ core }) => {
+    const from = { batch: 2, h: 5, w: 6, c: 21 };
+    for (const activation of activations(from.c)) {
+      check(core, depthwise({ ...PLAIN, from, convolution: square(3, 1, 1, from.c), activation, gaps: [1, 2, 3] }), 4);
+    }
+  });
+
+  test('packOI and packIO make its weights of W[C, 1, KH, KW] and of W[KH, KW, C, 1]', ({ core }) => {
+    const { kernels } = core;
+    for (const [c, taps] of [
+      [1, 9],
+      [8, 25],
+      [19, 9],
+    ] as const) {
+      const w = uniform('w', c * taps, -1, 1);
+      const expected = packedGroups(core, w, { outputs: c, perGroup: c, inner: 1, taps });
+      const desk = new Desk(core);
+      const byTap = new Float32Array(w.length);
+      for (let i = 0; i < c; i++) for (let t = 0; t < taps; t++) byTap[t * c + i] = w[i * taps + t] as number;
+      const [oi, io] = [desk.put(new Float32Array(expected.length)), desk.put(new Float32Array(expected.length))];
+      assert.is(kernels.packedBytes(taps, c), expected.byteLength);
+      kernels.packOI(desk.put(w).ptr, oi.ptr, 0, c, c, 1, taps);
+      kernels.packIO(desk.put(byTap).ptr, io.ptr, 0, taps, c, c, taps);
+      desk.assertIntact('packing', oi, io);
+      assertSameBits(desk.read(oi), expected, 'packOI');
+      assertSameBits(desk.read(io), expected, 'packIO');
+      desk.clear();
+    }
+  });
+});
+
+eachBinary('convolutions with every activation', (test) => {
+  test('im2col, grouped and Winograd, channels of groups in output order', ({ core }) => {
+    const from = { batch: 2, h: 6, w: 7, c: 24 };
+    for (const activation of activations(24)) {
+      const one = { ...PLAIN, from, c: 24, activation, gaps: [1, 2, 3], residual: 'beside' } as const;
+      for (const groups of [1, 2, 6]) check(core, { ...one, convolution: square(3, 1, 1, groups) }, 3);
+      for (const groups of [2, 6]) {
+        check(core, { ...one, convolution: square(3, 2, 1, groups), algorithm: 'grouped' }, 3);
+      }
+      for (const algorithm of ['winograd2', 'winograd4'] as const) {
+        check(core, { ...one, convolution: square(3, 1, 1), algorithm }, 3);
+      }
+    }
+  });
+});
+
 eachBinary('convolution by Winograd', (test) => {
   const fours = (min: number, max: number) => count(min, max).map((n) => 4 * n);
   const anyWinograd: fc.Arbitrary<Case> = fc
@@ -213,7 +294,7 @@ eachBinary('convolution by Winograd', (test) => {
       const convolution = square(3, 1, 1);
       check(
         core,
-        { ...PLAIN, algorithm, from: { batch: 1, h: 20, w: 21, c: 256 }, c: 4, convolution, relu: true },
+        { ...PLAIN, algorithm, from: { batch: 1, h: 20, w: 21, c: 256 }, c: 4, convolution, activation: RELU },
         2,
         3,
         4,

@@ -1,4 +1,4 @@
-/** GEMM and the matrix–vector product against float64, on every binary. */
+/** GEMM and the matrix–vector product by records against float64, on every binary. */
 
 import fc from 'fast-check';
 import { test } from 'uvu';
@@ -6,15 +6,30 @@ import * as assert from 'uvu/assert';
 import type { Core } from '../../bindings/engine/core.js';
 import { uniform } from '../../bindings/weights/random.js';
 import { eachBinary } from '../support/each-binary.js';
-import { assertSameBits, constant, Desk, kernelsOf, NR, packed, padded, type Region } from '../support/records.js';
-import { assertClose, epilogue, firstFar, gemm as gemmReference, type Reference } from '../support/reference.js';
+import {
+  activationFields,
+  assertSameBits,
+  constant,
+  Desk,
+  edges,
+  packed,
+  padded,
+  type Region,
+  runRecord,
+} from '../support/records.js';
+import {
+  type Activation,
+  activations,
+  assertClose,
+  epilogue,
+  firstFar,
+  gemm as gemmReference,
+  NONE,
+  RELU,
+  type Reference,
+} from '../support/reference.js';
 
-// assembly/tile.ts
-const [KC, MC] = [256, 240];
 const TILE_ROWS = [4, 5, 6];
-
-/** DESIGN.md's rule for sizes that a loop may get wrong. */
-const edges = (tile: number): number[] => [1, tile - 1, tile, tile + 1, 2 * tile + 3];
 
 interface Product {
   readonly m: number;
@@ -45,57 +60,40 @@ function product(m: number, n: number, k: number): Product {
 
 interface Variant {
   readonly mr: number;
-  readonly relu: boolean;
+  readonly activation: Activation;
   /** Where what is added lies: nothing is, beside C, or in C. */
   readonly residual: 'none' | 'beside' | 'in place';
   /** Elements that rows of A, C and the residual are longer than they need be. */
   readonly gaps: readonly [number, number, number];
-  /** Rows and panels are computed in so many shares. */
-  readonly shares: readonly [number, number];
+  /** Who share rows or panels. */
+  readonly threads: number;
 }
 
+/** A 1×1 convolution of a map of m pixels is the GEMM. */
 function runGemm(core: Core, { m, n, k, a, b, bias, residual }: Product, variant: Variant, subject: string) {
   const desk = new Desk(core);
   try {
-    const { gaps, mr, shares } = variant;
+    const { gaps, mr, threads } = variant;
     const aRegion = desk.put(a, k, k + gaps[0]);
-    const bRegion = desk.put(packed(b, k, n));
-    const biasRegion = desk.put(padded(bias));
-    const inPlace = variant.residual === 'in place';
-    const c: Region = inPlace ? desk.put(residual, n, n + gaps[1]) : desk.room(m, n, n + gaps[1]);
-    const r = inPlace ? c : desk.put(residual, n, n + gaps[2]);
-    const flags =
-      (variant.relu ? constant(core, 'FLAG_RELU') : 0) | (variant.residual === 'none' ? 0 : constant(core, 'FLAG_ADD'));
-    const scratch = desk.scratch(constant(core, 'SCRATCH_BYTES'));
-    const panels = Math.ceil(n / NR);
-    const share = (units: number, t: number, of: number) => Math.floor((units * t) / of);
-    for (let s = 0; s < shares[0]; s++) {
-      for (let t = 0; t < shares[1]; t++) {
-        const [m0, m1] = [share(m, s, shares[0]), share(m, s + 1, shares[0])];
-        const [j0, j1] = [share(panels, t, shares[1]), share(panels, t + 1, shares[1])];
-        kernelsOf(core).gemm(
-          m0,
-          m1,
-          j0,
-          j1,
-          n,
-          k,
-          aRegion.ptr,
-          aRegion.ld,
-          bRegion.ptr,
-          biasRegion.ptr,
-          c.ptr,
-          c.ld,
-          r.ptr,
-          r.ld,
-          flags,
-          mr,
-          scratch,
-          0,
-          0,
-        );
-      }
-    }
+    const isInPlace = variant.residual === 'in place';
+    const c: Region = isInPlace ? desk.put(residual, n, n + gaps[1]) : desk.room(m, n, n + gaps[1]);
+    const r = isInPlace ? c : desk.put(residual, n, n + gaps[2]);
+    const fields = {
+      ...activationFields(desk, variant.activation),
+      flags: variant.residual === 'none' ? 0 : constant(core, 'FLAG_ADD'),
+      mr,
+      inPtr: aRegion.ptr,
+      ldIn: aRegion.ld,
+      outPtr: c.ptr,
+      ldOut: c.ld,
+      residualPtr: r.ptr,
+      ldResidual: r.ld,
+      weightPtr: desk.put(packed(core, b, k, n)).ptr,
+      biasPtr: desk.put(padded(core, bias)).ptr,
+      ...{ batch: 1, groups: 1, ih: m, iw: 1, ic: k, oh: m, ow: 1, oc: n },
+      ...{ kh: 1, kw: 1, strideH: 1, strideW: 1, dilationH: 1, dilationW: 1 },
+    };
+    runRecord(desk, 'KIND_CONV', fields, threads);
     desk.assertIntact(subject, c);
     return desk.read(c);
   } finally {
@@ -107,26 +105,34 @@ function checkGemm(core: Core, made: Product, variant: Variant): Float32Array {
   const subject = `gemm ${made.m}x${made.n}x${made.k} ${JSON.stringify(variant)}`;
   const result = runGemm(core, made, variant, subject);
   const added = variant.residual === 'none' ? undefined : made.residual;
-  assertClose(result, epilogue(made.reference, added, variant.relu), subject);
+  assertClose(result, epilogue(made.reference, added, variant.activation), subject);
   return result;
 }
 
-const PLAIN = { relu: false, residual: 'none', gaps: [0, 0, 0], shares: [1, 1] } as const;
+const PLAIN = { activation: NONE, residual: 'none', gaps: [0, 0, 0], threads: 1 } as const;
 
 const EPILOGUES = [
   PLAIN,
-  { ...PLAIN, relu: true, gaps: [3, 1, 2] },
+  { ...PLAIN, activation: RELU, gaps: [3, 1, 2] },
   { ...PLAIN, residual: 'beside', gaps: [0, 5, 1] },
-  { ...PLAIN, residual: 'beside', relu: true, gaps: [1, 0, 0] },
+  { ...PLAIN, residual: 'beside', activation: RELU, gaps: [1, 0, 0] },
   { ...PLAIN, residual: 'in place', gaps: [0, 0, 0] },
-  { ...PLAIN, residual: 'in place', relu: true, gaps: [2, 3, 0] },
+  { ...PLAIN, residual: 'in place', activation: RELU, gaps: [2, 3, 0] },
+  { ...PLAIN, residual: 'beside', activation: { name: 'CLIP', alpha: -0.5, beta: 0.75 }, gaps: [0, 1, 2] },
+  { ...PLAIN, residual: 'in place', activation: { name: 'SILU' }, gaps: [0, 1, 0] },
 ] as const;
+
+/** Depths around that of a block. */
+function depths(core: Core): number[] {
+  const depth = constant(core, 'KC');
+  return [...edges(depth).slice(1), 2 * depth, 2 * depth + 1];
+}
 
 eachBinary('gemm', (test) => {
   test('every tile, edge size and epilogue', ({ core }) => {
     for (const mr of TILE_ROWS)
       for (const m of edges(mr))
-        for (const n of edges(NR))
+        for (const n of edges(constant(core, 'NR')))
           for (const k of [1, 3, 4, 7]) {
             for (const one of EPILOGUES) checkGemm(core, product(m, n, k), { ...one, mr });
           }
@@ -135,40 +141,40 @@ eachBinary('gemm', (test) => {
   test('every tile around the depth of a block', ({ core }) => {
     for (const mr of TILE_ROWS)
       for (const m of edges(mr))
-        for (const n of [1, NR, 2 * NR + 3])
-          for (const k of [...edges(KC).slice(1), 2 * KC, 2 * KC + 1]) {
+        for (const n of [1, constant(core, 'NR'), 2 * constant(core, 'NR') + 3])
+          for (const k of depths(core)) {
             for (const one of EPILOGUES) checkGemm(core, product(m, n, k), { ...one, mr });
           }
   });
 
   test('every tile around the rows of a block', ({ core }) => {
     for (const mr of TILE_ROWS)
-      for (const m of edges(MC).slice(1))
+      for (const m of edges(constant(core, 'MC')).slice(1))
         for (const [n, k] of [
-          [NR + 1, 5],
-          [3, KC + 1],
+          [constant(core, 'NR') + 1, 5],
+          [3, constant(core, 'KC') + 1],
         ] as const) {
           checkGemm(core, product(m, n, k), { ...PLAIN, mr });
-          checkGemm(core, product(m, n, k), { ...PLAIN, relu: true, residual: 'in place', mr });
+          checkGemm(core, product(m, n, k), { ...PLAIN, activation: RELU, residual: 'in place', mr });
         }
   });
 
-  test('shares of rows and panels make, bit for bit, the whole', ({ core }) => {
+  test('shares of threads make, bit for bit, the whole', ({ core }) => {
     const count = (max: number) => fc.integer({ min: 1, max });
     const gap = fc.nat(9);
     const anyCase = fc.record({
-      sizes: fc.tuple(count(40), count(40), count(600)),
+      sizes: fc.tuple(count(40), count(80), count(600)),
       mr: fc.constantFrom(...TILE_ROWS),
-      relu: fc.boolean(),
+      activation: fc.constantFrom(NONE, RELU, { name: 'GELU' } as const),
       residual: fc.constantFrom('none' as const, 'beside' as const, 'in place' as const),
       gaps: fc.tuple(gap, gap, gap),
-      shares: fc.tuple(count(4), count(4)),
+      threads: fc.integer({ min: 2, max: 4 }),
     });
     fc.assert(
       fc.property(anyCase, ({ sizes, ...variant }) => {
         const made = product(...sizes);
         const shared = checkGemm(core, made, variant);
-        const whole = runGemm(core, made, { ...variant, shares: [1, 1] }, 'whole');
+        const whole = runGemm(core, made, { ...variant, threads: 1 }, 'whole');
         assertSameBits(shared, whole, `gemm ${sizes} in shares`);
       }),
       { numRuns: 60, seed: 1 },
@@ -191,7 +197,7 @@ eachBinary('gemm', (test) => {
     const a = made.a.slice();
     a[2 * 5 + 1] = Number.NaN;
     a.fill(Number.POSITIVE_INFINITY, 4 * 5, 4 * 5 + 1);
-    const result = runGemm(core, { ...made, a }, { ...PLAIN, relu: true, mr: 4 }, 'NaN');
+    const result = runGemm(core, { ...made, a }, { ...PLAIN, activation: RELU, mr: 4 }, 'NaN');
     for (let i = 0; i < 7 * 9; i++) {
       const row = Math.floor(i / 9);
       if (row === 2) assert.ok(Number.isNaN(result[i]), `row 2 holds ${result[i]}`);
@@ -201,30 +207,58 @@ eachBinary('gemm', (test) => {
   });
 });
 
+eachBinary('gemm with every activation', (test) => {
+  test('one block and several, whole panels and parts', ({ core }) => {
+    // More columns than are activated at a time.
+    for (const [m, n, k] of [
+      [7, 19, 5],
+      [13, 150, 20],
+      [3, 9, constant(core, 'KC') + 1],
+    ] as const)
+      for (const activation of activations(n))
+        for (const residual of ['none', 'beside'] as const) {
+          const variant: Variant = { ...PLAIN, mr: 5, activation, residual };
+          const whole = checkGemm(core, product(m, n, k), variant);
+          const shared = checkGemm(core, product(m, n, k), { ...variant, threads: 3 });
+          assertSameBits(shared, whole, `gemm, ${activation.name} on threads`);
+        }
+  });
+});
+
 eachBinary('gemv', (test) => {
-  test('every edge size, share of panels and ReLU', ({ core }) => {
-    for (const n of [...edges(NR), 1000])
-      for (const k of [...edges(4), ...edges(KC), 2 * KC + 1]) {
-        const made = product(1, n, k);
-        for (const relu of [false, true])
-          for (const shares of [1, 3]) {
-            const subject = `gemv ${n}x${k} relu ${relu} in ${shares}`;
-            const desk = new Desk(core);
-            const x = desk.put(made.a);
-            const b = desk.put(packed(made.b, k, n));
-            const bias = desk.put(padded(made.bias));
-            const y = desk.room(1, n);
-            const panels = Math.ceil(n / NR);
-            for (let t = 0; t < shares; t++) {
-              const [j0, j1] = [Math.floor((panels * t) / shares), Math.floor((panels * (t + 1)) / shares)];
-              const flags = relu ? constant(core, 'FLAG_RELU') : 0;
-              kernelsOf(core).gemv(j0, j1, n, k, x.ptr, b.ptr, bias.ptr, y.ptr, flags);
-            }
-            desk.assertIntact(subject, y);
-            assertClose(desk.read(y), epilogue(made.reference, undefined, relu), subject);
-            desk.clear();
-          }
-      }
+  /** A linear layer of one image. */
+  function check(core: Core, made: Product, activation: Activation, residual: boolean, threads: number): void {
+    const { n, k } = made;
+    const subject = `gemv ${n}x${k} ${activation.name} on ${threads} threads`;
+    const desk = new Desk(core);
+    const y = desk.room(1, n);
+    const fields = {
+      ...activationFields(desk, activation),
+      flags: residual ? constant(core, 'FLAG_ADD') : 0,
+      inPtr: desk.put(made.a).ptr,
+      outPtr: y.ptr,
+      residualPtr: residual ? desk.put(made.residual).ptr : 0,
+      weightPtr: desk.put(packed(core, made.b, k, n)).ptr,
+      biasPtr: desk.put(padded(core, made.bias)).ptr,
+      ...{ mr: 4, ldIn: k, ldOut: n, ldResidual: n, batch: 1, ih: 1, iw: 1, ic: k, oh: 1, ow: 1, oc: n },
+    };
+    runRecord(desk, 'KIND_LINEAR', fields, threads);
+    desk.assertIntact(subject, y);
+    assertClose(desk.read(y), epilogue(made.reference, residual ? made.residual : undefined, activation), subject);
+    desk.clear();
+  }
+
+  test('every edge size, number of threads, residual and ReLU', ({ core }) => {
+    for (const n of [...edges(constant(core, 'NR')), 1000])
+      for (const k of [...edges(4), ...depths(core)])
+        for (const activation of [NONE, RELU])
+          for (const threads of [1, 3]) check(core, product(1, n, k), activation, threads === 3, threads);
+  });
+
+  test('every activation', ({ core }) => {
+    for (const n of [3, 8, 21])
+      for (const activation of activations(n))
+        for (const threads of [1, 2]) check(core, product(1, n, 9), activation, true, threads);
   });
 });
 

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { uniform } from '../../bindings/weights/random.js';
 import { eachBinary } from '../support/each-binary.js';
 import { brain, half } from '../support/memory-weights.js';
-import { assertSameBits, Desk, NR, packedGroups, type Region } from '../support/records.js';
+import { assertSameBits, constant, Desk, edges, packedGroups, type Region } from '../support/records.js';
 
 const anyMatrix = fc.record({
   groups: fc.integer({ min: 1, max: 4 }),
@@ -18,7 +18,10 @@ const anyMatrix = fc.record({
 
 eachBinary('packing', (test) => {
   test('packedBytes counts whole panels', ({ core }) => {
-    for (const n of [1, 7, 8, 9, 19]) assert.is(core.kernels.packedBytes(5, n), Math.ceil(n / NR) * 5 * NR * 4);
+    const columns = constant(core, 'NR');
+    for (const n of edges(columns)) {
+      assert.is(core.kernels.packedBytes(5, n), Math.ceil(n / columns) * 5 * columns * 4);
+    }
   });
 
   test('rows of W[O, I, S] and of W[K, O], in pieces, become the same columns', ({ core }) => {
@@ -26,7 +29,7 @@ eachBinary('packing', (test) => {
       fc.property(anyMatrix, ({ groups, perGroup, inner, taps, piece }) => {
         const [outputs, k] = [groups * perGroup, inner * taps];
         const w = uniform('w', outputs * k, -1, 1);
-        const expected = packedGroups(w, outputs, perGroup, inner, taps);
+        const expected = packedGroups(core, w, { outputs, perGroup, inner, taps });
         const desk = new Desk(core);
         const [oi, io] = [0, 1].map(() => desk.put(new Float32Array(expected.length))) as [Region, Region];
         const rows = desk.put(w, k);
@@ -61,12 +64,12 @@ eachBinary('packing', (test) => {
         const w = uniform('w', outputs * k, -1, 1);
         const scales = uniform('scales', outputs, -2, 2);
         const desk = new Desk(core);
-        const b = desk.put(packedGroups(w, outputs, perGroup, inner, taps));
+        const b = desk.put(packedGroups(core, w, { outputs, perGroup, inner, taps }));
         const scale = desk.put(scales);
         core.kernels.scaleColumns(b.ptr, k, outputs, perGroup, scale.ptr);
         desk.assertIntact('scaleColumns', b);
         const scaled = w.map((v, i) => v * (scales[Math.floor(i / k)] as number));
-        assertSameBits(desk.read(b), packedGroups(scaled, outputs, perGroup, inner, taps), 'scaleColumns');
+        assertSameBits(desk.read(b), packedGroups(core, scaled, { outputs, perGroup, inner, taps }), 'scaleColumns');
         desk.clear();
       }),
       { numRuns: 100, seed: 3 },

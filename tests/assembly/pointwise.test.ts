@@ -6,6 +6,7 @@ import type { Core } from '../../bindings/engine/core.js';
 import { uniform } from '../../bindings/weights/random.js';
 import { eachBinary } from '../support/each-binary.js';
 import {
+  activationFields,
   assertSameBits,
   constant,
   Desk,
@@ -16,16 +17,22 @@ import {
   runRecord,
 } from '../support/records.js';
 import {
+  type Activation,
+  activations,
   adaptiveAvgPool,
   add,
   assertClose,
   avgPool,
+  epilogue,
   globalAvgPool,
   linear,
   type Maps,
+  mapMax,
+  mapSum,
   maxPool,
   type Reference,
   relu,
+  resize,
   size,
   softmax,
   type Values,
@@ -168,16 +175,88 @@ eachBinary('pools', (test) => {
       { numRuns: 100, seed: 14 },
     );
   });
+});
 
-  test('global average pool', ({ core }) => {
+eachBinary('reductions over the map', (test) => {
+  const reduced = (core: Core, reduction: string, x: Values, from: Maps, gaps: readonly [number, number]) => {
+    const fields = { reduction: constant(core, reduction) };
+    return run(core, { kind: 'KIND_REDUCE', from, to: { ...from, h: 1, w: 1 }, x, gaps, fields });
+  };
+
+  test('mean, sum and maximum of any map', ({ core }) => {
     fc.assert(
-      fc.property(anyMaps, anyGaps, (from, gaps) => {
-        const x = data(from);
-        const result = run(core, { kind: 'KIND_GLOBAL_AVG_POOL', from, to: { ...from, h: 1, w: 1 }, x, gaps });
-        assertClose(result, globalAvgPool(x, from), 'global average pool');
+      fc.property(anyMaps, anyGaps, fc.constantFrom(2, -1), (from, gaps, high) => {
+        const x = data(from, -2, high);
+        assertClose(reduced(core, 'REDUCTION_MEAN', x, from, gaps), globalAvgPool(x, from), 'mean');
+        assertClose(reduced(core, 'REDUCTION_SUM', x, from, gaps), mapSum(x, from), 'sum');
+        assertClose(reduced(core, 'REDUCTION_MAX', x, from, gaps), exactly(mapMax(x, from).values), 'maximum');
       }),
       { numRuns: 100, seed: 8 },
     );
+  });
+
+  test('a NaN anywhere in a map is its maximum', ({ core }) => {
+    const from = { batch: 1, h: 3, w: 3, c: 5 };
+    for (let pixel = 0; pixel < 9; pixel++) {
+      const x = data(from);
+      x[pixel * 5 + 1] = Number.NaN;
+      x[pixel * 5 + 4] = Number.NaN;
+      const result = reduced(core, 'REDUCTION_MAX', x, from, [0, 0]);
+      assertClose(result, exactly(mapMax(x, from).values), `NaN at pixel ${pixel}`);
+      assert.ok(Number.isNaN(result[1]) && Number.isNaN(result[4]));
+    }
+  });
+});
+
+eachBinary('resizing of maps', (test) => {
+  const MODES = ['NEAREST', 'BILINEAR', 'BILINEAR_ALIGNED'] as const;
+
+  test('from any size to any, larger or smaller', ({ core }) => {
+    fc.assert(
+      fc.property(anyMaps, count(1, 20), count(1, 20), anyGaps, fc.constantFrom(...MODES), (from, h, w, gaps, mode) => {
+        const x = data(from);
+        const fields = { resizeMode: constant(core, `RESIZE_${mode}`) };
+        const result = run(core, { kind: 'KIND_RESIZE', from, to: { ...from, h, w }, x, gaps, fields });
+        const expected = resize(x, from, h, w, mode);
+        assertClose(result, mode === 'NEAREST' ? exactly(expected.values) : expected, mode);
+      }),
+      { numRuns: 200, seed: 18 },
+    );
+  });
+
+  test('to its own size: the map itself, bit for bit', ({ core }) => {
+    const from = { batch: 2, h: 5, w: 6, c: 9 };
+    const x = data(from);
+    for (const mode of MODES) {
+      const fields = { resizeMode: constant(core, `RESIZE_${mode}`) };
+      assertSameBits(run(core, { kind: 'KIND_RESIZE', from, to: from, x, gaps: [1, 2], fields }), x, mode);
+    }
+  });
+
+  test('the four pixels of 2 × 2 to 4 × 4, as torch has them', ({ core }) => {
+    const from = { batch: 1, h: 2, w: 2, c: 1 };
+    const first = (mode: string) => {
+      const fields = { resizeMode: constant(core, `RESIZE_${mode}`) };
+      const x = Float32Array.of(0, 12, 24, 36);
+      return [...run(core, { kind: 'KIND_RESIZE', from, to: { ...from, h: 4, w: 4 }, x, gaps: [0, 0], fields })].slice(
+        0,
+        8,
+      );
+    };
+    assert.equal(first('NEAREST'), [0, 0, 12, 12, 0, 0, 12, 12]);
+    assert.equal(first('BILINEAR'), [0, 3, 9, 12, 6, 9, 15, 18]);
+    assert.equal(first('BILINEAR_ALIGNED').map(Math.round), [0, 4, 8, 12, 8, 12, 16, 20]);
+  });
+});
+
+eachBinary('records', (test) => {
+  test('a kind that the binary does not know traps', ({ core }) => {
+    const desk = new Desk(core);
+    const kinds = Object.keys(core.constants).filter((name) => name.startsWith('KIND_'));
+    assert.is(new Set(kinds.map((name) => constant(core, name))).size, kinds.length);
+    const kind = Math.max(...kinds.map((name) => constant(core, name))) + 1;
+    assert.throws(() => runRecord(desk, 'KIND_COPY', { kind }), /unreachable/);
+    desk.clear();
   });
 });
 
@@ -189,10 +268,12 @@ eachBinary('linear layers', (test) => {
         const weight = uniform('weight', (c * size(from)) / from.batch, -1, 1);
         const expected = linear(x, from, weight, bias, c);
         const to = { batch: from.batch, h: 1, w: 1, c };
-        const fields = { flags: hasRelu ? constant(core, 'FLAG_RELU') : 0 };
+        const fields = { activation: constant(core, hasRelu ? 'ACTIVATION_RELU' : 'ACTIVATION_NONE') };
         const result = run(core, { kind: 'KIND_LINEAR', from, to, x, gaps: [0, 0], fields }, (desk) => ({
-          weightPtr: desk.put(packedGroups(weight, c, c, from.c, from.h * from.w)).ptr,
-          biasPtr: desk.put(padded(bias)).ptr,
+          weightPtr: desk.put(
+            packedGroups(core, weight, { outputs: c, perGroup: c, inner: from.c, taps: from.h * from.w }),
+          ).ptr,
+          biasPtr: desk.put(padded(core, bias)).ptr,
         }));
         assertClose(result, hasRelu ? { ...expected, values: relu(expected.values) } : expected, 'linear');
       }),
@@ -251,25 +332,25 @@ eachBinary('elementwise steps', (test) => {
   });
 
   /** The flags, and a residual beside the output or in its place. */
-  function epilogue(
+  function addition(
     core: Core,
     desk: Desk,
     output: Region,
     r: Values,
     one: { relu: boolean; residual: string; gap: number },
   ): Fields {
-    const flags =
-      (one.relu ? constant(core, 'FLAG_RELU') : 0) | (one.residual === 'none' ? 0 : constant(core, 'FLAG_ADD'));
-    if (one.residual === 'none') return { flags };
+    const activation = constant(core, one.relu ? 'ACTIVATION_RELU' : 'ACTIVATION_NONE');
+    if (one.residual === 'none') return { activation };
+    const flags = constant(core, 'FLAG_ADD');
     if (one.residual === 'in place') {
       const all = core.arena.f32(output.ptr, output.pixels * output.ld);
       for (let i = 0; i < r.length; i++) {
         all[Math.floor(i / output.c) * output.ld + (i % output.c)] = r[i] as number;
       }
-      return { flags, residualPtr: output.ptr, ldResidual: output.ld };
+      return { activation, flags, residualPtr: output.ptr, ldResidual: output.ld };
     }
     const region = desk.put(r, output.c, output.c + one.gap);
-    return { flags, residualPtr: region.ptr, ldResidual: region.ld };
+    return { activation, flags, residualPtr: region.ptr, ldResidual: region.ld };
   }
 
   test('copy, add and ReLU, bit for bit', ({ core }) => {
@@ -277,7 +358,7 @@ eachBinary('elementwise steps', (test) => {
       fc.property(anyCase, ({ from, gaps, ...one }) => {
         const [x, r] = [data(from), uniform('residual', size(from), -2, 2)];
         const result = run(core, { kind: 'KIND_COPY', from, to: from, x, gaps }, (desk, output) =>
-          epilogue(core, desk, output, r, one),
+          addition(core, desk, output, r, one),
         );
         const sum = Float32Array.from(one.residual === 'none' ? x : add(x, r));
         assertSameBits(result, one.relu ? Float32Array.from(relu(sum)) : sum, 'copy');
@@ -289,7 +370,7 @@ eachBinary('elementwise steps', (test) => {
   test('NaN and infinities go through ReLU', ({ core }) => {
     const x = Float32Array.of(Number.NaN, -1, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, Number.NaN, 2, -3);
     const from = { batch: 1, h: 1, w: 1, c: 7 };
-    const fields = { flags: constant(core, 'FLAG_RELU') };
+    const fields = { activation: constant(core, 'ACTIVATION_RELU') };
     const result = run(core, { kind: 'KIND_COPY', from, to: from, x, gaps: [0, 0], fields });
     assert.equal([...result], [Number.NaN, 0, 0, Number.POSITIVE_INFINITY, Number.NaN, 2, 0]);
   });
@@ -300,9 +381,9 @@ eachBinary('elementwise steps', (test) => {
         const [x, r] = [data(from), uniform('residual', size(from), -2, 2)];
         const [scale, shift] = [uniform('scale', from.c, -2, 2), uniform('shift', from.c, -1, 1)];
         const result = run(core, { kind: 'KIND_BATCH_NORM', from, to: from, x, gaps }, (desk, output) => ({
-          ...epilogue(core, desk, output, r, one),
-          weightPtr: desk.put(padded(scale)).ptr,
-          biasPtr: desk.put(padded(shift)).ptr,
+          ...addition(core, desk, output, r, one),
+          weightPtr: desk.put(padded(core, scale)).ptr,
+          biasPtr: desk.put(padded(core, shift)).ptr,
         }));
         const at = (values: Values, i: number) => values[i % from.c] as number;
         let values: Float64Array = Float64Array.from(x, (v, i) => v * at(scale, i) + at(shift, i));
@@ -311,6 +392,30 @@ eachBinary('elementwise steps', (test) => {
         assertClose(result, { values: one.relu ? relu(values) : values, magnitudes, terms: 1 }, 'batch norm');
       }),
       { numRuns: 100, seed: 12 },
+    );
+  });
+
+  test('products with a map, and with one pixel for each image; every activation', ({ core }) => {
+    fc.assert(
+      fc.property(anyMaps, anyGaps, fc.boolean(), fc.nat(5), fc.nat(9), (from, gaps, isBroadcast, gap, i) => {
+        const activation = activations(from.c)[i] as Activation;
+        const otherMaps = isBroadcast ? { ...from, h: 1, w: 1 } : from;
+        const [x, other] = [data(from), uniform('other', size(otherMaps), -2, 2)];
+        const result = run(core, { kind: 'KIND_MUL', from, to: from, x, gaps }, (desk) => {
+          const region = desk.put(other, from.c, from.c + gap);
+          const flags = isBroadcast ? constant(core, 'FLAG_BROADCAST') : 0;
+          return { ...activationFields(desk, activation), flags, residualPtr: region.ptr, ldResidual: region.ld };
+        });
+        const perImage = from.h * from.w * from.c;
+        const factor = (at: number) => other[isBroadcast ? Math.floor(at / perImage) * from.c + (at % from.c) : at];
+        const values = Float64Array.from(x, (v, at) => v * (factor(at) as number));
+        assertClose(
+          result,
+          epilogue({ values, magnitudes: values.map(Math.abs), terms: 1 }, undefined, activation),
+          'mul',
+        );
+      }),
+      { numRuns: 200, seed: 19 },
     );
   });
 

@@ -4,6 +4,7 @@ import type { AlgorithmName as Algorithm } from '../../bindings/compile/conv-alg
 import type { Core } from '../../bindings/engine/core.js';
 import { uniform } from '../../bindings/weights/random.js';
 import {
+  activationFields,
   assertSameBits,
   constant,
   Desk,
@@ -14,11 +15,13 @@ import {
   runRecord,
 } from './records.js';
 import {
+  type Activation,
   assertClose,
   type Convolution,
   conv2d,
   epilogue,
   type Maps,
+  NONE,
   type Reference,
   relu,
   size,
@@ -27,14 +30,13 @@ import {
 } from './reference.js';
 
 /** Outputs of a Winograd tile along a side; 0 for other algorithms. */
-const winogradTile = (algorithm: Algorithm): number =>
-  algorithm === 'winograd4' ? 4 : algorithm === 'winograd2' ? 2 : 0;
+const tileOf = (algorithm: Algorithm): 0 | 2 | 4 => (algorithm === 'winograd4' ? 4 : algorithm === 'winograd2' ? 2 : 0);
 
 export interface Case {
   readonly from: Maps;
   readonly c: number;
   readonly convolution: Convolution;
-  readonly relu: boolean;
+  readonly activation: Activation;
   readonly residual: 'none' | 'beside' | 'in place';
   /** Channels that pixels of input, output and residual have beside their own. */
   readonly gaps: readonly [number, number, number];
@@ -66,7 +68,7 @@ export function operands({ from, c, convolution: { kernel, groups, dilation, ...
   };
 }
 
-function referenceOf({ from, c, convolution, relu: hasRelu, residual, preActivation }: Case, its: Operands): Reference {
+function referenceOf({ from, c, convolution, activation, residual, preActivation }: Case, its: Operands): Reference {
   const convolve = (x: Values) => conv2d(x, from, its.weight, its.bias, c, convolution);
   let result = convolve(its.x);
   if (preActivation) {
@@ -75,7 +77,7 @@ function referenceOf({ from, c, convolution, relu: hasRelu, residual, preActivat
     const sizes = Float64Array.from(its.x, (v, i) => Math.abs(v * at(its.scale, i)) + Math.abs(at(its.shift, i)));
     result = { ...convolve(relu(activated)), magnitudes: convolve(sizes).magnitudes };
   }
-  return epilogue(result, residual === 'none' ? undefined : its.residual, hasRelu);
+  return epilogue(result, residual === 'none' ? undefined : its.residual, activation);
 }
 
 interface Placed {
@@ -87,13 +89,15 @@ interface Placed {
 function place(desk: Desk, one: Case, its: Operands): Placed {
   const { core } = desk;
   const { from, c, convolution, gaps, algorithm } = one;
-  const tile = winogradTile(algorithm);
+  const tile = tileOf(algorithm);
   const { kernel, stride, dilation, padding, groups } = convolution;
   const to = windowMaps(from, c, convolution, dilation);
   const [inner, taps] = [from.c / groups, kernel[0] * kernel[1]];
   const input = desk.put(its.x, from.c, from.c + gaps[0]);
-  const bias = desk.put(padded(its.bias));
-  let weight = desk.put(packedGroups(its.weight, c, c / groups, inner, taps));
+  const bias = desk.put(padded(core, its.bias));
+  const isDepthwise = algorithm === 'depthwise';
+  const perGroup = isDepthwise ? c : c / groups;
+  let weight = desk.put(packedGroups(core, its.weight, { outputs: c, perGroup, inner, taps }));
   if (tile) {
     const { kernels } = core;
     const transformed = desk.put(new Float32Array(kernels.winogradBytes(tile, from.c, c) / 4));
@@ -107,7 +111,8 @@ function place(desk: Desk, one: Case, its: Operands): Placed {
   const output = inPlace ? desk.put(its.residual, c, c + gaps[1]) : desk.room(pixels, c, c + gaps[1]);
   const residual = inPlace ? output : desk.put(its.residual, c, c + gaps[2]);
   const fields = {
-    flags: (one.relu ? constant(core, 'FLAG_RELU') : 0) | (one.residual === 'none' ? 0 : constant(core, 'FLAG_ADD')),
+    ...activationFields(desk, one.activation),
+    flags: one.residual === 'none' ? 0 : constant(core, 'FLAG_ADD'),
     mr: one.mr,
     inPtr: input.ptr,
     ldIn: input.ld,
@@ -138,6 +143,7 @@ function place(desk: Desk, one: Case, its: Operands): Placed {
   };
   const scratchBytes = {
     gemm: constant(core, 'SCRATCH_BYTES'),
+    depthwise: 0,
     grouped: core.kernels.groupedScratchBytes(taps, from.c),
     winograd2: core.kernels.winogradScratchBytes(2, from.c),
     winograd4: core.kernels.winogradScratchBytes(4, from.c),
@@ -148,6 +154,7 @@ function place(desk: Desk, one: Case, its: Operands): Placed {
 const KINDS = {
   gemm: 'KIND_CONV',
   grouped: 'KIND_GROUPED',
+  depthwise: 'KIND_DEPTHWISE',
   winograd2: 'KIND_WINOGRAD',
   winograd4: 'KIND_WINOGRAD',
 } as const;
@@ -168,7 +175,7 @@ export function run(core: Core, one: Case, its: Operands, threads: number, subje
  * The transforms of F(m×m, 3×3) add and scale what they cannot all take away again: their rounding errors are those of a
  * direct sum times a constant of the method, and every output of a tile has its share of the largest.
  */
-const TRANSFORM_ERROR = { gemm: 1, grouped: 1, winograd2: 1, winograd4: 3 } as const;
+const TRANSFORM_ERROR = { gemm: 1, grouped: 1, depthwise: 1, winograd2: 1, winograd4: 3 } as const;
 
 /** Compares with float64, and with the shares of so many threads. */
 export function check(core: Core, one: Case, ...threads: number[]): void {
@@ -176,14 +183,14 @@ export function check(core: Core, one: Case, ...threads: number[]): void {
   const subject = JSON.stringify(one);
   const whole = run(core, one, its, 1, subject);
   const expected = referenceOf(one, its);
-  if (winogradTile(one.algorithm)) expected.magnitudes.fill(expected.magnitudes.reduce((a, b) => Math.max(a, b), 0));
+  if (tileOf(one.algorithm)) expected.magnitudes.fill(expected.magnitudes.reduce((a, b) => Math.max(a, b), 0));
   assertClose(whole, expected, subject, TRANSFORM_ERROR[one.algorithm]);
   for (const count of threads)
     assertSameBits(run(core, one, its, count, subject), whole, `${count} threads: ${subject}`);
 }
 
 export const PLAIN = {
-  relu: false,
+  activation: NONE,
   residual: 'none',
   gaps: [0, 0, 0],
   mr: 6,

@@ -3,53 +3,12 @@
 import * as assert from 'uvu/assert';
 import { align } from '../../bindings/engine/arena.js';
 import type { Core } from '../../bindings/engine/core.js';
-import type { Kernels } from '../../bindings/engine/kernels.js';
-import type { Values } from './reference.js';
+import { constant, writeRecord } from '../../bindings/engine/lower.js';
+import type { Fields } from '../../models/index.js';
+import type { Activation, Values } from './reference.js';
 
-/** Exports that only tests call directly; assembly/gemm says what they do. */
-export interface TestKernels extends Kernels {
-  gemm(
-    m0: number,
-    m1: number,
-    j0: number,
-    j1: number,
-    n: number,
-    k: number,
-    aPtr: number,
-    lda: number,
-    bPtr: number,
-    biasPtr: number,
-    cPtr: number,
-    ldc: number,
-    rPtr: number,
-    ldr: number,
-    flags: number,
-    mr: number,
-    scratchPtr: number,
-    preScalePtr: number,
-    preShiftPtr: number,
-  ): void;
-  gemv(
-    j0: number,
-    j1: number,
-    n: number,
-    k: number,
-    xPtr: number,
-    bPtr: number,
-    biasPtr: number,
-    yPtr: number,
-    flags: number,
-  ): void;
-}
-
-export const kernelsOf = ({ kernels }: Core): TestKernels => kernels as TestKernels;
-
-/** A constant of assembly/step.ts. */
-export function constant({ constants }: Core, name: string): number {
-  const value = constants[name];
-  if (value === undefined) throw new Error(`${name}: expected a constant that the binary exports, got none.`);
-  return value;
-}
+export { constant } from '../../bindings/engine/lower.js';
+export type { Fields } from '../../models/index.js';
 
 /** Elements on either side of a region that nobody may write; NaN, so that nobody can read them unnoticed. */
 const GUARD = 64;
@@ -137,9 +96,6 @@ export class Desk {
   }
 }
 
-/** Fields of a record by their names in assembly/step.ts; what is not named is zero. */
-export type Fields = Readonly<Record<string, number>>;
-
 /**
  * Runs one record as `threads` threads would, one after the other, the last first. `scratchBytes`: of each thread.
  */
@@ -151,12 +107,8 @@ export function runRecord(
   scratchBytes = constant(desk.core, 'SCRATCH_BYTES'),
 ): void {
   const { core } = desk;
-  const bytes = constant(core, 'STEP_BYTES');
-  const recordPtr = core.arena.alloc(bytes);
-  const record = core.arena.i32(recordPtr, bytes / 4).fill(0);
-  for (const [name, value] of Object.entries({ kind: constant(core, kind), ...fields })) {
-    record[constant(core, `STEP_${name}`) / 4] = value;
-  }
+  const recordPtr = core.arena.alloc(constant(core, 'STEP_BYTES'));
+  writeRecord(core, recordPtr, { kind: constant(core, kind), ...fields });
   for (let thread = threads - 1; thread >= 0; thread--) {
     core.kernels.run(recordPtr, 0, 1, thread, threads, desk.scratch(scratchBytes), 0);
   }
@@ -173,29 +125,48 @@ export function assertSameBits(actual: Float32Array, expected: Float32Array, sub
   assert.ok(at < 0, `${subject}: expected ${expected[at]} at ${at}, got ${actual[at]}.`);
 }
 
-/** Columns of a panel: assembly/tile.ts. */
-export const NR = 8;
+/** The fields of an activation. */
+export const activationFields = (desk: Desk, { name, alpha = 0, beta = 0, slopes }: Activation): Fields => ({
+  activation: constant(desk.core, `ACTIVATION_${name}`),
+  alpha,
+  beta,
+  slopePtr: slopes ? desk.put(padded(desk.core, slopes)).ptr : 0,
+});
 
-/** B[k, n] as assembly/gemm/pack.ts draws it: panels [k][8], columns beyond n zero. */
-export function packed(b: Values, k: number, n: number): Float32Array {
-  const panels = Math.ceil(n / NR);
-  const out = new Float32Array(panels * k * NR);
+/** Sizes that a loop over tiles of `tile` may get wrong. */
+export const edges = (tile: number): number[] => [...new Set([1, tile - 1, tile, tile + 1, 2 * tile + 3])];
+
+/** B[k, n] as assembly/gemm/f32/pack.ts draws it: panels [k][NR], columns beyond n zero. */
+export function packed(core: Core, b: Values, k: number, n: number): Float32Array {
+  const columns = constant(core, 'NR');
+  const out = new Float32Array(Math.ceil(n / columns) * k * columns);
   for (let l = 0; l < k; l++)
-    for (let j = 0; j < n; j++) out[(Math.floor(j / NR) * k + l) * NR + (j % NR)] = b[l * n + j] as number;
+    for (let j = 0; j < n; j++) {
+      out[(Math.floor(j / columns) * k + l) * columns + (j % columns)] = b[l * n + j] as number;
+    }
   return out;
 }
 
 /** A vector with zeros to whole panels. */
-export function padded(values: Values): Float32Array {
-  const out = new Float32Array(Math.ceil(values.length / NR) * NR);
+export function padded(core: Core, values: Values): Float32Array {
+  const columns = constant(core, 'NR');
+  const out = new Float32Array(Math.ceil(values.length / columns) * columns);
   out.set(values);
   return out;
 }
 
+/** Sizes of weights W[outputs, inner, taps], `perGroup` outputs per group. */
+export interface WeightSizes {
+  readonly outputs: number;
+  readonly perGroup: number;
+  readonly inner: number;
+  readonly taps: number;
+}
+
 /** The packed B of every group, one after the other, from W[o, i, s]. */
-export function packedGroups(w: Values, outputs: number, perGroup: number, inner: number, taps: number): Float32Array {
+export function packedGroups(core: Core, w: Values, { outputs, perGroup, inner, taps }: WeightSizes): Float32Array {
   const k = inner * taps;
-  const groups = [];
+  const groups: number[] = [];
   for (let first = 0; first < outputs; first += perGroup) {
     const b = new Float32Array(k * perGroup);
     for (let o = 0; o < perGroup; o++)
@@ -203,7 +174,7 @@ export function packedGroups(w: Values, outputs: number, perGroup: number, inner
         for (let s = 0; s < taps; s++) {
           b[(s * inner + i) * perGroup + o] = w[((first + o) * inner + i) * taps + s] as number;
         }
-    groups.push(...packed(b, k, perGroup));
+    groups.push(...packed(core, b, k, perGroup));
   }
   return Float32Array.from(groups);
 }

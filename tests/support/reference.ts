@@ -195,6 +195,54 @@ export function globalAvgPool(x: Values, from: Maps): Reference {
   return avgPool(x, from, { kernel: [from.h, from.w], stride: [1, 1], padding });
 }
 
+/** Sum over each map. */
+export function mapSum(x: Values, from: Maps): Reference {
+  const area = from.h * from.w;
+  const { values, magnitudes, terms } = globalAvgPool(x, from);
+  return { values: values.map((v) => v * area), magnitudes: magnitudes.map((v) => v * area), terms };
+}
+
+/** Maximum of each map; a NaN is the result. */
+export function mapMax(x: Values, from: Maps): Reference {
+  const padding = { top: 0, left: 0, bottom: 0, right: 0 };
+  return maxPool(x, from, { kernel: [from.h, from.w], stride: [1, 1], padding });
+}
+
+export type ResizeMode = 'NEAREST' | 'BILINEAR' | 'BILINEAR_ALIGNED';
+
+/** Maps of h × w as torch's interpolate makes them, without antialiasing. */
+export function resize(x: Values, from: Maps, h: number, w: number, mode: ResizeMode): Reference {
+  /** The two source pixels of a target along one side, and the weight of the second. */
+  const sources = (target: number, inSize: number, outSize: number): [number, number, number] => {
+    if (mode === 'NEAREST') {
+      const at = Math.floor((target * inSize) / outSize);
+      return [at, at, 0];
+    }
+    const aligned = outSize > 1 ? (target * (inSize - 1)) / (outSize - 1) : 0;
+    const centred = Math.max(((target + 0.5) * inSize) / outSize - 0.5, 0);
+    const source = mode === 'BILINEAR' ? centred : aligned;
+    const first = Math.min(Math.floor(source), inSize - 1);
+    return [first, Math.min(first + 1, inSize - 1), source - first];
+  };
+  const to: Maps = { ...from, h, w };
+  const out = reference(size(to), 4);
+  for (let b = 0, at = 0; b < to.batch; b++)
+    for (let oy = 0; oy < h; oy++)
+      for (let ox = 0; ox < w; ox++)
+        for (let c = 0; c < to.c; c++, at++) {
+          const [y0, y1, wy] = sources(oy, from.h, h);
+          const [x0, x1, wx] = sources(ox, from.w, w);
+          const pixel = (y: number, column: number) => get(x, ((b * from.h + y) * from.w + column) * from.c + c);
+          const corners = [pixel(y0, x0), pixel(y0, x1), pixel(y1, x0), pixel(y1, x1)] as const;
+          const weights = [(1 - wy) * (1 - wx), (1 - wy) * wx, wy * (1 - wx), wy * wx] as const;
+          corners.forEach((v, i) => {
+            out.values[at] = (out.values[at] as number) + v * (weights[i] as number);
+            out.magnitudes[at] = (out.magnitudes[at] as number) + Math.abs(v);
+          });
+        }
+  return out;
+}
+
 /** exp(x) / Σ exp(x) of each row of `c`. */
 export function softmax(x: Values, c: number): Float64Array {
   const out = new Float64Array(x.length);
@@ -259,14 +307,104 @@ export function zeroPadShortcut(x: Values, from: Maps, stride: number, before: n
   return out;
 }
 
-/** The epilogue of convolutions and linear layers: add, then ReLU. */
-export function epilogue(from: Reference, residual: Values | undefined, hasRelu: boolean): Reference {
+/** An activation of assembly/activation.ts, with its parameters; `slopes`: of PRELU, one per channel. */
+export interface Activation {
+  readonly name:
+    | 'NONE'
+    | 'RELU'
+    | 'CLIP'
+    | 'LEAKY_RELU'
+    | 'PRELU'
+    | 'HARD_SIGMOID'
+    | 'HARD_SWISH'
+    | 'SIGMOID'
+    | 'SILU'
+    | 'GELU';
+  readonly alpha?: number;
+  readonly beta?: number;
+  readonly slopes?: Values;
+}
+
+export const NONE: Activation = { name: 'NONE' };
+export const RELU: Activation = { name: 'RELU' };
+
+/** Every activation, for values of `channels` channels. */
+export const activations = (channels: number): Activation[] => [
+  NONE,
+  RELU,
+  { name: 'CLIP', alpha: -0.5, beta: 0.75 },
+  { name: 'LEAKY_RELU', alpha: 0.125 },
+  { name: 'PRELU', slopes: Float32Array.from({ length: channels }, (_, i) => (((i * 7) % 16) - 8) / 8) },
+  { name: 'HARD_SIGMOID', alpha: 0.25, beta: 0.5 },
+  { name: 'HARD_SWISH' },
+  { name: 'SIGMOID' },
+  { name: 'SILU' },
+  { name: 'GELU' },
+];
+
+/** The complementary error function of z ≥ 0: its series as far as that is exact, then a continued fraction. */
+function erfc(z: number): number {
+  if (z < 2) {
+    let [sum, term] = [0, z];
+    for (let n = 1; n < 60; n++) {
+      sum += term / (2 * n - 1);
+      term *= -(z * z) / n;
+    }
+    return 1 - (2 / Math.sqrt(Math.PI)) * sum;
+  }
+  let fraction = z;
+  for (let n = 60; n > 0; n--) fraction = z + n / 2 / fraction;
+  return Math.exp(-z * z) / Math.sqrt(Math.PI) / fraction;
+}
+
+const clamp = (x: number, low: number, high: number): number => Math.min(Math.max(x, low), high);
+
+/** One activated value of channel `c`. */
+export function activateOne(x: number, { name, alpha = 0, beta = 0, slopes }: Activation, c = 0): number {
+  switch (name) {
+    case 'NONE':
+      return x;
+    case 'RELU':
+      return Math.max(x, 0);
+    case 'CLIP':
+      return clamp(x, alpha, beta);
+    case 'LEAKY_RELU':
+      return x < 0 ? alpha * x : x;
+    case 'PRELU':
+      return x < 0 ? (slopes?.[c] as number) * x : x;
+    case 'HARD_SIGMOID':
+      return clamp(alpha * x + beta, 0, 1);
+    case 'HARD_SWISH':
+      return x * clamp(x / 6 + 0.5, 0, 1);
+    case 'SIGMOID':
+      return 1 / (1 + Math.exp(-x));
+    case 'SILU':
+      return x / (1 + Math.exp(-x));
+    case 'GELU': {
+      const half = erfc(Math.abs(x) / Math.SQRT2) / 2;
+      return x < 0 ? (half === 0 ? 0 : x * half) : x * (1 - half);
+    }
+  }
+}
+
+/** The activation of each value; `slopes` are those of the last axis. */
+export const activate = (x: Values, activation: Activation): Float64Array =>
+  Float64Array.from(x, (v, i) => activateOne(v, activation, i % (activation.slopes?.length ?? 1)));
+
+/** The epilogue of convolutions and linear layers: add, then the activation. */
+export function epilogue(from: Reference, residual: Values | undefined, activation: Activation): Reference {
   let { values, magnitudes } = from;
   if (residual) {
     values = add(values, residual);
     magnitudes = magnitudes.map((v, i) => v + Math.abs(get(residual, i)));
   }
-  return { ...from, values: hasRelu ? relu(values) : values, magnitudes };
+  // Derivatives are at most 1.5, and results around 1 are rounded too.
+  const isExact = ['NONE', 'RELU', 'CLIP'].includes(activation.name);
+  return {
+    ...from,
+    values: activate(values, activation),
+    magnitudes: magnitudes.map((v) => (isExact ? v : 1.5 * v + 1)),
+  };
 }
 
 /** Rounding error of one float32 operation, relative. */

@@ -1,6 +1,7 @@
 /** Every algorithm, one row each. A new one is a file beside this, and a row here. */
 
 import type { AlgorithmName } from '../../compile/conv-algorithm.js';
+import { depthwise } from './depthwise.js';
 import { gemm } from './gemm.js';
 import { grouped } from './grouped.js';
 import type { AlgorithmKernel } from './types.js';
@@ -8,6 +9,7 @@ import { winograd2, winograd4 } from './winograd.js';
 
 export const algorithms: { readonly [Name in AlgorithmName]: AlgorithmKernel } = {
   gemm,
+  depthwise,
   grouped,
   winograd2,
   winograd4,

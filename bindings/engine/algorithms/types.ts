@@ -1,12 +1,10 @@
 /** What an algorithm is: everything that one way to compute a convolution or linear layer needs, in one object. */
 
+import type { Fields } from '../../../models/index.js';
 import type { Algorithm } from '../../compile/conv-algorithm.js';
 import type { PlanStep } from '../../compile/plan.js';
 import type { TensorInfo } from '../../weights/types.js';
 import type { Core } from '../core.js';
-
-/** Fields of a record by their names in assembly/step.ts. Sizes are elements, addresses bytes; all others are zero. */
-export type Fields = Readonly<Record<string, number>>;
 
 /** A layer's weights as a matrix B[K, N] for each group: K counts taps, then channels (assembly/gemm/pack.ts). */
 export interface Matrix {

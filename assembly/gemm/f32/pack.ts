@@ -1,4 +1,4 @@
-import { NR } from '../tile';
+import { NR } from '../../tile';
 
 /**
  * Packed operands, drawn for NR = 8 and MR = 6; every cell is one float32.

@@ -1,0 +1,236 @@
+import { activateRows, isPass } from '../activation';
+import { addsResidual, applyEpilogueScalar, clip } from '../epilogue';
+import { madd } from '../isa';
+import { partition } from '../partition';
+import { ACTIVATION_CLIP, ACTIVATION_RELU, Step } from '../step';
+import { NR } from '../tile';
+
+/** Output pixels of a tile. */
+export const DEPTHWISE_PIXELS: i32 = 4;
+
+/**
+ * `pixels` output pixels side by side, channels c0 … c1 (whole panels): the taps of `rows` × `columns` of the kernel.
+ *
+ *   inPtr    the first pixel's first tap, channel 0; so bPtr in the first panel of weights
+ *   outPtr   the first pixel, channel 0; so residualPtr
+ */
+// @ts-ignore: decorator
+@inline
+function tile(
+  pixels: i32, isSliding: bool, s: Step, inPtr: usize, bPtr: usize, outPtr: usize, residualPtr: usize, rows: i32, columns: i32, c0: i32,
+  c1: i32,
+): void {
+  const adds = addsResidual(s), activation = s.activation;
+  const pixelBytes = <usize>s.ldIn << 2;
+  const x1 = pixelBytes * s.strideW, x2 = x1 * 2, x3 = x1 * 3;
+  const tapBytes = pixelBytes * s.dilationW;
+  const lineBytes = pixelBytes * s.iw * s.dilationH;
+  const out1 = <usize>s.ldOut << 2, residual1 = <usize>s.ldResidual << 2;
+  const panelBytes = <usize>(s.kh * s.kw) * (NR * 4), kernelLineBytes = <usize>s.kw * (NR * 4);
+  let panelPtr = bPtr + panelBytes * (c0 / NR);
+  for (let offset = <usize>c0 << 2, end = <usize>c1 << 2; offset < end; offset += NR * 4) {
+    let c00 = v128.load(s.biasPtr + offset), c01 = v128.load(s.biasPtr + offset, 16);
+    let c10 = c00, c11 = c01, c20 = c00, c21 = c01, c30 = c00, c31 = c01;
+    let linePtr = inPtr + offset, kernelLinePtr = panelPtr;
+    for (let ky = 0; ky < rows; ky++) {
+      let tapPtr = linePtr;
+      let weightPtr = kernelLinePtr;
+      if (isSliding) {
+        const w0 = v128.load(weightPtr), w1 = v128.load(weightPtr, 16);
+        const v0 = v128.load(weightPtr, 32), v1 = v128.load(weightPtr, 48);
+        const u0 = v128.load(weightPtr, 64), u1 = v128.load(weightPtr, 80);
+        const a0 = v128.load(tapPtr), a1 = v128.load(tapPtr, 16);
+        c00 = madd(a0, w0, c00); c01 = madd(a1, w1, c01);
+        tapPtr += x1;
+        const b0 = v128.load(tapPtr), b1 = v128.load(tapPtr, 16);
+        c00 = madd(b0, v0, c00); c01 = madd(b1, v1, c01);
+        c10 = madd(b0, w0, c10); c11 = madd(b1, w1, c11);
+        tapPtr += x1;
+        const d0 = v128.load(tapPtr), d1 = v128.load(tapPtr, 16);
+        c00 = madd(d0, u0, c00); c01 = madd(d1, u1, c01);
+        c10 = madd(d0, v0, c10); c11 = madd(d1, v1, c11);
+        c20 = madd(d0, w0, c20); c21 = madd(d1, w1, c21);
+        tapPtr += x1;
+        const e0 = v128.load(tapPtr), e1 = v128.load(tapPtr, 16);
+        c10 = madd(e0, u0, c10); c11 = madd(e1, u1, c11);
+        c20 = madd(e0, v0, c20); c21 = madd(e1, v1, c21);
+        c30 = madd(e0, w0, c30); c31 = madd(e1, w1, c31);
+        tapPtr += x1;
+        const f0 = v128.load(tapPtr), f1 = v128.load(tapPtr, 16);
+        c20 = madd(f0, u0, c20); c21 = madd(f1, u1, c21);
+        c30 = madd(f0, v0, c30); c31 = madd(f1, v1, c31);
+        tapPtr += x1;
+        c30 = madd(v128.load(tapPtr), u0, c30); c31 = madd(v128.load(tapPtr, 16), u1, c31);
+      } else {
+        for (const last = weightPtr + <usize>columns * (NR * 4); weightPtr < last; weightPtr += NR * 4) {
+          const w0 = v128.load(weightPtr), w1 = v128.load(weightPtr, 16);
+          c00 = madd(v128.load(tapPtr), w0, c00); c01 = madd(v128.load(tapPtr, 16), w1, c01);
+          if (pixels > 1) {
+            c10 = madd(v128.load(tapPtr + x1), w0, c10); c11 = madd(v128.load(tapPtr + x1, 16), w1, c11);
+            c20 = madd(v128.load(tapPtr + x2), w0, c20); c21 = madd(v128.load(tapPtr + x2, 16), w1, c21);
+            c30 = madd(v128.load(tapPtr + x3), w0, c30); c31 = madd(v128.load(tapPtr + x3, 16), w1, c31);
+          }
+          tapPtr += tapBytes;
+        }
+      }
+      linePtr += lineBytes;
+      kernelLinePtr += kernelLineBytes;
+    }
+    if (adds) {
+      let addPtr = residualPtr + offset;
+      c00 = f32x4.add(c00, v128.load(addPtr)); c01 = f32x4.add(c01, v128.load(addPtr, 16));
+      if (pixels > 1) {
+        addPtr += residual1; c10 = f32x4.add(c10, v128.load(addPtr)); c11 = f32x4.add(c11, v128.load(addPtr, 16));
+        addPtr += residual1; c20 = f32x4.add(c20, v128.load(addPtr)); c21 = f32x4.add(c21, v128.load(addPtr, 16));
+        addPtr += residual1; c30 = f32x4.add(c30, v128.load(addPtr)); c31 = f32x4.add(c31, v128.load(addPtr, 16));
+      }
+    }
+    if (activation == ACTIVATION_RELU) {
+      const zero = f32x4.splat(0);
+      c00 = f32x4.pmax(c00, zero); c01 = f32x4.pmax(c01, zero);
+      if (pixels > 1) {
+        c10 = f32x4.pmax(c10, zero); c11 = f32x4.pmax(c11, zero);
+        c20 = f32x4.pmax(c20, zero); c21 = f32x4.pmax(c21, zero);
+        c30 = f32x4.pmax(c30, zero); c31 = f32x4.pmax(c31, zero);
+      }
+    } else if (activation == ACTIVATION_CLIP) {
+      const low = f32x4.splat(s.alpha), high = f32x4.splat(s.beta);
+      c00 = clip(c00, low, high); c01 = clip(c01, low, high);
+      if (pixels > 1) {
+        c10 = clip(c10, low, high); c11 = clip(c11, low, high);
+        c20 = clip(c20, low, high); c21 = clip(c21, low, high);
+        c30 = clip(c30, low, high); c31 = clip(c31, low, high);
+      }
+    }
+    let toPtr = outPtr + offset;
+    v128.store(toPtr, c00); v128.store(toPtr, c01, 16);
+    if (pixels > 1) {
+      toPtr += out1; v128.store(toPtr, c10); v128.store(toPtr, c11, 16);
+      toPtr += out1; v128.store(toPtr, c20); v128.store(toPtr, c21, 16);
+      toPtr += out1; v128.store(toPtr, c30); v128.store(toPtr, c31, 16);
+    }
+    panelPtr += panelBytes;
+  }
+}
+
+function tile4(
+  s: Step, inPtr: usize, bPtr: usize, outPtr: usize, residualPtr: usize, rows: i32, columns: i32, c0: i32, c1: i32,
+): void {
+  tile(4, false, s, inPtr, bPtr, outPtr, residualPtr, rows, columns, c0, c1);
+}
+
+function tile4Sliding(
+  s: Step, inPtr: usize, bPtr: usize, outPtr: usize, residualPtr: usize, rows: i32, columns: i32, c0: i32, c1: i32,
+): void {
+  tile(4, true, s, inPtr, bPtr, outPtr, residualPtr, rows, columns, c0, c1);
+}
+
+function tile1(
+  s: Step, inPtr: usize, bPtr: usize, outPtr: usize, residualPtr: usize, rows: i32, columns: i32, c0: i32, c1: i32,
+): void {
+  tile(1, false, s, inPtr, bPtr, outPtr, residualPtr, rows, columns, c0, c1);
+}
+
+/** Channels c0 … c1 of one output pixel, one by one; otherwise as `tile`. */
+function tail(
+  s: Step, inPtr: usize, bPtr: usize, outPtr: usize, residualPtr: usize, rows: i32, columns: i32, c0: i32, c1: i32,
+): void {
+  const adds = addsResidual(s), activation = s.activation;
+  const pixelBytes = <usize>s.ldIn << 2;
+  const tapBytes = pixelBytes * s.dilationW, lineBytes = pixelBytes * s.iw * s.dilationH;
+  for (let c = c0; c < c1; c++) {
+    const offset = <usize>c << 2;
+    const panelPtr = bPtr + <usize>(s.kh * s.kw * (c / NR) * NR + c % NR) * 4;
+    let sum = load<f32>(s.biasPtr + offset);
+    for (let ky = 0; ky < rows; ky++) {
+      let tapPtr = inPtr + offset + lineBytes * ky;
+      let weightPtr = panelPtr + <usize>(ky * s.kw) * (NR * 4);
+      for (let kx = 0; kx < columns; kx++) {
+        sum += load<f32>(tapPtr) * load<f32>(weightPtr);
+        tapPtr += tapBytes;
+        weightPtr += NR * 4;
+      }
+    }
+    applyEpilogueScalar(s, adds, activation, sum, outPtr + offset, residualPtr + offset);
+  }
+}
+
+/** ⌈a / b⌉ of a ≥ 0. */
+// @ts-ignore: decorator
+@inline
+function ceilOf(a: i32, b: i32): i32 {
+  return (a + b - 1) / b;
+}
+
+/** Output pixels x0 … x1 of a row, whose taps are `rows` lines from `ky0` on; each with the taps that lie in the map. */
+function pixelsOneByOne(s: Step, row: i32, x0: i32, x1: i32, ky0: i32, rows: i32, c0: i32, c1: i32): void {
+  const pixelBytes = <usize>s.ldIn << 2;
+  const image = row / s.oh;
+  const y = (row - image * s.oh) * s.strideH - s.padTop + ky0 * s.dilationH;
+  const linePtr = s.inPtr + pixelBytes * ((image * s.ih + y) * s.iw);
+  const whole = min(c1, s.ic & ~(NR - 1));
+  for (let ox = x0; ox < x1; ox++) {
+    const left = ox * s.strideW - s.padLeft;
+    const kx0 = left < 0 ? min(s.kw, ceilOf(-left, s.dilationW)) : 0;
+    const columns = max(kx0, left < s.iw ? min(s.kw, ceilOf(s.iw - left, s.dilationW)) : 0) - kx0;
+    const inPtr = linePtr + pixelBytes * (left + kx0 * s.dilationW);
+    const bPtr = s.weightPtr + <usize>(ky0 * s.kw + kx0) * (NR * 4);
+    const pixel = row * s.ow + ox;
+    const outPtr = s.outPtr + (<usize>s.ldOut << 2) * pixel;
+    const residualPtr = s.residualPtr + (<usize>s.ldResidual << 2) * pixel;
+    if (c0 < whole) tile1(s, inPtr, bPtr, outPtr, residualPtr, rows, columns, c0, whole);
+    if (whole < c1) tail(s, inPtr, bPtr, outPtr, residualPtr, rows, columns, max(c0, whole), c1);
+  }
+}
+
+/**
+ * out[B,OH,OW,C] = epilogue(depthwise conv(in[B,IH,IW,C]) + bias): one kernel per channel, of any size, stride, dilation
+ * and padding. Weights are packed as B[KH·KW, C] (gemm/f32/pack.ts): what packOI makes of W[C,1,KH,KW] and packIO of
+ * W[KH·KW,C], with C outputs of one group and one input each.
+ *
+ * Threads share the output rows, or the channels if rows are few.
+ */
+export function depthwise(s: Step, thread: i32, threads: i32): void {
+  const oh = s.oh, ow = s.ow, c = s.ic;
+  let row0 = 0, row1 = s.batch * oh, c0 = 0, c1 = c;
+  const panels = (c + NR - 1) / NR;
+  if (row1 >= threads * 8 || panels < threads) {
+    const all = row1;
+    row0 = partition(all, thread, threads);
+    row1 = partition(all, thread + 1, threads);
+  } else {
+    c0 = partition(panels, thread, threads) * NR;
+    c1 = min(c, partition(panels, thread + 1, threads) * NR);
+  }
+  const pixelBytes = <usize>s.ldIn << 2;
+  const outBytes = <usize>s.ldOut << 2, residualBytes = <usize>s.ldResidual << 2;
+  // Output pixels x0 … x1 have all their columns of taps in the map.
+  const reach = (s.kw - 1) * s.dilationW;
+  const x0 = min(ow, ceilOf(s.padLeft, s.strideW));
+  const room = s.iw - 1 - reach + s.padLeft;
+  const x1 = max(x0, room < 0 ? 0 : min(ow, room / s.strideW + 1));
+  const tiles = (x1 - x0) / DEPTHWISE_PIXELS;
+  const whole = min(c1, c & ~(NR - 1));
+  const interior = c0 < whole ? x0 + tiles * DEPTHWISE_PIXELS : x0;
+
+  const isSliding = s.kw == 3 && s.strideW == 1 && s.dilationW == 1;
+  for (let row = row0; row < row1; row++) {
+    const image = row / oh;
+    const top = (row - image * oh) * s.strideH - s.padTop;
+    const ky0 = top < 0 ? min(s.kh, ceilOf(-top, s.dilationH)) : 0;
+    const rows = max(ky0, top < s.ih ? min(s.kh, ceilOf(s.ih - top, s.dilationH)) : 0) - ky0;
+    const linePtr = s.inPtr + pixelBytes * ((image * s.ih + top + ky0 * s.dilationH) * s.iw);
+    const bPtr = s.weightPtr + <usize>(ky0 * s.kw) * (NR * 4);
+    pixelsOneByOne(s, row, 0, x0, ky0, rows, c0, c1);
+    for (let ox = x0; ox < interior; ox += DEPTHWISE_PIXELS) {
+      const inPtr = linePtr + pixelBytes * (ox * s.strideW - s.padLeft);
+      const pixel = row * ow + ox;
+      const outPtr = s.outPtr + outBytes * pixel, residualPtr = s.residualPtr + residualBytes * pixel;
+      if (isSliding) tile4Sliding(s, inPtr, bPtr, outPtr, residualPtr, rows, s.kw, c0, whole);
+      else tile4(s, inPtr, bPtr, outPtr, residualPtr, rows, s.kw, c0, whole);
+    }
+    if (whole < c1) pixelsOneByOne(s, row, x0, interior, ky0, rows, max(c0, whole), c1);
+    pixelsOneByOne(s, row, interior, ow, ky0, rows, c0, c1);
+    if (isPass(s.activation)) activateRows(s, row * ow, ow, c0, c1);
+  }
+}

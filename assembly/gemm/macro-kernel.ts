@@ -1,0 +1,111 @@
+import { Step } from '../step';
+import { partition } from '../partition';
+import { MR_MAX, NR } from '../tile';
+
+/**
+ * One matrix product C[M,N] = epilogue(A[M,K] · B[K,N] + bias[N]), a thread's share of it, and the block of it at hand.
+ * It lies in the thread's scratch. Strides are bytes from row to row, or from panel to panel.
+ */
+@unmanaged
+export class Gemm {
+  /** Whose epilogue it is, and whose input A is packed from. */
+  step: Step;
+  n: i32;
+  k: i32;
+  /** The share: rows m0 … m1 and panels j0 … j1 of B. */
+  m0: i32;
+  m1: i32;
+  j0: i32;
+  j1: i32;
+  /** A as it lies; for im2col, the first input channel of the group. */
+  aPtr: usize;
+  aStride: usize;
+  /** Packed B. */
+  bPtr: usize;
+  bStride: usize;
+  /** Padded with zeros to whole panels. */
+  biasPtr: usize;
+  /** Row 0, column 0. C may be the residual, and is not read otherwise. */
+  cPtr: usize;
+  cStride: usize;
+  residualPtr: usize;
+  residualStride: usize;
+  /** The block: `rows` rows of C from `i0` on, and of K `depth` from `k0` on. */
+  i0: i32;
+  rows: i32;
+  k0: i32;
+  depth: i32;
+  /** The block of A, packed into panels of nearly equal height: 49 rows as 4 × 6 + 5 × 5, not 8 × 6 + 1. */
+  packedPtr: usize;
+  /** Room for a tile of C and one of the residual, [MR_MAX][NR] each: for a last panel that is not whole. */
+  tilePtr: usize;
+  /** Whether this block adds the residual: the first of K does, so that C may lie where the residual does. */
+  adds: bool;
+  /** ACTIVATION_NONE, or what this block applies in registers: the last of K does. */
+  activation: i32;
+}
+
+/** Bytes of a `Gemm`, in whole cache lines. */
+export const GEMM_BYTES: usize = (offsetof<Gemm>() + 63) & ~63;
+
+/** Bytes of the room at `Gemm.tilePtr`. */
+export const TILES_BYTES: usize = 2 * MR_MAX * NR * 4;
+
+/** Panels that a block of A has. */
+// @ts-ignore: decorator
+@inline
+export function panelsOf(g: Gemm): i32 {
+  return (g.rows + g.step.mr - 1) / g.step.mr;
+}
+
+/**
+ * The macro-kernel: C[i0 … i0+rows, panels j0 … j1) = epilogue(start + A block · B). The sums start from the bias in the
+ * first block of K, from C in later ones.
+ *
+ * `K` is the micro-kernel, a class without fields (see f32/micro.ts for its contract), all of whose methods are inlined:
+ *   aBytes(count)  bytes of so many elements of a packed A panel
+ *   bBytes(count)  bytes of so many rows of a packed B panel
+ *   run(…)         one tile
+ */
+export function macroKernel<K>(g: Gemm): void {
+  const kernel = changetype<K>(0);
+  const depth = g.depth, cStride = g.cStride, residualStride = g.residualStride;
+  const isFirst = g.k0 == 0;
+  const panels = panelsOf(g);
+  // The tiles that use a B panel share the reading of the next.
+  const prefetchStride = <usize>((NR * 4 + panels - 1) / panels);
+  for (let j = g.j0; j < g.j1; j++) {
+    const column = <usize>j * (NR * 4);
+    const bPtr = g.bPtr + g.bStride * j + kernel.bBytes(g.k0);
+    const columns = g.n - j * NR;
+    let prefetchPtr = j + 1 < g.j1 ? bPtr + g.bStride : bPtr;
+    for (let i = 0; i < panels; i++) {
+      const row0 = partition(g.rows, i, panels);
+      const rows = partition(g.rows, i + 1, panels) - row0;
+      const aPtr = g.packedPtr + kernel.aBytes(row0 * depth);
+      const cPtr = g.cPtr + column + cStride * (g.i0 + row0);
+      const residualPtr = g.residualPtr + column + residualStride * (g.i0 + row0);
+      const width = <usize>min(columns, NR) << 2;
+      const isWhole = columns >= NR;
+      const tilePtr = isWhole ? cPtr : g.tilePtr, tileStride = isWhole ? cStride : NR * 4;
+      const addPtr = isWhole ? residualPtr : g.tilePtr + MR_MAX * NR * 4, addStride = isWhole ? residualStride : NR * 4;
+      if (!isWhole) {
+        if (!isFirst) copyRows(tilePtr, tileStride, cPtr, cStride, width, rows);
+        if (g.adds) copyRows(addPtr, addStride, residualPtr, residualStride, width, rows);
+      }
+      kernel.run(
+        rows, g, aPtr, bPtr, isFirst ? g.biasPtr + column : tilePtr, isFirst ? 0 : tileStride, tilePtr, tileStride, addPtr,
+        addStride, prefetchPtr, prefetchStride,
+      );
+      prefetchPtr += prefetchStride * depth;
+      if (!isWhole) copyRows(cPtr, cStride, tilePtr, tileStride, width, rows);
+    }
+  }
+}
+
+/** Copies `width` bytes of each of `rows` rows. */
+function copyRows(dstPtr: usize, dstStride: usize, srcPtr: usize, srcStride: usize, width: usize, rows: i32): void {
+  for (let row: usize = 0; row < <usize>rows; row++) {
+    memory.copy(dstPtr + row * dstStride, srcPtr + row * srcStride, width);
+  }
+}
