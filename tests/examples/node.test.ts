@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import * as api from '../../bindings/index.node.js';
 import { type Classification, load, type Model } from '../../bindings/index.node.js';
 import { emptyApp, exampleApp, root, writeRandomWeights } from '../support/packed.js';
 
@@ -101,18 +102,29 @@ test('server-handler', async () => {
   }
 });
 
-test('the first lines of code in README.md', async () => {
-  const readme = await readFile(join(root, 'README.md'), 'utf8');
-  const block = /```js\n(.*?)```/s.exec(readme)?.[1] ?? '';
+const readme = await readFile(join(root, 'README.md'), 'utf8');
+const [first = '', ownGraph = ''] = [...readme.matchAll(/```js\n(.*?)```/gs)].map(([, block = '']) => block);
+
+test("README.md's first lines of code", async () => {
   const published = "load('resnet50')";
-  assert.ok(block.includes(published) && block.includes("'cat.jpg'") && block.includes('data: input'));
+  assert.ok(first.includes(published) && first.includes("'cat.jpg'") && first.includes('data: input'));
   const home = await emptyApp('readme');
   await copyFile(join(root, 'tests/data/photos/chelsea.jpg'), join(home, 'cat.jpg'));
   // The weights are those of this test, since the published ones are on the network.
-  const script = block.replace(published, `load('${NETWORK}', { weights: ${JSON.stringify(weights)} })`);
+  const script = first.replace(published, `load('${NETWORK}', { weights: ${JSON.stringify(weights)} })`);
   await writeFile(join(home, 'main.js'), `const input = new Float32Array(3 * 224 * 224);\n${script}`);
   const { stdout } = await run(process.execPath, ['main.js'], { cwd: home });
   assert.match(stdout, /weightBytes/);
 });
+
+if ('GraphBuilder' in api) {
+  test("README.md's network of one's own", async () => {
+    assert.ok(ownGraph.includes('new GraphBuilder'));
+    const home = await emptyApp('readme-graph');
+    await writeFile(join(home, 'main.js'), ownGraph);
+    const { stdout } = await run(process.execPath, ['main.js'], { cwd: home });
+    assert.match(stdout, /parameters/);
+  });
+} else console.error("SKIPPED: README.md's network of one's own: GraphBuilder is not exported yet.");
 
 test.run();
