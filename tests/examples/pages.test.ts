@@ -12,7 +12,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as vite from 'vite';
 import { type Classification, load } from '../../bindings/index.node.js';
-import { complaints, ISOLATED, listen, near, openChromium } from '../../web/scripts/chromium.js';
+import { complaints, ISOLATED, listen, openChromium } from '../../web/scripts/chromium.js';
 import { emptyApp, exampleApp, root, writeRandomWeights } from '../support/packed.js';
 
 const NETWORK = 'resnet18';
@@ -77,7 +77,8 @@ async function assertAnswer({ answer, found }: Visit): Promise<void> {
   const { groups } =
     /^(?<label>.+), (?<percent>[\d.]+) % \(threads: (?<threads>\d+), binary: relaxed\)$/.exec(answer) ?? {};
   assert.is(groups?.label, label ?? `class ${index}`, answer);
-  near(Number(groups?.percent), 100 * probability, 0.02, answer);
+  const percent = 100 * probability;
+  assert.ok(Math.abs(Number(groups?.percent) - percent) <= 0.02, `expected ${percent} % ± 0.02, got ${answer}`);
   // The pages are isolated, so that they may share memory.
   assert.ok(Number(groups?.threads) > 1 || cpus().length === 1, answer);
   assert.equal(found, []);
