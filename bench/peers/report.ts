@@ -11,8 +11,12 @@ export interface Section {
   readonly networks: ReadonlyMap<string, readonly Timing[]>;
 }
 
-const OURS: readonly EngineName[] = ['relaxed', 'baseline'];
-const RIVAL: EngineName = 'tfjs-wasm';
+/** The columns of ratios: how many times as fast as `peer` one of ours is. LiteRT.js is the fastest of the peers. */
+const RATIOS: readonly (readonly [peer: EngineName, ours: EngineName])[] = [
+  ['tfjs-wasm', 'relaxed'],
+  ['tfjs-wasm', 'baseline'],
+  ['LiteRT.js', 'relaxed'],
+];
 
 const HEADINGS: Readonly<Record<EngineName, string>> = {
   relaxed: 'resnet-wasm, relaxed',
@@ -24,16 +28,16 @@ const HEADINGS: Readonly<Record<EngineName, string>> = {
 
 const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
 
-/** Medians in milliseconds, and how many times as fast as tfjs-wasm ours are, where both were measured. */
+/** Medians in milliseconds, and the ratios of those engines that were measured. */
 export function sectionText({ title, engines, networks }: Section): string {
-  const compared = engines.includes(RIVAL) ? OURS.filter((name) => engines.includes(name)) : [];
-  const heads = [title, ...engines.map((name) => HEADINGS[name]), ...compared.map((name) => `${RIVAL} ÷ ${name}`)];
+  const ratios = RATIOS.filter((pair) => pair.every((name) => engines.includes(name)));
+  const heads = [title, ...engines.map((name) => HEADINGS[name]), ...ratios.map(([peer, ours]) => `${peer} ÷ ${ours}`)];
   const rows = [...networks].map(([network, timings]) => {
     const ms = (name: EngineName): number => median(timings.find(({ engine }) => engine === name)?.ms ?? []);
     return [
       network,
       ...engines.map((name) => ms(name).toFixed(1)),
-      ...compared.map((name) => `${(ms(RIVAL) / ms(name)).toFixed(2)}×`),
+      ...ratios.map(([peer, ours]) => `${(ms(peer) / ms(ours)).toFixed(2)}×`),
     ];
   });
   return [line(heads), line(heads.map((_, i) => (i === 0 ? '---' : '---:'))), ...rows.map(line)].join('\n');

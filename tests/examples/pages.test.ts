@@ -1,0 +1,188 @@
+/** The examples of pages, built and opened in Chromium with the packed package, and the README's lines for a browser. */
+
+import '../support/flags.mjs';
+import { createHash } from 'node:crypto';
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+import sirv from 'sirv';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import * as vite from 'vite';
+import { type Classification, load } from '../../bindings/index.node.js';
+import { complaints, ISOLATED, listen, openChromium } from '../../web/scripts/chromium.js';
+import { emptyApp, exampleApp, root, writeRandomWeights } from '../support/packed.js';
+
+const NETWORK = 'resnet18';
+const WEIGHTS = `${NETWORK}.safetensors`;
+const PHOTO = join(root, 'tests/data/photos/chelsea-56.png');
+
+/** What a page may fetch of the package, gzipped: all that runs a network, and no reader of a format that it has not. */
+const FETCHED_LIMIT = 60_000;
+
+const browser = await openChromium();
+const weights = join(await emptyApp('page-weights'), WEIGHTS);
+if (browser) await writeRandomWeights(NETWORK, weights);
+
+/** The class that the same network sees in the photograph in Node. */
+async function classInNode(): Promise<Classification> {
+  using model = await load(NETWORK, { weights });
+  const [best] = await model.classify(PHOTO, { topK: 1 });
+  return best as Classification;
+}
+
+interface Visit {
+  /** What the page wrote. */
+  readonly answer: string;
+  readonly found: readonly string[];
+  /** The paths of all that it fetched. */
+  readonly fetched: readonly string[];
+}
+
+/** Opens a page, gives it the photograph if it asks for one, and waits for an answer. */
+async function visit(url: string): Promise<Visit> {
+  const page = await browser?.newPage();
+  if (!page) throw new Error('No browser was opened.');
+  const found = complaints(page);
+  const fetched = new Set<string>();
+  page.context().on('response', (response) => fetched.add(new URL(response.url()).pathname));
+  await page.goto(url);
+  const answered = page.waitForSelector('#answer:not(:empty)', { timeout: 60_000 });
+  await Promise.race([answered, page.waitForSelector('#picture:enabled', { timeout: 60_000 }).catch(() => undefined)]);
+  if (await page.$('#picture')) await page.setInputFiles('#picture', PHOTO);
+  await answered;
+  const answer = (await page.textContent('#answer')) ?? '';
+  await page.close();
+  return { answer, found, fetched: [...fetched] };
+}
+
+async function visitFolder(path: string, headers: Readonly<Record<string, string>> = {}): Promise<Visit> {
+  const serveFiles = sirv(path, { dev: true });
+  const { url, close } = await listen((request, response) => {
+    for (const [name, value] of Object.entries({ ...ISOLATED, ...headers })) response.setHeader(name, value);
+    serveFiles(request, response, () => void response.writeHead(404).end());
+  });
+  try {
+    return await visit(url);
+  } finally {
+    close();
+  }
+}
+
+/** Asserts that a page's answer is Node's, computed by the faster binary. */
+async function assertAnswer({ answer, found }: Visit): Promise<void> {
+  const { label, index, probability } = await classInNode();
+  const { groups } =
+    /^(?<label>.+), (?<percent>[\d.]+) % \(threads: (?<threads>\d+), binary: relaxed\)$/.exec(answer) ?? {};
+  assert.is(groups?.label, label ?? `class ${index}`, answer);
+  const percent = 100 * probability;
+  assert.ok(Math.abs(Number(groups?.percent) - percent) <= 0.02, `expected ${percent} % ± 0.02, got ${answer}`);
+  // The pages are isolated, so that they may share memory.
+  assert.ok(Number(groups?.threads) > 1 || cpus().length === 1, answer);
+  assert.equal(found, []);
+}
+
+const test = suite('examples of pages');
+
+test.after(async () => browser?.close());
+
+if (browser) {
+  test('plain-page, under a strict policy', async () => {
+    const home = await exampleApp('plain-page');
+    await copyFile(weights, join(home, WEIGHTS));
+    const [, script = ''] =
+      /<script type="module">(.*?)<\/script>/s.exec(await readFile(join(home, 'index.html'), 'utf8')) ?? [];
+    const hash = createHash('sha256').update(script).digest('base64');
+    const policy = `default-src 'self'; script-src 'self' 'wasm-unsafe-eval' 'sha256-${hash}'; img-src data:`;
+    const got = await visitFolder(home, { 'content-security-policy': policy });
+    await assertAnswer(got);
+    const own = got.fetched.filter((path) => path.startsWith('/node_modules/'));
+    assert.ok(own.some((path) => path.endsWith('worker.js')) && own.some((path) => path.endsWith('relaxed.wasm')));
+    const files = await Promise.all(own.map((path) => readFile(join(home, path))));
+    const total = files.reduce((sum, file) => sum + gzipSync(file).length, 0);
+    assert.ok(total < FETCHED_LIMIT, `expected a page to fetch less than ${FETCHED_LIMIT} bytes, got ${total}`);
+  });
+
+  test('worker: in a Web Worker of the page', async () => {
+    const home = await exampleApp('worker');
+    await copyFile(weights, join(home, WEIGHTS));
+    await assertAnswer(await visitFolder(home));
+  });
+
+  async function viteApp(): Promise<string> {
+    const home = await exampleApp('vite-page');
+    await mkdir(join(home, 'public'));
+    await copyFile(weights, join(home, 'public', WEIGHTS));
+    return home;
+  }
+
+  test('vite-page, built', async () => {
+    const home = await viteApp();
+    await vite.build({ root: home, logLevel: 'error' });
+    await assertAnswer(await visitFolder(join(home, 'dist')));
+  });
+
+  test('vite-page, on the development server', async () => {
+    const server = await vite.createServer({
+      root: await viteApp(),
+      logLevel: 'silent',
+      server: { host: 'localhost', port: 0 },
+    });
+    await server.listen();
+    try {
+      // What Vite's own script reports is not the package's.
+      await assertAnswer({ ...(await visit(server.resolvedUrls?.local[0] ?? '')), found: [] });
+    } finally {
+      await server.close();
+    }
+  });
+
+  for (const splitting of [true, false]) {
+    test(`vite-page by esbuild, which copies no files, ${splitting ? 'with chunks' : 'in one file'}`, async () => {
+      const home = await viteApp();
+      const outdir = join(home, 'public');
+      const entryPoints = [join(home, 'main.js')];
+      await build({ entryPoints, outdir, bundle: true, format: 'esm', splitting, minify: true });
+      await copyFile(join(home, 'index.html'), join(outdir, 'index.html'));
+      // The files that esbuild left behind are looked for and not found, which the browser reports.
+      await assertAnswer({ ...(await visitFolder(outdir)), found: [] });
+    });
+  }
+
+  test("README.md's lines of code for a browser", async () => {
+    const readme = await readFile(join(root, 'README.md'), 'utf8');
+    const block = /### In a browser\n\n```js\n(.*?)```/s.exec(readme)?.[1] ?? '';
+    assert.ok(block.includes("'weights/resnet50.safetensors'") && block.includes('classify(file)'));
+    const home = await emptyApp('readme-page');
+    await mkdir(join(home, 'weights'));
+    await copyFile(weights, join(home, 'weights', WEIGHTS));
+    await copyFile(PHOTO, join(home, 'photo.png'));
+    const labels = Array.from({ length: 1000 }, (_, i) => `label ${i}`);
+    await writeFile(join(home, 'weights/labels.json'), JSON.stringify(labels));
+    const script = `${block.replaceAll('resnet50', NETWORK)}
+      const [best] = await model.classify(file, { topK: 1 });
+      const kept = await cachedWeights();
+      await clearCachedWeights();
+      document.getElementById('answer').textContent = [best.label, kept.length].join();`;
+    await writeFile(
+      join(home, 'main.js'),
+      script.replace(/^(import .*)$/m, `$1\nconst file = await (await fetch('photo.png')).blob();`),
+    );
+    await writeFile(
+      join(home, 'index.html'),
+      '<!doctype html><link rel="icon" href="data:,"><p id="answer"></p><script type="module" src="main.js"></script>',
+    );
+    await build({
+      entryPoints: [join(home, 'main.js')],
+      outdir: home,
+      allowOverwrite: true,
+      bundle: true,
+      format: 'esm',
+    });
+    assert.is((await visitFolder(home)).answer, `label ${(await classInNode()).index},1`);
+  });
+}
+
+test.run();
