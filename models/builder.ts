@@ -213,7 +213,7 @@ export class GraphBuilder {
 
   zeroPadShortcut(name: string, x: NodeId, c: number, stride: number): NodeId {
     const { c: from } = this.shape(x);
-    if (!(c >= from && (c - from) % 2 === 0)) {
+    if (!Number.isInteger(c) || c < from || (c - from) % 2 !== 0) {
       throw new RangeError(
         `${name}: expected to add an even number of zero channels to ${from}, got ${shown(c)} channels.`,
       );
@@ -224,8 +224,12 @@ export class GraphBuilder {
 
   /** The graph with one output, called `output`, or several by name. Nodes may be added, and another graph made, after. */
   finish(output: NodeId | Readonly<Record<string, NodeId>>): Graph {
-    const named = typeof output === 'object' && output !== null ? output : { output };
-    const outputs = Object.entries(named).map(([name, node]) => ({ name, node: this.#at(node).id }));
+    const isNamed = typeof output === 'object' && output !== null;
+    if (Array.isArray(output)) throw new TypeError(`${this.#name}: expected outputs by name, got a list.`);
+    const outputs = Object.entries(isNamed ? output : { output }).map(([name, node]) => {
+      if (name === '') throw new RangeError(`${this.#name}: expected the name of an output, got "".`);
+      return { name, node: this.#at(node).id };
+    });
     if (outputs.length === 0) throw new RangeError(`${this.#name}: expected at least one output, got none.`);
     const inputs = this.#nodes.filter(({ kind }) => kind === 'input').map(({ id, name }) => ({ name, node: id }));
     return {

@@ -11,12 +11,19 @@ const LARGEST = 2 ** 31 - 1;
 
 const LONGEST = 60;
 
+function written(value: unknown): string {
+  if (typeof value !== 'string' && (typeof value !== 'object' || value === null)) return String(value);
+  try {
+    return JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? `${each}` : each)) ?? typeof value;
+  } catch {
+    // It holds itself.
+    return Array.isArray(value) ? 'an array' : 'an object';
+  }
+}
+
 /** A value as it is written in code, cut if it is long. */
 export function shown(value: unknown): string {
-  const written = typeof value === 'string' || (typeof value === 'object' && value !== null);
-  const text =
-    (written ? JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? `${each}` : each)) : undefined) ??
-    String(value);
+  const text = written(value);
   return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
 }
 

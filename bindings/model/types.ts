@@ -6,6 +6,8 @@ import type { Binary } from '../engine/core.js';
 import type { Crop } from '../image/preprocess.js';
 import type { Pixels } from '../platform/types.js';
 
+export type { Summary } from '../compile/summary.js';
+
 /** Raw values in and out of a network, row-major in the order that `layout` says. */
 export interface Tensor {
   readonly data: Float32Array;

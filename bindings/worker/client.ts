@@ -1,11 +1,20 @@
 /** A model in a worker, as the page sees it: each call is a message to the worker (host.ts), and its answer another. */
 
 import { frameOf, isElement } from '../browser/decode-image.js';
-import type { Summary } from '../compile/summary.js';
 import { wasmBytes } from '../engine/binary.js';
 import type { LoadOptions, Progress } from '../model/load.js';
 import { isWeightSource, type NetworkLike } from '../model/network-like.js';
-import type { Cam, Classification, FeatureMap, ImageSource, Model, ModelInfo, Output, Tensor } from '../model/types.js';
+import type {
+  Cam,
+  Classification,
+  FeatureMap,
+  ImageSource,
+  Model,
+  ModelInfo,
+  Output,
+  Summary,
+  Tensor,
+} from '../model/types.js';
 import { plain } from '../util/messages.js';
 import { byteSourceOf } from '../weights/stream/open.js';
 import type { Method, PostedOptions, WorkerRequest, WorkerResponse } from './protocol.js';

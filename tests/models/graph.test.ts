@@ -1,7 +1,16 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { depth, GraphBuilder, parameters } from '../../models/index.js';
+import {
+  depth,
+  GraphBuilder,
+  graphInput,
+  graphOutput,
+  type NodeId,
+  nodeParameters,
+  parameters,
+  trainableCount,
+} from '../../models/index.js';
 
 /** Asserts that `run` throws exactly this sentence. */
 function refuses(run: () => unknown, sentence: string): void {
@@ -138,6 +147,121 @@ test('depth counts the layers with weights on the longest way to the output', ()
   g.linear('beside', end, 2);
   assert.is(depth(g.finish(end)), 4);
   assert.is(depth(g.finish(x)), 1);
+});
+
+test('inputs and outputs have names, in the order of the graph and of what is asked for', () => {
+  const g = new GraphBuilder('ports');
+  const left = g.input({ h: 2, w: 2, c: 3 }, 'left');
+  const right = g.input({ h: 2, w: 2, c: 3 }, 'right');
+  const sum = g.add('sum', left, right);
+  const graph = g.finish({ sum, left, again: sum });
+  assert.equal(graph.inputs, [
+    { name: 'left', node: left },
+    { name: 'right', node: right },
+  ]);
+  assert.equal(graph.outputs, [
+    { name: 'sum', node: sum },
+    { name: 'left', node: left },
+    { name: 'again', node: sum },
+  ]);
+  assert.equal(graphInput(graph), { h: 2, w: 2, c: 3 });
+  assert.is(graphOutput(graph), graph.nodes[sum]);
+  assert.equal(g.finish(sum).outputs, [{ name: 'output', node: sum }]);
+
+  const one = new GraphBuilder('one');
+  const x = one.input({ h: 1, w: 1, c: 1 });
+  assert.equal(one.finish(x).inputs, [{ name: 'input', node: x }]);
+});
+
+test('outputs that are none are refused', () => {
+  const g = new GraphBuilder('ports');
+  refuses(() => g.finish(0), 'ports: expected a node id below 0, got 0.');
+  g.input({ h: 1, w: 1, c: 1 });
+  refuses(() => g.finish({}), 'ports: expected at least one output, got none.');
+  refuses(() => g.finish({ a: 0, b: 1 }), 'ports: expected a node id below 1, got 1.');
+  for (const output of [undefined, null, '0', 0.5, Number.NaN]) {
+    assert.throws(() => g.finish(output as NodeId), /^ports: expected a node id below 1, got .+\.$/);
+  }
+  for (const outputs of [[0], { '': 0 }]) {
+    assert.throws(() => g.finish(outputs as never), /^ports: expected (outputs by name|the name of an output), got /);
+  }
+});
+
+test('tensors are called by their node and role, or as told; a bias is there if it is named', () => {
+  const g = new GraphBuilder('names');
+  const x = g.input({ h: 4, w: 4, c: 8 });
+  const plain = g.conv('plain', x, 8, { kernel: 1 });
+  const biased = g.conv('biased', plain, 8, { kernel: 1, bias: true });
+  const told = g.conv('told', biased, 8, { kernel: 1, params: { weight: 'onnx::Conv_497', bias: 'onnx::Conv_498' } });
+  const half = g.linear('half', told, 3, true, { params: { weight: 'w' } });
+  const graph = g.finish(half);
+  assert.equal(
+    graph.nodes.map(({ params }) => params),
+    [
+      {},
+      { weight: 'plain.weight' },
+      { weight: 'biased.weight', bias: 'biased.bias' },
+      { weight: 'onnx::Conv_497', bias: 'onnx::Conv_498' },
+      { weight: 'w', bias: 'half.bias' },
+    ],
+  );
+  assert.equal(
+    parameters(graph).map(({ name, role, node }) => [name, role, node]),
+    [
+      ['plain.weight', 'weight', plain],
+      ['biased.weight', 'weight', biased],
+      ['biased.bias', 'bias', biased],
+      ['onnx::Conv_497', 'weight', told],
+      ['onnx::Conv_498', 'bias', told],
+      ['w', 'weight', half],
+      ['half.bias', 'bias', half],
+    ],
+  );
+  assert.equal(g.finish(g.linear('bare', x, 2, false)).nodes.at(-1)?.params, { weight: 'bare.weight' });
+});
+
+test('nodes may share tensors, which count once', () => {
+  const g = new GraphBuilder('shared');
+  const x = g.input({ h: 4, w: 4, c: 8 });
+  const params = { weight: 'w' };
+  const a = g.conv('a', x, 8, { kernel: 3, padding: 1, params });
+  const b = g.conv('b', a, 8, { kernel: 3, padding: 1, params, bias: true });
+  const graph = g.finish(g.batchNorm('norm', b, 1e-5, { params: { weight: 'b.bias' } }));
+  assert.equal(
+    parameters(graph).map(({ name, node }) => [name, node]),
+    [
+      ['w', a],
+      ['b.bias', b],
+      ['norm.bias', 3],
+      ['norm.running_mean', 3],
+      ['norm.running_var', 3],
+    ],
+  );
+  assert.is(trainableCount(parameters(graph)), 8 * 8 * 9 + 8 + 8);
+  assert.equal(
+    graph.nodes.flatMap((node) => nodeParameters(graph, node).map(({ name }) => name)),
+    ['w', 'w', 'b.bias', 'b.bias', 'norm.bias', 'norm.running_mean', 'norm.running_var'],
+  );
+});
+
+test('names of tensors that do not fit are refused, and the graph stays as it was', () => {
+  const g = new GraphBuilder('shared');
+  const x = g.input({ h: 4, w: 4, c: 8 });
+  const a = g.conv('a', x, 8, { kernel: 3, padding: 1 });
+  const before = g.finish(a);
+  const conv = (params: object) => () => g.conv('b', a, 8, { kernel: 1, params });
+  refuses(conv({ weight: 'a.weight' }), 'a.weight: expected [8, 8, 3, 3], as a has it, got [8, 8, 1, 1] for b.');
+  refuses(conv({ weight: 't', bias: 't' }), 't: expected [8, 8, 1, 1], as b has it, got [8] for b.');
+  refuses(conv({ weight: '' }), 'b: expected the name of its weight to be a name, got "".');
+  refuses(conv({ bias: 7 }), 'b: expected the name of its bias to be a name, got 7.');
+  refuses(conv({ gamma: 'g' }), 'b: expected names of tensors among weight, bias, got one of gamma.');
+  refuses(
+    () => g.activation('act', a, { kind: 'relu' }, { params: { weight: 'w' } }),
+    'act: expected names of tensors among none, got one of weight.',
+  );
+  assert.equal(g.finish(a), before);
+  // A refused node leaves none of its tensors behind.
+  assert.is(g.conv('b', a, 8, { kernel: 3, params: { weight: 't' } }), 2);
 });
 
 test.run();

@@ -1,11 +1,11 @@
 /** Small random graphs of every operation. */
 
 import fc from 'fast-check';
-import { type Graph, GraphBuilder, type NodeId } from '../../models/index.js';
+import { type Activation, type Graph, GraphBuilder, type NodeId, type Reduction } from '../../models/index.js';
 
 /** One instruction: which operation, on which of the latest values, and numbers that it makes of what it likes. */
 interface Instruction {
-  readonly op: keyof typeof OPERATIONS;
+  readonly op: keyof typeof ALL;
   readonly back: number;
   readonly other: number;
   readonly numbers: readonly [number, number, number, number];
@@ -100,6 +100,63 @@ const OPERATIONS = {
     g.zeroPadShortcut(`${name}.shortcut`, x, Math.min(MOST_CHANNELS, g.shape(x).c + 2 * (more % 5)), 1 + (stride % 2)),
 } as const;
 
+const ACTIVATIONS: readonly Activation[] = [
+  { kind: 'relu' },
+  { kind: 'clip', low: 0, high: 6 },
+  { kind: 'clip', low: -0.5, high: 0.5 },
+  { kind: 'leakyRelu', slope: 0.2 },
+  { kind: 'prelu' },
+  { kind: 'silu' },
+  { kind: 'sigmoid' },
+  { kind: 'hardSwish' },
+  { kind: 'hardSigmoid' },
+  { kind: 'hardSigmoid', alpha: 0.2, beta: 0.4 },
+  { kind: 'gelu' },
+];
+
+const REDUCTIONS: readonly Reduction[] = ['mean', 'max', 'sum'];
+
+const activation = ({ g, name }: Context, x: NodeId, n: number): NodeId =>
+  g.activation(`${name}.activation`, x, pick(ACTIVATIONS, n));
+
+/** Operations that the binary has no kernels of, or that it takes only one kind of. */
+const WITH_KERNELS = {
+  activation: (at: Context, x: NodeId, other: number) => activation(at, x, other),
+  convActivation: (at: Context, x: NodeId, other: number, n: Instruction['numbers']) =>
+    activation(at, n[1] % 2 ? norm(at, conv(at, x, n)) : conv(at, x, n), other),
+  residualActivation: (at: Context, x: NodeId, other: number, [kernel, , , rest]: Instruction['numbers']) => {
+    const size = 1 + 2 * (kernel % 2);
+    const y = at.g.conv(`${at.name}.conv`, x, at.g.shape(x).c, { kernel: size, padding: size >> 1 });
+    return activation(at, at.g.add(`${at.name}.add`, rest % 2 ? y : x, rest % 2 ? x : y), other);
+  },
+  depthwise: (at: Context, x: NodeId, other: number, [kernel, , stride, rest]: Instruction['numbers']) => {
+    const { c } = at.g.shape(x);
+    const size = pick(KERNELS, kernel);
+    const window = { kernel: size, padding: size >> 1, stride: 1 + (stride % 2), groups: c, bias: rest % 2 === 0 };
+    return activation(at, at.g.conv(`${at.name}.depthwise`, x, c, window), other);
+  },
+  /** Hu et al. 2018, with a map of any size. */
+  squeezeExcite: (at: Context, x: NodeId, other: number, [squeezed, , , rest]: Instruction['numbers']) => {
+    const { g, name } = at;
+    const mean = g.globalAvgPool(`${name}.pool`, x);
+    const inner = activation(at, g.conv(`${name}.fc1`, mean, 1 + (squeezed % 4), { kernel: 1, bias: true }), other);
+    const outer = g.conv(`${name}.fc2`, inner, g.shape(x).c, { kernel: 1, bias: true });
+    const gate = g.activation(`${name}.gate`, outer, { kind: 'sigmoid' });
+    return rest % 2 ? g.mul(`${name}.scale`, gate, x) : g.mul(`${name}.scale`, x, gate);
+  },
+  mul: (at: Context, x: NodeId, other: number, [a, b]: Instruction['numbers']) => {
+    const product = at.g.mul(`${at.name}.mul`, x, companion(at, x, other, true));
+    return a % 2 ? activation(at, product, b) : product;
+  },
+  reduce: ({ g, name }: Context, x: NodeId, other: number) => g.reduce(`${name}.reduce`, x, pick(REDUCTIONS, other)),
+  resize: ({ g, name }: Context, x: NodeId, other: number, [h, w]: Instruction['numbers']) => {
+    const mode = other % 3 ? 'bilinear' : 'nearest';
+    return g.resize(`${name}.resize`, x, 1 + (h % 9), 1 + (w % 9), { mode, alignCorners: other % 3 === 2 });
+  },
+} as const;
+
+const ALL = { ...OPERATIONS, ...WITH_KERNELS };
+
 /** Ends that a graph may have: `none` is the last value itself, `earlier` one before, so that what follows is of no use. */
 const ENDS = ['none', 'earlier', 'pool', 'linear', 'classifier', 'softmax'] as const;
 
@@ -107,13 +164,14 @@ function build(
   input: { h: number; w: number; c: number },
   program: readonly Instruction[],
   end: (typeof ENDS)[number],
+  second: number | undefined,
 ): Graph {
   const g = new GraphBuilder('any');
   const values = [g.input(input)];
   program.forEach(({ op, back, other, numbers }, i) => {
     const x = values[values.length - 1 - (back % Math.min(4, values.length))] as NodeId;
     try {
-      const last = OPERATIONS[op]({ g, values, name: `${op}${i}` }, x, other, numbers);
+      const last = ALL[op]({ g, values, name: `${op}${i}` }, x, other, numbers);
       for (let id = (values.at(-1) as NodeId) + 1; id <= last; id++) values.push(id);
     } catch (error) {
       // What the shape rules refuse is left out; what was added of it before stays, unused.
@@ -124,23 +182,33 @@ function build(
   if (end === 'pool' || end === 'classifier' || end === 'softmax') x = g.globalAvgPool('end.pool', x);
   if (end === 'linear' || end === 'classifier' || end === 'softmax') x = g.linear('end.fc', x, 10);
   if (end === 'softmax') x = g.softmax('end.softmax', x);
-  return g.finish(x);
+  return g.finish(second === undefined ? x : { output: x, second: pick(values, second) });
 }
 
 const count = (min: number, max: number) => fc.integer({ min, max });
 
-export const anyGraph: fc.Arbitrary<Graph> = fc
-  .record({
-    input: fc.record({ h: count(1, 9), w: count(1, 9), c: fc.constantFrom(3, 8, 16) }),
-    program: fc.array(
-      fc.record({
-        op: fc.constantFrom(...(Object.keys(OPERATIONS) as (keyof typeof OPERATIONS)[])),
-        back: fc.nat(11),
-        other: fc.nat(99),
-        numbers: fc.tuple(fc.nat(99), fc.nat(99), fc.nat(99), fc.nat(99)),
-      }),
-      { minLength: 1, maxLength: 9 },
-    ),
-    end: fc.constantFrom(...ENDS),
-  })
-  .map(({ input, program, end }) => build(input, program, end));
+export interface AnyGraphOptions {
+  /** Also operations whose kernels may not be there yet, and second outputs. By default false. */
+  readonly withKernels?: boolean;
+}
+
+/** Random graphs. */
+export const graphs = ({ withKernels = false }: AnyGraphOptions = {}): fc.Arbitrary<Graph> =>
+  fc
+    .record({
+      input: fc.record({ h: count(1, 9), w: count(1, 9), c: fc.constantFrom(3, 8, 16) }),
+      program: fc.array(
+        fc.record({
+          op: fc.constantFrom(...(Object.keys(withKernels ? ALL : OPERATIONS) as (keyof typeof ALL)[])),
+          back: fc.nat(11),
+          other: fc.nat(99),
+          numbers: fc.tuple(fc.nat(99), fc.nat(99), fc.nat(99), fc.nat(99)),
+        }),
+        { minLength: 1, maxLength: 9 },
+      ),
+      end: fc.constantFrom(...ENDS),
+      second: withKernels ? fc.option(fc.nat(99), { nil: undefined }) : fc.constant(undefined),
+    })
+    .map(({ input, program, end, second }) => build(input, program, end, second));
+
+export const anyGraph: fc.Arbitrary<Graph> = graphs();

@@ -5,6 +5,7 @@ import {
   type Activation,
   type Graph,
   inputShape,
+  inputShapes,
   type Node,
   type Reduction,
   type ResizeMode,
@@ -117,9 +118,15 @@ export function resize(
   return out;
 }
 
-function valueOfNode(graph: Graph, node: Node, batch: number, inputs: readonly Values[], tensors: Tensors): Values {
+/** What a node makes of `inputs`; `from`: the maps of the first; `channels`: of each. */
+export function evaluateNode(
+  node: Node,
+  from: Maps,
+  inputs: readonly Values[],
+  tensors: Tensors,
+  channels: readonly number[] = [],
+): Values {
   const [x, y] = inputs as [Values, Values];
-  const from: Maps = { batch, ...inputShape(graph, node) };
   const optional = (role: Role): Values | undefined => {
     const name = node.params[role];
     const values = tensors.get(name ?? '');
@@ -151,9 +158,7 @@ function valueOfNode(graph: Graph, node: Node, batch: number, inputs: readonly V
     case 'mul':
       return mul(x, from, y, y.length !== x.length);
     case 'concat':
-      return reference.concat(
-        inputs.map((part, i) => ({ x: part, c: graph.nodes[node.inputs[i] ?? -1]?.shape.c ?? 0 })),
-      );
+      return reference.concat(inputs.map((part, i) => ({ x: part, c: channels[i] as number })));
     case 'maxPool':
       return reference.maxPool(x, from, node).values;
     case 'avgPool':
@@ -188,8 +193,12 @@ export function evaluateAll(graph: Graph, tensors: Tensors, input: Inputs, batch
   const values: Values[] = [];
   for (const node of graph.nodes) {
     const inputs = node.inputs.map((id) => values[id] as Values);
-    const isInput = node.kind === 'input';
-    values.push(isInput ? inputOf(graph, node, input) : valueOfNode(graph, node, batch, inputs, tensors));
+    if (node.kind === 'input') {
+      values.push(inputOf(graph, node, input));
+      continue;
+    }
+    const channels = inputShapes(graph, node).map(({ c }) => c);
+    values.push(evaluateNode(node, { batch, ...inputShape(graph, node) }, inputs, tensors, channels));
   }
   return values;
 }
