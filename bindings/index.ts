@@ -1,6 +1,4 @@
-/**
- * What the entries for browsers (index.web.ts) and for Node (index.node.ts) share. Each adds its `load`.
- */
+/** What the entries for browsers (index.web.ts) and for Node (index.node.ts) share. Each adds its `load`. */
 
 export type {
   BatchNormOp,
@@ -17,19 +15,22 @@ export type {
   Pair,
   PlainOp,
   PoolOp,
-  Preprocessing as Preset,
+  Preprocessing,
   Shape,
   Shortcut,
   ShortcutOp,
-  StridePlace,
+  StrideIn,
   Summary,
   SummaryRow,
 } from '../models/index.js';
 export {
   buildNetwork,
+  depth,
+  graphInput,
   networkNames,
   networks,
   preprocessings,
+  shapeText,
   summary,
   summaryTable,
 } from '../models/index.js';
@@ -51,4 +52,5 @@ export type {
   Tensor,
 } from './model/types.js';
 export type { Pixels } from './platform/types.js';
+export { identifyNetwork, type NetworkMatch } from './weights/identify.js';
 export type { Dtype, NetworkHints, OpenOptions, Piece, TensorInfo, WeightFile, WeightSource } from './weights/open.js';

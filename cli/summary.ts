@@ -1,7 +1,7 @@
 /** `summary`: a network layer by layer. */
 
 import { Command } from 'commander';
-import { buildNetwork, summary, summaryTable } from '../models/index.js';
+import { buildNetwork, summary, summaryTable } from '../bindings/index.node.js';
 import { networkName, positive } from './options.js';
 
 const EXAMPLES = `

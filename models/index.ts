@@ -27,6 +27,6 @@ export const buildNetwork = (name: string, options?: NetworkOptions): Graph =>
 
 export * from './graph.js';
 export { lookup } from './lookup.js';
-export type { Network, NetworkOptions, Shortcut, StrideIn as StridePlace } from './network.js';
+export type { Network, NetworkOptions, Shortcut, StrideIn } from './network.js';
 export * from './pretrained.js';
 export * from './summary.js';

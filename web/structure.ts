@@ -3,7 +3,7 @@
  * from the nodes alone; no network is known by name.
  */
 
-import type { Graph, Node, NodeId, Shape } from '../models/index.js';
+import type { Graph, Node, NodeId, Shape } from '../bindings/index.js';
 
 /** A layer with the batch norm and ReLU that follow it and nothing else reads. */
 export interface Unit {

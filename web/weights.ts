@@ -1,6 +1,6 @@
 /** The weights that people can choose: those served with the page, and files of their own. */
 
-import type { NetworkOptions, Preset } from '../bindings/index.web.js';
+import type { NetworkOptions, Preprocessing } from '../bindings/index.web.js';
 import type { Answer, Question } from './recognise.js';
 
 /** A row of weights/sets.json, which the build writes. */
@@ -8,7 +8,7 @@ export interface PublishedSet {
   readonly title: string;
   readonly network: string;
   readonly options: NetworkOptions;
-  readonly preprocessing: Preset;
+  readonly preprocessing: Preprocessing;
   /** Beside the list. */
   readonly file: string;
   readonly bytes: number;
@@ -79,6 +79,6 @@ export interface Weights {
   readonly options: NetworkOptions;
   readonly source: string | Blob;
   readonly bytes: number;
-  readonly preprocessing?: Preset;
+  readonly preprocessing?: Preprocessing;
   readonly labels?: readonly string[];
 }

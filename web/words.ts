@@ -1,6 +1,6 @@
 /** Layers and numbers in words, for the drawing of a network. */
 
-import type { Node } from '../models/index.js';
+import type { Node } from '../bindings/index.js';
 import type { Part, ShortcutKind, Unit } from './structure.js';
 
 const whole = new Intl.NumberFormat('en-US');

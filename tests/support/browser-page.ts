@@ -6,7 +6,7 @@ const API = '/dist/web.js';
 const api: typeof Api = await import(API);
 
 const NETWORK = 'resnet20_cifar';
-const CIFAR = { ...api.preprocessings.cifar, resize: 32, crop: 32 } as Api.Preset;
+const CIFAR = { ...api.preprocessings.cifar, resize: 32, crop: 32 } as Api.Preprocessing;
 
 const message = (task: Promise<unknown>): Promise<string> =>
   task.then(
@@ -255,7 +255,7 @@ const pages = {
   brokenThread: (): Promise<string> =>
     new Promise((resolve) => {
       const worker = new Worker('/dist/worker.js', { type: 'module' });
-      worker.onmessage = ({ data }) => data === 'up' && worker.postMessage({ kind: 'thread', start: {} });
+      worker.onmessage = ({ data }) => data === 'running' && worker.postMessage({ kind: 'thread', start: {} });
       worker.onerror = (event) => {
         event.preventDefault();
         resolve(event.message);
