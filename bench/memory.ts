@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { createCore } from '../bindings/engine/core.js';
-import { load, pull } from '../bindings/index.node.js';
+import { load, pretrained } from '../bindings/index.node.js';
 import { machineText } from './machine.js';
 
 const NETWORK = 'resnet50';
@@ -30,7 +30,7 @@ function status(line: string): number {
 }
 
 async function measure(threads: number, winograd: boolean): Promise<Figures> {
-  await pull(NETWORK);
+  await pretrained.fetch(NETWORK);
   // Compiles the binary that load uses.
   await createCore({ shared: threads > 1 });
   globalThis.gc?.();

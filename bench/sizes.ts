@@ -1,46 +1,49 @@
-/** What a page downloads: bytes of the wasm binaries and of the JavaScript around them. Exits 1 beyond the limits. */
+/**
+ * `npm run sizes`: bytes of the wasm binaries, of the JavaScript around them, of what a page fetches, and of the package.
+ * Compares them with limits.json; exits 1 and names what is over its limit.
+ */
 
-import { readFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
-import { BINARIES } from '../bindings/engine/core.js';
-
-/** Bytes of both binaries together, as they lie in build/. */
-const BINARIES_LIMIT = 60_000;
-/** Bytes of the core, `load` and what it needs at once, minified and gzipped. */
-const SCRIPT_LIMIT = 25_000;
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+const read = (path: string): Buffer => readFileSync(`${root}${path}`);
 
-const gzipped = (bytes: Uint8Array): number => gzipSync(bytes, { level: 9 }).length;
-
-const row = (name: string, raw: number, gzip: number, note = ''): void =>
-  console.log(`${name.padEnd(29)}${String(raw).padStart(9)}${String(gzip).padStart(9)}  ${note}`.trimEnd());
-
-/** "limit 60000", and whether `bytes` exceed it. */
-function judged(bytes: number, limit: number): string {
-  if (bytes > limit) process.exitCode = 1;
-  return `limit ${limit}${bytes > limit ? `, ${bytes - limit} too many` : ''}`;
+interface Size {
+  readonly raw: number;
+  readonly gzip: number;
 }
 
-console.log(`${'bytes'.padEnd(29)}${'raw'.padStart(9)}${'gzip'.padStart(9)}`);
-const total = { raw: 0, gzip: 0 };
-for (const binary of BINARIES) {
-  const bytes = await readFile(new URL(`../build/${binary}.wasm`, import.meta.url));
-  const gzip = gzipped(bytes);
-  row(`${binary}.wasm`, bytes.length, gzip);
-  total.raw += bytes.length;
-  total.gzip += gzip;
-}
-row('both binaries', total.raw, total.gzip, `raw: ${judged(total.raw, BINARIES_LIMIT)}`);
+const sizeOf = (bytes: Uint8Array): Size => ({ raw: bytes.length, gzip: gzipSync(bytes, { level: 9 }).length });
 
-/** A script for browsers with all that it needs at once, minified; and what it fetches later, if ever. */
-async function bundle(
-  entryPoint: string,
-  external: string[] = [],
-): Promise<Record<'now' | 'later', { raw: number; gzip: number }>> {
+/** Adds sizes of files that are fetched one by one. */
+const sum = (sizes: readonly Size[]): Size => ({
+  raw: sizes.reduce((total, { raw }) => total + raw, 0),
+  gzip: sizes.reduce((total, { gzip }) => total + gzip, 0),
+});
+
+/** Measures files of dist/ with all that they import statically, each once. */
+function fetched(...entries: readonly string[]): Size {
+  const sizes: Size[] = [];
+  const seen = new Set<string>();
+  const visit = (name: string): void => {
+    if (seen.has(name)) return;
+    seen.add(name);
+    const bytes = read(`dist/${name}`);
+    sizes.push(sizeOf(bytes));
+    // Static imports have no parenthesis, as dynamic ones do.
+    for (const [, other] of bytes.toString().matchAll(/\b(?:from|import)\s*"\.\/([^"]+)"/g)) visit(other as string);
+  };
+  entries.forEach(visit);
+  return sum(sizes);
+}
+
+/** Measures what an entry of the sources needs at once, minified into one script. */
+async function bundled(entryPoint: string): Promise<Size> {
   const { outputFiles, metafile } = await build({
     absWorkingDir: root,
     entryPoints: [entryPoint],
@@ -53,9 +56,7 @@ async function bundle(
     target: 'es2022',
     platform: 'browser',
     write: false,
-    external,
   });
-  const [entry] = Object.entries(metafile.outputs).find(([, output]) => output.entryPoint === entryPoint) ?? [''];
   const atOnce = new Set<string>();
   const visit = (path: string): void => {
     if (atOnce.has(path)) return;
@@ -64,20 +65,48 @@ async function bundle(
       if (kind === 'import-statement') visit(other);
     }
   };
+  const [entry] = Object.entries(metafile.outputs).find(([, output]) => output.entryPoint === entryPoint) ?? [''];
   visit(entry);
-  const size = (files: readonly { contents: Uint8Array }[]): { raw: number; gzip: number } => {
-    const bytes = Buffer.concat(files.map(({ contents }) => contents));
-    return { raw: bytes.length, gzip: gzipped(bytes) };
-  };
-  const isAtOnce = ({ path }: { path: string }): boolean => atOnce.has(relative(root, path));
-  return { now: size(outputFiles.filter(isAtOnce)), later: size(outputFiles.filter((file) => !isAtOnce(file))) };
+  const files = outputFiles.filter(({ path }) => atOnce.has(relative(root, path)));
+  return sizeOf(Buffer.concat(files.map(({ contents }) => contents)));
 }
 
-const core = await bundle('bindings/model/load.ts');
-row('the core, minified', core.now.raw, core.now.gzip, `gzip: ${judged(core.now.gzip, SCRIPT_LIMIT)}`);
-row('fetched when needed', core.later.raw, core.later.gzip);
-const worker = await bundle('bindings/worker/entry.ts');
-row('the core in a worker', worker.now.raw, worker.now.gzip);
-const page = await bundle('bindings/index.web.ts', ['./inline-assets.js']);
-row('what a page has of it', page.now.raw, page.now.gzip);
-row('fetched when needed', page.later.raw, page.later.gzip);
+/** Measures the package: unpacked, and as the tarball that npm installs. */
+function packed(): Size {
+  const args = ['pack', '--dry-run', '--ignore-scripts', '--json'];
+  const answer: object = JSON.parse(execFileSync('npm', args, { cwd: root, encoding: 'utf8', stdio: 'pipe' }));
+  // Older npm answers with an array, newer npm with an object by name.
+  const [{ size, unpackedSize }] = Object.values(answer) as [{ size: number; unpackedSize: number }];
+  return { raw: unpackedSize, gzip: size };
+}
+
+const binaries = readdirSync(`${root}build`).filter((name) => name.endsWith('.wasm'));
+
+const sizes: Readonly<Record<string, Size>> = {
+  ...Object.fromEntries(binaries.map((name) => [name, sizeOf(read(`build/${name}`))])),
+  'both binaries': sum(binaries.map((name) => sizeOf(read(`build/${name}`)))),
+  core: await bundled('bindings/model/load.ts'),
+  worker: await bundled('bindings/worker/entry.ts'),
+  page: sum([fetched('web.js', 'worker.js'), sizeOf(read('build/relaxed.wasm'))]),
+  'npm pack': packed(),
+};
+
+const limits: Readonly<Record<string, Partial<Size>>> = JSON.parse(read('bench/limits.json').toString());
+
+console.log(`${'bytes'.padEnd(16)}${'raw'.padStart(10)}${'gzip'.padStart(10)}`);
+for (const [name, size] of Object.entries(sizes)) {
+  const limit = Object.entries(limits[name] ?? {}).map(([kind, most]) => `limit ${most} ${kind}`);
+  const row = `${name.padEnd(16)}${`${size.raw}`.padStart(10)}${`${size.gzip}`.padStart(10)}  ${limit.join(', ')}`;
+  console.log(row.trimEnd());
+}
+
+for (const [name, limit] of Object.entries(limits)) {
+  const size = sizes[name];
+  if (!size) throw new Error(`bench/limits.json: expected one of ${Object.keys(sizes).join(', ')}, got ${name}.`);
+  for (const kind of ['raw', 'gzip'] as const) {
+    const most = limit[kind];
+    if (most === undefined || size[kind] <= most) continue;
+    console.error(`${name}: expected at most ${most} bytes (${kind}), got ${size[kind]}.`);
+    process.exitCode = 1;
+  }
+}

@@ -1,8 +1,9 @@
-/**
- * Where the binaries lie. This file stays as deep as dist/, so that its relative URLs hold before and after bundling.
- */
+/** Where the binaries are. This file stays as deep as dist/, so that its relative URLs hold before and after bundling. */
 
-/** The URL of a binary. Bundlers look for these very words. A blob's script has no URL that they hold for, and does not ask. */
+/**
+ * Finds a binary. Bundlers look for these very expressions. In a worker from a blob they do not hold, and there the page
+ * sends the binary.
+ */
 export const binaryUrl = (binary: 'baseline' | 'relaxed'): URL =>
   binary === 'relaxed'
     ? new URL('../build/relaxed.wasm', import.meta.url)

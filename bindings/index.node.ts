@@ -1,22 +1,19 @@
-/** resnet-wasm in Node: the same API with files, picture decoding and pulled weights. */
+/** resnet-wasm in Node: the same API with files, picture decoding and pretrained weights. */
 
-import { load as coreLoad, type LoadOptions } from './model/load.js';
+import { type LoadOptions as CoreLoadOptions, load as coreLoad } from './model/load.js';
 import { isWeightSource, type NetworkLike } from './model/network-like.js';
 import type { Model } from './model/types.js';
 import { nodePlatform } from './node/platform.js';
-import { isPretrained, pullAny } from './node/pretrained.js';
+import { type PretrainedWeights, pretrained } from './node/pretrained.js';
 import { usePlatform } from './platform/platform.js';
 
 export type { HubSet } from '../models/hub.js';
 export type { NpmSource, WeightSet } from '../models/index.js';
 export { measurePeak } from './engine/peak.js';
 export * from './index.js';
-export type { LoadOptions } from './model/load.js';
 export { decodeImage, encodePng } from './node/decode-image.js';
-export { cachedFromHub } from './node/hugging-face.js';
-export * from './node/npm-package.js';
-export { pullAny } from './node/pretrained.js';
-export { identifyNetwork as guessNetwork, type NetworkMatch as NetworkGuess } from './weights/identify.js';
+export { type PretrainedSet, type PretrainedWeights, pretrained } from './node/pretrained.js';
+export type { CacheOptions, FetchOptions } from './node/weight-cache.js';
 export { inspectWeights, type TensorReport, type WeightReport } from './weights/inspect.js';
 export { openWeights } from './weights/open.js';
 export { seededInput, seededWeights } from './weights/random.js';
@@ -24,22 +21,26 @@ export { type WriteOptions, writeSafetensors } from './weights/write.js';
 
 usePlatform(nodePlatform(new URL('../dist/thread.node.js', import.meta.url)));
 
+export interface LoadOptions extends Omit<CoreLoadOptions, 'weights'> {
+  /** By default `pretrained.fetch(name)`. Pretrained weights bring their preprocessing, labels and network options. */
+  readonly weights?: CoreLoadOptions['weights'] | PretrainedWeights;
+  /** Has no effect in Node: a model runs on the caller's thread. Accepted so that one call serves pages and Node. */
+  readonly worker?: boolean;
+}
+
+const isPretrained = (weights: unknown): weights is PretrainedWeights =>
+  typeof weights === 'object' && weights !== null && 'set' in weights && 'path' in weights;
+
 /**
  * Loads a network by its name, by its graph, or from a file that says which network it is of. The weights of a name come
- * from any source or, without one, are the weight set that is published for it.
+ * from any source or, without one, are the pretrained weights of that name.
  */
-export async function load(network: NetworkLike, options: LoadOptions = {}): Promise<Model> {
-  const isSet = typeof network === 'string' && (isPretrained(network) || !isWeightSource(network));
-  if (options.weights !== undefined || !isSet) return coreLoad(network, options);
-  const pulled = await pullAny(network, { signal: options.signal });
-  const { preprocessing, network: name, options: trained } = pulled.set;
-  // What is given as undefined is not given.
+export async function load(network: NetworkLike, { worker: _, ...options }: LoadOptions = {}): Promise<Model> {
+  const isName = typeof network === 'string' && (pretrained.names().includes(network) || !isWeightSource(network));
+  const { weights = isName ? await pretrained.fetch(network, { signal: options.signal }) : undefined } = options;
+  if (!isPretrained(weights)) return coreLoad(network, { ...options, weights });
+  const { preprocessing, network: name, options: trained } = weights.set;
+  // An option that is given as undefined is not given.
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  return coreLoad(name, {
-    preprocessing,
-    labels: pulled.labels,
-    ...trained,
-    ...given,
-    weights: pulled.weights,
-  });
+  return coreLoad(name, { preprocessing, labels: weights.labels, ...trained, ...given, weights: weights.path });
 }

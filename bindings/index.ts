@@ -1,6 +1,4 @@
-/**
- * What the entries for browsers (index.web.ts) and for Node (index.node.ts) share. Each adds its `load`.
- */
+/** What the entries for browsers (index.web.ts) and for Node (index.node.ts) share. Each adds its `load`. */
 
 export type {
   Activation,
@@ -44,11 +42,14 @@ export type {
 } from '../models/index.js';
 export {
   buildNetwork,
+  depth,
   GraphBuilder,
+  graphInput,
   networkNames,
   networks,
   operationOf,
   preprocessings,
+  shapeText,
 } from '../models/index.js';
 export type { AlgorithmName } from './compile/conv-algorithm.js';
 export { type Layer, layersOf } from './compile/fuse.js';
@@ -71,4 +72,5 @@ export type {
   Tensor,
 } from './model/types.js';
 export type { Pixels } from './platform/types.js';
+export { identifyNetwork, type NetworkMatch } from './weights/identify.js';
 export type { Dtype, NetworkHints, OpenOptions, Piece, TensorInfo, WeightFile, WeightSource } from './weights/open.js';

@@ -1,9 +1,9 @@
 /**
- * resnet-wasm in a browser: models run in a Web Worker each, so that the page never waits; in a worker of the page's own
- * they run in that.
+ * resnet-wasm in a browser. Each model runs in a Web Worker of its own, so that the page never waits; in a worker of the
+ * page's own, models run in that one.
  */
 
-import { browser } from './browser/platform.js';
+import { browserPlatform } from './browser/platform.js';
 import { type Binary, supportsRelaxed } from './engine/binary.js';
 import type { LoadOptions as CoreLoadOptions } from './model/load.js';
 import { isWeightSource, type NetworkLike } from './model/network-like.js';
@@ -13,21 +13,20 @@ import type { OpenOptions, WeightFile, WeightSource } from './weights/open.js';
 import { absolute, loadInWorker, measurePeakInWorker } from './worker/client.js';
 
 export * from './index.js';
-export { identifyNetwork as guessNetwork, type NetworkMatch as NetworkGuess } from './weights/identify.js';
 export { seededInput } from './weights/random.js';
 export type { CachedWeights } from './weights/stream/browser-cache.js';
 
 const newWorker = (): Worker => new Worker(new URL('../dist/worker.js', import.meta.url), { type: 'module' });
 
-usePlatform(browser(newWorker));
+usePlatform(browserPlatform(newWorker));
 
 export interface LoadOptions extends CoreLoadOptions {
-  /** By default true: the model runs in a Web Worker. False: in the page, which has its turn between the layers. */
+  /** True (the default) runs the model in a Web Worker; false in the page, which has its turn between the layers. */
   readonly worker?: boolean;
 }
 
-/** Settles when a worker's script has begun to run, or could not. */
-function up(start: () => Worker): Promise<Worker> {
+/** Starts a worker. Resolves when its script runs, and rejects if it cannot. */
+function whenRunning(start: () => Worker): Promise<Worker> {
   return new Promise((resolve, reject) => {
     const worker = start();
     worker.onmessage = () => resolve(worker);
@@ -39,21 +38,24 @@ function up(start: () => Worker): Promise<Worker> {
   });
 }
 
-interface Started {
+interface ModelWorker {
   readonly worker: Worker;
-  /** Where the worker would not find it. */
+  /** The binary, if the worker cannot find it. */
   readonly wasm?: Uint8Array<ArrayBuffer>;
 }
 
-/** A worker, from the file beside this script or, where that is not there, from text; undefined where none may run. */
-async function startWorker(binary: Binary | undefined): Promise<Started | undefined> {
+/** Starts a worker from the file beside this script or, if that is missing, from text; undefined if none may run. */
+async function startWorker(binary: Binary | undefined): Promise<ModelWorker | undefined> {
   if (typeof document === 'undefined') return undefined;
   try {
-    return { worker: await up(newWorker) };
+    return { worker: await whenRunning(newWorker) };
   } catch {}
   try {
     const { inlineWorker, inlineWasm } = await import('./worker/inline-assets.js');
-    return { worker: await up(inlineWorker), wasm: inlineWasm(binary ?? (supportsRelaxed() ? 'relaxed' : 'baseline')) };
+    return {
+      worker: await whenRunning(inlineWorker),
+      wasm: inlineWasm(binary ?? (supportsRelaxed() ? 'relaxed' : 'baseline')),
+    };
   } catch (reason) {
     const notShared = `One thread, in the page itself, since no worker starts here (${(reason as Error).message}).`;
     usePlatform({ ...platform, whyNoSharedMemory: notShared });
@@ -76,20 +78,20 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
   return (await import('./model/load.js')).load(what, known);
 }
 
-/** As the core's: reads what a weight file says of itself, up to its first value. */
+/** Opens a weight file and reads what it says of itself, up to its first value. */
 export const openWeights = async (source: WeightSource, options: OpenOptions = {}): Promise<WeightFile> =>
   (await import('./weights/open.js')).openWeights(absolute(source), { ...options, hdf5: absolute(options.hdf5) });
 
-/** GFLOP/s of one thread in a loop of multiply–adds that touches registers alone: the best within 0.4 s. */
+/** Measures the GFLOP/s of one thread in a loop of multiply–adds on registers alone: the best within 0.4 s. */
 export async function measurePeak(binary?: Binary): Promise<number> {
   const started = await startWorker(binary);
   if (started) return measurePeakInWorker(started.worker, { binary, wasm: started.wasm });
   return (await import('./engine/peak.js')).measurePeak(binary);
 }
 
-/** The weights that this browser keeps, whole or in part. Rejects where the page may not store anything. */
+/** Lists the weights that this browser keeps, whole or in part. Rejects if the page may not store anything. */
 export const cachedWeights = async () => (await import('./weights/stream/browser-cache.js')).cachedWeights();
 
-/** Forgets the weights of one URL, or all. Rejects where the page may not store anything. */
+/** Removes the weights of one URL, or all, from the browser's cache. Rejects if the page may not store anything. */
 export const clearCachedWeights = async (url?: string | URL): Promise<void> =>
   (await import('./weights/stream/browser-cache.js')).clearCachedWeights(absolute(url));

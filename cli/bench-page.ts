@@ -1,11 +1,11 @@
-/** One self-contained HTML page of benchmark results: plots by uPlot, which is put into the page. */
+/** Makes one self-contained HTML page of benchmark results, with plots by uPlot. */
 
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import type { BenchResult } from './measure.js';
+import { threadsText } from './text.js';
 
-const asset = (name: string): string =>
-  readFileSync(createRequire(import.meta.url).resolve(`uplot/dist/${name}`), 'utf8');
+// uPlot's script and style; build.mjs defines them.
+declare const UPLOT_SCRIPT: string;
+declare const UPLOT_STYLE: string;
 
 const escaped = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
@@ -21,7 +21,7 @@ th, td { padding: .2rem .75rem .2rem 0; text-align: left; border-bottom: 1px sol
 .u-legend { color: var(--ink); font-size: .875rem; }
 `;
 
-// Runs in the page. One chart of milliseconds, one of GFLOP/s with the roof as a line.
+// Runs in the page. Draws one chart of milliseconds, and one of GFLOP/s with the peak as a line.
 const SCRIPT = `
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 for (const [i, { layers, peak }] of results.entries()) {
@@ -47,7 +47,6 @@ function section(
   { model, machine, info, ms, gflops, peak, rounds, batch, date, layers }: BenchResult,
   i: number,
 ): string {
-  const threads = info.threads === 1 ? '1 thread' : `${info.threads} threads`;
   const rows = layers.map(
     (layer, j) =>
       `<tr><td class="n">${j + 1}<td>${escaped(layer.name)}<td>${layer.algorithm ?? layer.kind}<td>${layer.output}<td class="n">${layer.ms.toFixed(3)}<td class="n">${layer.gflops ? layer.gflops.toFixed(1) : ''}`,
@@ -55,21 +54,21 @@ function section(
   return `<section><h2>${escaped(model)}</h2>
 <p class="big">${ms.median.toFixed(1)} ms</p>
 <p>Median of ${rounds} runs (${ms.min.toFixed(1)} to ${ms.max.toFixed(1)} ms), batch ${batch}; ${gflops.toFixed(1)} GFLOP/s, ${((100 * gflops) / peak).toFixed(0)} % of a peak of ${peak.toFixed(1)}.</p>
-<p class="soft">${info.binary} binary, ${threads}; ${escaped(machine)}; ${escaped(date.slice(0, 16).replace('T', ' '))} UTC</p>
-<h3>Time of each layer</h3><div id="ms${i}"></div>
-<h3>Speed of each layer, and the peak of 128-bit multiply-adds</h3><div id="gflops${i}"></div>
-<p class="soft">GFLOP/s count the definition of a convolution; layers computed by Winograd's algorithm take fewer, and can exceed the peak.</p>
+<p class="soft">${info.binary} binary, ${threadsText(info.threads)}; ${escaped(machine)}; ${escaped(date.slice(0, 16).replace('T', ' '))} UTC</p>
+<h3>Time per layer</h3><div id="ms${i}"></div>
+<h3>Speed per layer, and the peak of 128-bit multiply-adds</h3><div id="gflops${i}"></div>
+<p class="soft">GFLOP/s count the multiplications of a convolution's definition. Winograd's algorithm takes fewer, so that a layer can exceed the peak.</p>
 <details><summary>All layers</summary><div class="scroll"><table><thead><tr><th class="n">#<th>layer<th>by<th>output<th class="n">ms<th class="n">GFLOP/s</thead><tbody>${rows.join('')}</tbody></table></div></details></section>`;
 }
 
-/** The page for some results. */
+/** Makes the page. */
 export function benchPage(results: readonly BenchResult[]): string {
-  // No "</script>" can stand in the data.
+  // The data must not contain "</script>".
   const data = JSON.stringify(results).replaceAll('<', '\\u003c');
   return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>resnet-wasm bench</title><style>${asset('uPlot.min.css')}${STYLE}</style>
+<title>resnet-wasm bench</title><style>${UPLOT_STYLE}${STYLE}</style>
 <h1>resnet-wasm bench</h1><p class="soft">Residual networks on the CPU, in WebAssembly</p>
 ${results.map(section).join('\n')}
-<script>${asset('uPlot.iife.min.js')}</script><script>const results = ${data};${SCRIPT}</script></html>
+<script>${UPLOT_SCRIPT}</script><script>const results = ${data};${SCRIPT}</script></html>
 `;
 }

@@ -1,11 +1,11 @@
-/** `bench`: how fast this machine runs a network, layer by layer, against its roof. */
+/** `bench`: measures how fast this machine runs a network, layer by layer, against the peak of its CPU. */
 
 import { writeFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
-import { benchPage } from './bench-page.js';
 import { type BenchResult, type MeasureOptions, measure } from './measure.js';
 import { modelOptions, networkName, positive } from './options.js';
-import { columns } from './text.js';
+import { checkOutput } from './output.js';
+import { columns, threadsText } from './text.js';
 
 const EXAMPLES = `
 Examples:
@@ -13,9 +13,9 @@ Examples:
   resnet-wasm bench --model resnet18 --threads 1 --binary baseline --json
   resnet-wasm bench --html report.html
 
-The weights are random numbers, and the peak is that of multiply-adds of 128-bit vectors in registers, on all threads. A
-layer that Winograd's algorithm computes can exceed it: it takes up to 4 times fewer multiplications than the definition,
-by which GFLOP/s count.`;
+The weights are random. The peak is that of multiply-adds of 128-bit vectors in registers, on all threads. GFLOP/s count
+the multiplications of a convolution's definition. Winograd's algorithm takes up to 4 times fewer, so that a layer can
+exceed the peak.`;
 
 interface BenchFlags extends MeasureOptions {
   readonly model: readonly string[];
@@ -37,10 +37,9 @@ function report({ model, machine, info, batch, rounds, ms, gflops, peak, layers 
     layer.gflops ? layer.gflops.toFixed(1) : '',
     layer.gflops ? percent(layer.gflops, peak) : '',
   ]);
-  const threads = info.threads === 1 ? '1 thread' : `${info.threads} threads`;
   return [
     machine,
-    `${model}, ${info.binary} binary, ${threads}, batch ${batch}: weights ${MiB(info.weightBytes)}, activations ${MiB(info.activationBytes)} an image`,
+    `${model}, ${info.binary} binary, ${threadsText(info.threads)}, batch ${batch}: weights ${MiB(info.weightBytes)}, activations ${MiB(info.activationBytes)} per image`,
     '',
     columns([['layer', 'by', 'output', 'ms', 'share', 'GFLOP/s', 'of peak'], ...rows], [3, 4, 5, 6]),
     '',
@@ -61,15 +60,16 @@ export function benchCommand(signal: AbortSignal): Command {
         }),
     )
     .option('--rounds <n>', 'runs to take the median of', positive, 15)
-    .option('--batch <n>', 'images in a run', positive, 1)
-    .option('--tune', 'time the algorithms for each layer first, and take the fastest')
+    .option('--batch <n>', 'images per run', positive, 1)
+    .option('--tune', 'first time the algorithms for each layer, and take the fastest')
     .option('--no-winograd', "compute no convolution by Winograd's algorithm")
     .option('--json', 'print JSON')
-    .option('--html <file>', 'write one self-contained page with plots');
+    .option('--html <file>', 'write a self-contained page with plots');
   for (const option of modelOptions()) {
     if (option.long === '--binary' || option.long === '--threads') command.addOption(option);
   }
   return command.addHelpText('after', EXAMPLES).action(async (flags: BenchFlags) => {
+    if (flags.html) await checkOutput(flags.html);
     const results: BenchResult[] = [];
     for (const name of flags.model) {
       const result = await measure(name, flags, signal);
@@ -77,6 +77,6 @@ export function benchCommand(signal: AbortSignal): Command {
       if (!flags.json) process.stdout.write(`${results.length > 1 ? '\n' : ''}${report(result)}\n`);
     }
     if (flags.json) process.stdout.write(`${JSON.stringify(results, undefined, 2)}\n`);
-    if (flags.html) await writeFile(flags.html, benchPage(results));
+    if (flags.html) await writeFile(flags.html, (await import('./bench-page.js')).benchPage(results));
   });
 }

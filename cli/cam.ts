@@ -1,7 +1,6 @@
-/** `classify --cam`: a picture with a heat map over it, of where the network saw a class. */
+/** `classify --cam`: draws a heat map over a picture, of where the network saw a class. */
 
-import { stat, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { writeFile } from 'node:fs/promises';
 import {
   type Cam,
   type CamMap,
@@ -12,14 +11,8 @@ import {
   type Pixels,
 } from '../bindings/index.node.js';
 
-/** Rejects where a picture cannot be written to `path`: before the work is done for nothing. */
-export async function checkOutput(path: string): Promise<void> {
-  const folder = await stat(dirname(path)).catch(() => undefined);
-  if (!folder?.isDirectory()) throw new Error(`${path}: expected a folder to write into, got none.`);
-}
-
-/** By index or label, whatever its case; the most probable class where none is asked for. */
-function chosen({ maps }: Cam, wanted: string | undefined): CamMap {
+/** Finds a class by its index or its label in any case; the most probable class if none is wanted. */
+function mapOf({ maps }: Cam, wanted: string | undefined): CamMap {
   const name = wanted?.toLowerCase().replaceAll(' ', '_');
   const found = maps.find(({ index, label }) => {
     return name === undefined || name === String(index) || name === label?.toLowerCase().replaceAll(' ', '_');
@@ -28,7 +21,7 @@ function chosen({ maps }: Cam, wanted: string | undefined): CamMap {
   return found;
 }
 
-/** The picture on white, as the network sees it, and over the crop the heat map. */
+/** Draws the picture on white, as the network sees it, and the heat map over its crop. */
 function overlay({ data, width, height }: Pixels, { data: map }: CamMap, { shape, crop }: Cam): Pixels {
   const from = data.length / (width * height);
   const pixels = new Uint8ClampedArray(width * height * 3);
@@ -53,11 +46,11 @@ function overlay({ data, width, height }: Pixels, { data: map }: CamMap, { shape
   return { data: pixels, width, height, channels: 3 };
 }
 
-/** Writes the PNG; gives the class that it shows. */
+/** Writes the PNG. Returns the class that it shows. */
 export async function drawCam(model: Model, image: string, path: string, wanted: string | undefined): Promise<CamMap> {
   const pixels = await decodeImage(image);
   const cam = await model.cam(pixels, { topK: wanted === undefined ? 1 : Number.MAX_SAFE_INTEGER });
-  const map = chosen(cam, wanted);
+  const map = mapOf(cam, wanted);
   await writeFile(path, await encodePng(overlay(pixels, map, cam)));
   return map;
 }

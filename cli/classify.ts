@@ -1,12 +1,13 @@
-/** `classify`: what is to be seen in pictures. */
+/** `classify`: names what pictures show. */
 
 import { stat } from 'node:fs/promises';
 import { Command } from 'commander';
 import type { Classification } from '../bindings/index.node.js';
-import { checkOutput, drawCam } from './cam.js';
+import { drawCam } from './cam.js';
 import { reportFailure } from './failure.js';
-import { guessModel, needWeights, openModel } from './load-model.js';
+import { identifyModel, needWeights, openModel } from './load-model.js';
 import { type ModelFlags, modelOptions, networkName, positive } from './options.js';
+import { checkOutput } from './output.js';
 import { bar } from './text.js';
 
 interface ClassifyFlags extends ModelFlags {
@@ -20,7 +21,7 @@ interface Answer {
   readonly image: string;
   readonly model: string;
   readonly topK: readonly Classification[];
-  /** From the file to the answer. */
+  /** Time from the file to the answer. */
   readonly ms: number;
 }
 
@@ -31,19 +32,19 @@ Examples:
   resnet-wasm classify cat.jpg --cam where.png
   resnet-wasm classify --weights resnet18.safetensors cat.jpg
 
-With --weights and without --model, the network is told by its tensors.
-Without --weights, the weights of the model are fetched once and then kept in a cache (see resnet-wasm pull --help).
-Pictures that cannot be read are reported, the others answered; the exit code is then 1.`;
+Without --weights, the model's pretrained weights are fetched once and kept in a cache (see resnet-wasm pull --help).
+With --weights but no --model, the network is the one whose tensors the file has.
+A picture that cannot be read is reported on stderr, and the exit code is 1; the others are still classified.`;
 
 export function classifyCommand(signal: AbortSignal): Command {
   const command = new Command('classify')
-    .description('Name what is to be seen in pictures')
+    .description('Name what pictures show')
     .argument('<image...>', 'JPEG, PNG, WebP or GIF files')
     .option('--model <name>', 'network to use (resnet-wasm models lists them)', networkName, 'resnet50')
-    .option('--top-k <n>', 'labels to show for each picture', positive, 5)
+    .option('--top-k <n>', 'classes to show per picture', positive, 5)
     .option('--json', 'print a JSON array, and no progress')
-    .option('--cam <file>', 'write the picture with a heat map of where the network saw its best class (PNG)')
-    .option('--cam-class <class>', 'the class to map, by index or label, instead of the best');
+    .option('--cam <file>', 'write the picture as a PNG, with a heat map of where the network saw its best class')
+    .option('--cam-class <class>', 'class to map instead of the best, by index or label');
   for (const option of modelOptions()) command.addOption(option);
   return command.addHelpText('after', EXAMPLES).action(async (images: string[], flags: ClassifyFlags) => {
     needWeights(command, flags);
@@ -63,7 +64,7 @@ function checkCam(command: Command, images: readonly string[], { cam, camClass }
   if (wrong) command.error(`error: ${wrong}`, { exitCode: 2 });
 }
 
-/** `isGiven`: whether `flags.model` is the user's word; if not, weights of the user's tell what they are. */
+/** `isGiven`: whether the user named a model. If not, it is identified by the tensors of `flags.weights`. */
 async function classify(
   images: readonly string[],
   flags: ClassifyFlags,
@@ -73,19 +74,19 @@ async function classify(
   if (flags.cam !== undefined) await checkOutput(flags.cam);
   const readable: string[] = [];
   for (const image of images) {
-    // Before weights are loaded, or even fetched, for nothing.
+    // Checked before weights are loaded, or even fetched, for nothing.
     const file = await stat(image).catch(() => undefined);
     if (file && !file.isDirectory()) readable.push(image);
-    else reportFailure(`expected a picture, got ${file ? 'a folder' : 'no such file'}.`, image);
+    else reportFailure(file ? 'expected a picture, got a folder.' : 'no such file.', image);
   }
 
   const answers: Answer[] = [];
   if (readable.length > 0) {
     const how = { signal, quiet: flags.json };
-    const guess = flags.weights === undefined || isGiven ? undefined : await guessModel(flags.weights, how);
+    const match = flags.weights === undefined || isGiven ? undefined : await identifyModel(flags.weights, how);
     using model = await openModel(
-      { ...flags, model: guess?.network ?? flags.model },
-      { ...how, options: guess?.options },
+      { ...flags, model: match?.network ?? flags.model },
+      { ...how, options: match?.options },
     );
     for (const image of readable) {
       signal.throwIfAborted();

@@ -1,19 +1,19 @@
-/** `compare`: networks side by side, as He et al. 2015 compare them: depth, parameters, multiply-adds, memory, time. */
+/** `compare`: shows networks side by side, as He et al. 2015 do: depth, parameters, multiply-adds, memory, time. */
 
 import { Command } from 'commander';
-import { buildNetwork, summary } from '../bindings/index.node.js';
-import { depth } from '../models/index.js';
+import { buildNetwork, depth, summary } from '../bindings/index.node.js';
 import { type MeasureOptions, measure } from './measure.js';
 import { modelOptions, networkName, positive } from './options.js';
-import { columns, digits } from './text.js';
+import { columns, digits, threadsText } from './text.js';
 
 const EXAMPLES = `
 Examples:
   resnet-wasm compare plain34 resnet34 vgg19
   resnet-wasm compare resnet18 resnet50 --threads 1 --json
 
-Depth counts the layers with weights on the longest way through, as the paper does. Memory is that of the packed weights
-and of one image's activations. Times are medians with random weights.`;
+Depth counts the layers with weights on the longest path, as in the ResNet paper (He et al. 2015). The columns weights
+and activations are memory: of the packed weights, and of one image's activations. The time (ms) is the median for one
+image, with random weights.`;
 
 interface CompareFlags extends MeasureOptions {
   readonly json?: boolean;
@@ -67,7 +67,7 @@ export function compareCommand(signal: AbortSignal): Command {
     ]);
     const head = ['network', 'depth', 'parameters', 'GMACs', 'weights', 'activations', 'ms', 'GFLOP/s'];
     const { binary, threads } = rows[0] as (typeof rows)[number];
-    const how = `${binary} binary, ${threads === 1 ? '1 thread' : `${threads} threads`}`;
+    const how = `${binary} binary, ${threadsText(threads)}`;
     process.stdout.write(`${columns([head, ...cells], [1, 2, 3, 4, 5, 6, 7])}\n\n${how}\n`);
   });
 }

@@ -1,4 +1,4 @@
-/** `convert`: weights of any format to safetensors. */
+/** `convert`: writes weights of any format as safetensors. */
 
 import { createWriteStream } from 'node:fs';
 import { rename, rm, stat } from 'node:fs/promises';
@@ -6,26 +6,30 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Command, Option } from 'commander';
 import { openWeights, writeSafetensors } from '../bindings/index.node.js';
+import { checkOutput } from './output.js';
 
 const EXAMPLES = `
 Examples:
   resnet-wasm convert checkpoint.pth model.safetensors
   resnet-wasm convert model.safetensors half.safetensors --dtype f16
 
-Names become torchvision's. float16 halves the file; activations stay float32.`;
+Tensors get torchvision's names. --dtype f16 halves the file; the network still computes in float32.`;
 
 const DTYPES = { f32: 'F32', f16: 'F16', bf16: 'BF16' } as const;
 
 export function convertCommand(signal: AbortSignal): Command {
   return new Command('convert')
-    .description('Convert weights of any format that is read to safetensors')
-    .argument('<in>', 'path or URL')
+    .description('Convert weights of any supported format to safetensors')
+    .argument('<in>', 'path or URL of weights: safetensors, PyTorch, Keras or TensorFlow.js')
     .argument('<out>', 'path of the file to write')
-    .addOption(new Option('--dtype <type>', "of the values (default: the file's own)").choices(Object.keys(DTYPES)))
+    .addOption(
+      new Option('--dtype <type>', "type of the values (default: the file's own)").choices(Object.keys(DTYPES)),
+    )
     .addHelpText('after', EXAMPLES)
     .action(async (from: string, to: string, { dtype }: { dtype?: keyof typeof DTYPES }) => {
+      await checkOutput(to);
       const file = await openWeights(from, { signal });
-      // Renamed into place when it is whole: what was there stays until then.
+      // Renamed into place once it is complete, so that a failure leaves an older file as it was.
       const partial = `${to}.${process.pid}.partial`;
       try {
         const bytes = writeSafetensors(file, { dtype: dtype && DTYPES[dtype] });

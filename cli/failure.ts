@@ -1,6 +1,6 @@
-/** What went wrong, as one line on stderr. */
+/** Reports failures, each as one line on stderr. */
 
-/** The message of an error. Of one from the operating system: the path, what is the matter, and the code. */
+/** Returns the message of an error; for one of the operating system the path, what is the matter, and the code. */
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code, path } = error as NodeJS.ErrnoException;
@@ -9,14 +9,14 @@ function messageOf(error: unknown): string {
   return system ? `${path ? `${path}: ` : ''}${system[1]} (${code}).` : error.message || error.name;
 }
 
-/** In one line, with control characters (of file names, say) made visible. */
+/** Joins the lines of a text, and makes control characters (in file names, say) visible. */
 const oneLine = (text: string): string =>
   text
     .replace(/\s+/g, ' ')
     .trim()
     .replace(/\p{Cc}/gu, (control) => JSON.stringify(control).slice(1, -1));
 
-/** Writes one line, and has the process exit with 1 when it is done. `subject` comes first unless it does already. */
+/** Writes one line, and sets the exit code to 1. The line begins with `subject`, if given. */
 export function reportFailure(error: unknown, subject?: string): void {
   const text = messageOf(error);
   const line = oneLine(subject === undefined || text.startsWith(subject) ? text : `${subject}: ${text}`);

@@ -1,12 +1,11 @@
-/** `infer`: logits of raw tensors, from file to file. */
+/** `infer`: computes the logits of raw tensors, from file to file. */
 
-import { stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { Command } from 'commander';
 import { needWeights, openModel } from './load-model.js';
 import { readNpy, writeNpy } from './npy.js';
 import { type ModelFlags, modelOptions, networkName } from './options.js';
+import { checkOutput } from './output.js';
 
 interface InferFlags extends ModelFlags {
   readonly input: string;
@@ -17,8 +16,8 @@ const EXAMPLES = `
 Examples:
   resnet-wasm infer --model resnet18 --weights resnet18.safetensors --input x.npy --output y.npy
 
-The input is an array [N, C, H, W] of float32 (float64 is rounded), already normalised as the weights want it. The output
-is [N, classes] float32: the network's last layer, before any softmax. The network is built for the input's H and W.`;
+The input is an array [N, C, H, W] of float32 (float64 is rounded), normalised as the weights expect. The output is
+[N, classes] of float32: the network's last layer, before any softmax. The network is built for the input's H and W.`;
 
 export function inferCommand(signal: AbortSignal): Command {
   const command = new Command('infer')
@@ -33,7 +32,7 @@ export function inferCommand(signal: AbortSignal): Command {
   });
 }
 
-/** Images that run together. Between them the event loop has its turn, so that Ctrl-C is heard. */
+/** Images per run. Between runs the event loop has its turn, so that Ctrl-C is heard. */
 const BATCH = 8;
 
 async function infer(flags: InferFlags, signal: AbortSignal): Promise<void> {
@@ -43,9 +42,7 @@ async function infer(flags: InferFlags, signal: AbortSignal): Promise<void> {
   if (shape.length !== 4 || data.length === 0) {
     throw new Error(`${input}: expected [N, C, H, W], none of them 0, got [${shape.join(', ')}].`);
   }
-  // Before the work is done for nothing.
-  const folder = await stat(dirname(output)).catch(() => undefined);
-  if (!folder?.isDirectory()) throw new Error(`${output}: expected a folder to write into, got none.`);
+  await checkOutput(output);
 
   using model = await openModel(flags, { signal, options: { size: [h, w] } });
   const logits: number[] = [];

@@ -1,4 +1,4 @@
-/** `inspect`: what a weight file holds. */
+/** `inspect`: shows what a weight file holds. */
 
 import { Command } from 'commander';
 import { inspectWeights, type WeightReport } from '../bindings/index.node.js';
@@ -12,7 +12,7 @@ Examples:
 export function inspectCommand(signal: AbortSignal): Command {
   return new Command('inspect')
     .description('Show what a weight file holds: tensors, types, shapes, metadata, and which network it looks like')
-    .argument('<file>', 'path or URL of weights in any format that is read')
+    .argument('<file>', 'path or URL of weights: safetensors, PyTorch, Keras or TensorFlow.js')
     .option('--json', 'print a JSON object')
     .addHelpText('after', EXAMPLES)
     .action(async (source: string, { json }: { json?: boolean }) => {
@@ -30,7 +30,7 @@ function table({ format, total, values, metadata, tensors, network }: WeightRepo
   const options = Object.entries(network?.options ?? {}).map(([key, value]) => `${key} ${value}`);
   const looks = network
     ? `${network.network}${options.length > 0 ? ` (${options.join(', ')})` : ''}`
-    : 'no network of this program';
+    : 'no network that this program knows';
   return [
     columns([['tensor', 'type', 'shape', ''], ...rows], []),
     '',

@@ -1,86 +1,93 @@
-/** A model as the options of a command ask for it, with the progress of what takes long. */
+/** Loads the model that a command's options ask for, and shows the progress of what takes long. */
 
 import type { Command } from 'commander';
 import {
-  cached,
-  cachedFromHub,
-  guessNetwork,
+  identifyNetwork,
+  type LoadOptions,
   load,
   type Model,
-  type NetworkGuess,
+  type NetworkMatch,
   type NetworkOptions,
+  networks,
   openWeights,
-  pullAny,
+  type PretrainedWeights,
+  pretrained,
 } from '../bindings/index.node.js';
-import { hubSet } from '../models/hub.js';
-import { networks, weightSets } from '../models/index.js';
-import { type ModelFlags, setNames } from './options.js';
+import type { ModelFlags } from './options.js';
 import { showProgress } from './progress.js';
 
 export interface OpenOptions {
   readonly signal: AbortSignal;
+  /** True shows no progress. */
   readonly quiet?: boolean | undefined;
-  /** Where they are not the network's own. */
+  /** Options of the network, if they differ from its own. */
   readonly options?: NetworkOptions;
 }
 
-/** A usage error where neither weights are given nor a weight set has the model's name. */
+/** Exits with a usage error if no weights are given, and the model has no pretrained ones. */
 export function needWeights(command: Command, { model, weights }: ModelFlags): void {
-  if (weights !== undefined || Object.hasOwn(weightSets, model) || hubSet(model)) return;
-  const sets = setNames().join(', ');
-  command.error(`error: ${model} needs --weights; ready-made weights exist for ${sets}`, { exitCode: 2 });
+  const names = pretrained.names();
+  if (weights !== undefined || names.includes(model)) return;
+  command.error(`error: ${model} needs --weights; pretrained weights exist for ${names.join(', ')}`, { exitCode: 2 });
 }
 
-/** The network whose weights a file holds, and a line on stderr that says so, unless `quiet`. */
-export async function guessModel(
+/** Identifies the network of a weight file by its tensors, and says on stderr which it is, unless `quiet`. */
+export async function identifyModel(
   weights: string,
   { signal, quiet }: Omit<OpenOptions, 'options'>,
-): Promise<NetworkGuess> {
+): Promise<NetworkMatch> {
   const file = await openWeights(weights, { signal });
   await file.close();
-  const guess = guessNetwork(file.tensors);
-  if (!guess) {
-    throw new Error(
-      `${weights}: expected the weights of a network that there is, got others; --model says which it is.`,
-    );
-  }
-  if (!quiet) process.stderr.write(`${weights}: ${guess.network}, by its tensors\n`);
-  return guess;
+  const match = identifyNetwork(file.tensors);
+  if (!match) throw new Error(`${weights}: no known network has these tensors; name one with --model.`);
+  if (!quiet) process.stderr.write(`${weights}: ${match.network}, by its tensors\n`);
+  return match;
 }
 
-/** Weights that load within this time do it without a word. */
-const PATIENCE_MS = 700;
+/** Weights that load within this time are loaded without a bar. */
+const BAR_AFTER_MS = 700;
 
 export async function openModel(flags: ModelFlags, { signal, quiet, options = {} }: OpenOptions): Promise<Model> {
-  const { model, weights, binary, threads } = flags;
+  const { model, binary, threads } = flags;
   const classes = flags.classes ?? options.classes;
-  if (weights === undefined) await pullWeights(model, { signal, quiet });
-  // Most often a matter of a moment: no line of a log is worth it.
+  const weights = flags.weights ?? (await fetchPretrained(model, { signal, quiet }));
+  // A load takes a second or less, most often: not worth a line of a log.
   const silent = quiet || !process.stderr.isTTY;
-  const view = silent ? undefined : showProgress(`Loading ${model} weights`, { after: PATIENCE_MS });
+  const view = silent ? undefined : showProgress(`Loading ${model} weights`, { after: BAR_AFTER_MS });
+  const how: LoadOptions = { ...options, weights, classes, binary, threads, signal, onProgress: view?.update };
   try {
-    const onProgress = view?.update;
-    const labels =
-      weights === undefined ? undefined : await imagenetLabels(classes ?? networks[model]?.defaults.classes);
-    return await load(model, { ...options, weights, classes, binary, threads, labels, signal, onProgress });
+    return await load(
+      model,
+      flags.weights === undefined ? how : { ...how, labels: await imagenetLabels(model, classes) },
+    );
   } finally {
     view?.stop();
   }
 }
 
-/** Labels of ImageNet's 1000 classes, for weights of as many that bring none: those of the weight set, if it is there. */
-async function imagenetLabels(classes: number | undefined): Promise<readonly string[] | undefined> {
-  return classes === 1000 ? (await cached('resnet50'))?.labels : undefined;
+/** ImageNet's labels, for a weight file of 1000 classes, from the pretrained weights that bring them, if they are cached. */
+async function imagenetLabels(
+  model: string,
+  classes: number | undefined = networks[model]?.defaults.classes,
+): Promise<readonly string[] | undefined> {
+  return classes === 1000 ? (await pretrained.find('resnet50'))?.labels : undefined;
 }
 
-/** Sees to it that a weight set is in the cache; gives the path of its file. */
-export async function pullWeights(name: string, { signal, quiet }: Omit<OpenOptions, 'options'>): Promise<string> {
-  const onHub = Object.hasOwn(weightSets, name) ? undefined : hubSet(name);
-  const there = onHub ? await cachedFromHub(onHub) : (await cached(name))?.weights;
-  if (there !== undefined) return there;
-  const view = quiet ? undefined : showProgress(`Fetching ${name} weights`);
+/** Finds pretrained weights in the cache, or else fetches them, with progress unless `quiet`. */
+export async function fetchPretrained(
+  name: string,
+  { signal, quiet }: Omit<OpenOptions, 'options'>,
+): Promise<PretrainedWeights> {
+  let view: ReturnType<typeof showProgress> | undefined;
   try {
-    return (await pullAny(name, { signal, onProgress: view?.update })).weights;
+    return await pretrained.fetch(name, {
+      signal,
+      onProgress: (progress) => {
+        // Not called if the cache has all.
+        view ??= quiet ? undefined : showProgress(`Fetching ${name} weights`);
+        view?.update(progress);
+      },
+    });
   } finally {
     view?.stop();
   }

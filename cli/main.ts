@@ -21,14 +21,14 @@ Examples:
   resnet-wasm classify cat.jpg
   resnet-wasm summary resnet50
 
-Exit codes: 0, or 1 for a failure (one line on stderr), 2 for a usage error, 130 for Ctrl-C.`;
+Exit codes: 0, 1 for a failure (with one line on stderr), 2 for a usage error, 130 for Ctrl-C.`;
 
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
-// npm start passes Ctrl-C on to a process that the terminal has told already.
+// npm start passes Ctrl-C on to this process, to which the terminal has sent it already.
 const ECHO_MS = 500;
 
-/** Aborts at the first signal, so that files under way are removed; a later one ends the process at once. */
+/** Aborts at the first signal, so that partial files are removed; a later one ends the process at once. */
 function untilSignal(): AbortSignal {
   const controller = new AbortController();
   let first: number | undefined;
@@ -58,7 +58,9 @@ function program(signal: AbortSignal): Command {
     compareCommand(signal),
   ];
   const root = new Command('resnet-wasm')
-    .description('Residual networks on the CPU: WebAssembly SIMD, no native code')
+    .description(
+      'Classify pictures with residual networks on the CPU. The networks run in WebAssembly, without native code.',
+    )
     .version(version, '--version')
     .addHelpText('after', NOTES)
     .exitOverride();
@@ -67,25 +69,25 @@ function program(signal: AbortSignal): Command {
 }
 
 async function main(): Promise<void> {
-  // A reader that has seen enough (| head) is no failure.
+  // A reader that closes the pipe (| head) is no failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') reportFailure(error);
     process.exit();
   });
-  // Nobody is left to be told.
+  // No stream is left to report it on.
   process.stderr.on('error', () => process.exit(1));
-  // Node 20 has relaxed SIMD behind this flag; it must be set before anything is compiled.
+  // Node 20 has relaxed SIMD behind this flag, which must be set before any binary is compiled.
   if (!supportsRelaxed()) setFlagsFromString('--experimental-wasm-relaxed-simd');
 
   const signal = untilSignal();
   try {
     await program(signal).parseAsync();
   } catch (error) {
-    // Help and version end in errors too, of exit code 0.
+    // commander throws for --help and --version too, with exit code 0.
     if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
     else if (!signal.aborted) reportFailure(error);
   }
-  // Whatever else might still hold the process.
+  // Work under way might still hold the process.
   if (signal.aborted) process.exit();
 }
 

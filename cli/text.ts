@@ -1,11 +1,11 @@
-/** Text in columns, and bars. */
+/** Formats text: numbers, columns and bars. */
 
 const format = new Intl.NumberFormat('en-US');
 
-/** A whole number with commas between thousands. */
+/** Formats a whole number with commas between thousands. */
 export const digits = (value: number): string => format.format(value);
 
-/** Rows of cells, each column as wide as its longest cell; the columns `right` are flush right. */
+/** Aligns rows of cells, each column as wide as its longest cell. The columns `right` are flush right. */
 export function columns(rows: readonly (readonly string[])[], right: readonly number[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
   const pad = (cell: string, column: number): string =>
@@ -15,8 +15,11 @@ export function columns(rows: readonly (readonly string[])[], right: readonly nu
 
 const EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
-/** A bar of up to `width` characters, `fraction` (0 … 1) of them filled, to an eighth of a character. */
+/** Draws a bar of `fraction` (0 … 1) of `width` characters, to an eighth of a character. */
 export function bar(fraction: number, width: number): string {
   const eighths = Math.round(fraction * width * 8);
   return '█'.repeat(Math.floor(eighths / 8)) + EIGHTHS[eighths % 8];
 }
+
+/** `1 thread`, `4 threads`. */
+export const threadsText = (count: number): string => `${count} ${count === 1 ? 'thread' : 'threads'}`;

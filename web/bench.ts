@@ -3,9 +3,9 @@
  * round, so that their ratios hold while the machine warms up or is busy with something else.
  */
 
-import { summary } from '../bindings/index.js';
-import type { Binary, LoadOptions, Model } from '../bindings/index.web.js';
-import { buildNetwork, graphInput } from '../models/index.js';
+import { type Binary, buildNetwork, graphInput, type Model, summary } from '../bindings/index.js';
+import type { LoadOptions } from '../bindings/index.web.js';
+import { threadsText } from './format.js';
 import { median } from './statistics.js';
 
 export interface Variant {
@@ -62,7 +62,7 @@ export interface Progress {
   readonly text: string;
 }
 
-// The engine compiles the kernels with optimisation meanwhile.
+/** Runs before the timed ones, in which the engine optimises the kernels. */
 const WARM_UP = 4;
 /** Models that stand beside each other take at most this much; more variants run one after the other. */
 const MOST_BYTES = 1.5e9;
@@ -80,8 +80,7 @@ export function setsOf(network: string, { binaries, threads }: Choice, mostBytes
 }
 
 /** `relaxed, 2 threads`. */
-export const runName = ({ binary, threads }: Variant): string =>
-  `${binary}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+export const runName = ({ binary, threads }: Variant): string => `${binary}, ${threadsText(threads)}`;
 
 /**
  * Measures what is chosen. `take` is told the rows so far whenever a network's are done. Rejects with the signal's reason

@@ -1,9 +1,17 @@
 /** Compare: networks × binaries × threads on this machine, against what its CPU can do at best. */
 
 import './compare.css';
-import { summary } from '../bindings/index.js';
-import { type Binary, load, measurePeak, seededInput, supportsRelaxed } from '../bindings/index.web.js';
-import { buildNetwork, networkNames, networks } from '../models/index.js';
+import {
+  type Binary,
+  buildNetwork,
+  load,
+  measurePeak,
+  networkNames,
+  networks,
+  seededInput,
+  summary,
+  supportsRelaxed,
+} from '../bindings/index.web.js';
 import type { App, View } from './app.js';
 import { bench, type Choice, type Machine, type Report } from './bench.js';
 import { type Child, h } from './dom.js';

@@ -1,6 +1,6 @@
 /** What parts of a network cost: parameters and multiply–adds by its summary, time by profiled runs. */
 
-import type { StepProfile, Summary } from '../bindings/index.web.js';
+import type { StepProfile, Summary } from '../bindings/index.js';
 import { median } from './statistics.js';
 import type { Part, Unit } from './structure.js';
 

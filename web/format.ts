@@ -22,3 +22,6 @@ export function timeLeft(seconds: number): string {
 export function milliseconds(ms: number): string {
   return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
 }
+
+/** `1 thread`, `4 threads`. */
+export const threadsText = (count: number): string => `${count} ${count === 1 ? 'thread' : 'threads'}`;

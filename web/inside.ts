@@ -1,8 +1,7 @@
 /** Inside: the network as its graph, where its time goes, and what each layer makes of the picture. */
 
 import './inside.css';
-import { load, type Model } from '../bindings/index.web.js';
-import { networkNames, networks } from '../models/index.js';
+import { load, type Model, networkNames, networks } from '../bindings/index.web.js';
 import type { App, View } from './app.js';
 import { Details } from './details.js';
 import { h } from './dom.js';

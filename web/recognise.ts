@@ -1,6 +1,6 @@
 /** A worker that tells what a weight file holds: to start libhdf5, or to read a large pickle, takes the page too long. */
 
-import { buildNetwork, guessNetwork, type NetworkOptions, openWeights } from '../bindings/index.web.js';
+import { buildNetwork, identifyNetwork, type NetworkOptions, openWeights } from '../bindings/index.web.js';
 
 export interface Question {
   readonly file: File;
@@ -16,14 +16,14 @@ export type Answer =
 async function recognise({ file, hdf5 }: Question): Promise<Answer> {
   const opened = await openWeights(file, { hdf5 });
   try {
-    const guess = guessNetwork(opened.tensors);
-    if (!guess) {
+    const match = identifyNetwork(opened.tensors);
+    if (!match) {
       const count = opened.tensors.length;
       throw new Error(
         `${file.name}: expected the tensors of a network that this page has, got ${count} ${count === 1 ? 'other' : 'others'}.`,
       );
     }
-    const { network, options } = guess;
+    const { network, options } = match;
     const graph = buildNetwork(network, { ...opened.config, ...options });
     return { network, options, classes: graph.nodes[graph.outputs[0].node]?.shape.c };
   } finally {

@@ -4,7 +4,7 @@ import { cachedWeights, clearCachedWeights, supportsRelaxed } from '../bindings/
 import type { App } from './app.js';
 import { fileButton, takeWeights } from './choose.js';
 import { h } from './dom.js';
-import { megabytes } from './format.js';
+import { megabytes, threadsText } from './format.js';
 
 const MOST_THREADS = 8;
 
@@ -112,7 +112,7 @@ function info(app: App): HTMLElement {
     }
     const { network, binary, threads, threadsNote, weightBytes, memoryBytes } = model.info();
     text.textContent = [
-      `${network}: ${binary} SIMD, ${threads} ${threads === 1 ? 'thread' : 'threads'},`,
+      `${network}: ${binary} SIMD, ${threadsText(threads)},`,
       `${megabytes(weightBytes)} of packed weights, ${megabytes(memoryBytes)} of memory in all.`,
       threadsNote,
     ]

@@ -1,12 +1,21 @@
 /** A network that is looked into: its parts, and what they cost. */
 
-import { type Summary, summary } from '../bindings/index.js';
-import { type Model, type StepProfile, seededInput } from '../bindings/index.web.js';
-import { buildNetwork, type Graph, graphInput, type NetworkOptions } from '../models/index.js';
+import {
+  buildNetwork,
+  type Graph,
+  graphInput,
+  type Model,
+  type NetworkOptions,
+  type StepProfile,
+  type Summary,
+  seededInput,
+  summary,
+} from '../bindings/index.web.js';
 import { Costs, stepTimes } from './costs.js';
+import { threadsText } from './format.js';
 import { type Part, partsOf } from './structure.js';
 
-// The engine compiles the kernels with optimisation meanwhile.
+/** Runs before the timed ones, in which the engine optimises the kernels. */
 const WARM_UP = 3;
 const RUNS = 7;
 
@@ -41,6 +50,6 @@ export class Subject {
     }
     const { threads } = model.info();
     this.costs = new Costs(this.summary, stepTimes(runs));
-    this.measured = `Median of ${RUNS} runs, ${runs[0]?.length} steps one by one, ${threads === 1 ? 'one thread' : `${threads} threads`}.`;
+    this.measured = `Median of ${RUNS} runs, ${runs[0]?.length} steps one by one, ${threadsText(threads)}.`;
   }
 }

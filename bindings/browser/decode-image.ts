@@ -1,18 +1,17 @@
 /** Decodes pictures in a browser, in a page or in a worker. */
 
+import { isPixels } from '../platform/pixels.js';
 import type { Pixels } from '../platform/types.js';
 import { plain, shown } from '../util/messages.js';
 
-/** Bytes as they are in the file: networks were trained on those, without colour profiles or alpha in the colours. */
+/** Keeps the bytes of the file, without colour profiles and premultiplied alpha: networks were trained on those. */
 const AS_STORED: ImageBitmapOptions = { colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
 
-const isPixels = (image: object): image is Pixels => 'data' in image && 'width' in image && 'height' in image;
-
-/** Pictures that only a page has: their frame is drawn there. */
+/** Tells elements, which only a page has, and of which a worker gets the frame. */
 export const isElement = (image: unknown): image is HTMLImageElement | HTMLVideoElement | HTMLCanvasElement =>
   typeof Element !== 'undefined' && image instanceof Element;
 
-/** What an element or canvas shows now. Throws one sentence where that is nothing, or nothing that can be drawn. */
+/** Takes the frame that an element or canvas shows now. Rejects if it shows nothing, or nothing that can be drawn. */
 export async function frameOf(
   source: HTMLImageElement | HTMLVideoElement | HTMLCanvasElement | OffscreenCanvas,
 ): Promise<ImageBitmap> {
@@ -27,7 +26,7 @@ export async function frameOf(
   }
 }
 
-/** The encoded bytes of a picture, and what to call it. */
+/** Fetches the encoded bytes of a picture, and finds a name for it in messages; undefined if it is not encoded. */
 async function encoded(image: unknown): Promise<{ name: string; blob: Blob } | undefined> {
   if (image instanceof Blob) return { name: image instanceof File ? image.name : 'image', blob: image };
   if (image instanceof ArrayBuffer || image instanceof Uint8Array) {
@@ -40,16 +39,16 @@ async function encoded(image: unknown): Promise<{ name: string; blob: Blob } | u
   try {
     response = await fetch(url);
   } catch (cause) {
-    throw new Error(`${name}: expected a picture, got no answer (${plain(cause)}).`, { cause });
+    throw new Error(`${name}: no answer from the server (${plain(cause)}).`, { cause });
   }
   if (!response.ok) throw new Error(`${name}: expected a picture, got status ${response.status}.`);
   return { name, blob: await response.blob() };
 }
 
 /**
- * Decodes what a browser can show to upright 8-bit RGBA with straight alpha; decoded `Pixels` are handed on. Of moving
- * pictures it is the frame that shows. Throws one sentence where there is no picture, or one of another origin that the
- * page may not read.
+ * Decodes what a browser can show to upright 8-bit RGBA with straight alpha; returns decoded `Pixels` as they are. Takes
+ * the current frame of moving pictures. Rejects if there is no picture, or one of another origin that the page may not
+ * read.
  */
 export async function decodeImage(image: unknown): Promise<Pixels> {
   if (isElement(image)) {
@@ -60,7 +59,7 @@ export async function decodeImage(image: unknown): Promise<Pixels> {
       frame.close();
     }
   }
-  if (typeof image === 'object' && image !== null && isPixels(image)) return image;
+  if (isPixels(image)) return image;
   const file = await encoded(image);
   if (file) {
     let bitmap: ImageBitmap;
@@ -89,11 +88,11 @@ function draw(name: string, source: ImageBitmap | OffscreenCanvas): Pixels {
   const { width, height } = source;
   if (width === 0 || height === 0) throw new TypeError(`${name}: expected a picture, got one of ${width}x${height}.`);
   const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
-  if (!context) throw new RangeError(`${name}: expected a picture that can be drawn, got one of ${width}x${height}.`);
+  if (!context) throw new RangeError(`${name}: a picture of ${width}x${height} is too large to draw here.`);
   try {
     context.drawImage(source, 0, 0);
     return context.getImageData(0, 0, width, height);
   } catch (cause) {
-    throw new Error(`${name}: expected a picture that the page may read, got none (${plain(cause)}).`, { cause });
+    throw new Error(`${name}: the page may not read this picture (${plain(cause)}).`, { cause });
   }
 }

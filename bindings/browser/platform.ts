@@ -5,18 +5,22 @@ import type { Platform } from '../platform/platform.js';
 import { plain } from '../util/messages.js';
 import { decodeImage } from './decode-image.js';
 
-/** What was measured on this machine, in the Cache API: workers have no localStorage. */
+/** The first message of every worker of this package: its script runs. */
+export const RUNNING = 'running';
+
+/** The cache of what was measured on this machine: the Cache API, since workers have no localStorage. */
 const MEASURED = 'resnet-wasm measured';
 
-// A name for what is kept: caches have requests for keys.
+/** The name of a key: caches have requests for keys. */
 const request = (key: string): string => `https://measured.invalid/?${encodeURIComponent(key)}`;
 
+/** How long a thread that was told to stop may take to end by itself. */
 const THREAD_ENDS_MS = 1000;
 
-/** `startWorker`: starts another worker of this package, which waits for a first message. */
-export const browser = (startWorker: () => Worker): Platform => ({
+/** Makes the platform of a browser. `startWorker` starts another worker of this package, which waits for a first message. */
+export const browserPlatform = (startWorker: () => Worker): Platform => ({
   machine: `${globalThis.navigator?.userAgent} ${globalThis.navigator?.hardwareConcurrency}`,
-  // Storage may be missing, full or forbidden: then nothing is kept.
+  // Storage may be missing, full or forbidden; the next load then measures again.
   getCached: async (key) => {
     try {
       return await (await (await caches.open(MEASURED)).match(request(key)))?.text();
@@ -36,22 +40,21 @@ export const browser = (startWorker: () => Worker): Platform => ({
   mayBlock: typeof document === 'undefined',
   startThread: (start, onMessage, onError) => {
     const worker = startWorker();
-    // The first message says that its script runs.
-    worker.onmessage = ({ data }) => data === 'up' || onMessage(data);
+    worker.onmessage = ({ data }) => data === RUNNING || onMessage(data);
     worker.onerror = (event) => {
-      // Or else it would be the page's too.
+      // Otherwise it also fires window.onerror.
       event.preventDefault();
-      onError(new Error(`threads: expected a worker to start, got ${event.message ?? 'no script'}.`));
+      onError(new Error(`A worker for a thread did not start (${event.message ?? 'no script'}).`));
     };
     worker.postMessage({ kind: 'thread', start });
-    // A thread that is told to stop ends by itself; one that a browser finds asleep takes it seconds to end.
+    // A thread that is told to stop ends by itself. To end one that sleeps takes a browser seconds.
     return { terminate: () => setTimeout(() => worker.terminate(), THREAD_ENDS_MS) };
   },
   v8HoistsSplats: false,
   binaryUrl,
   fetchAsset: async (url) => {
     const response = await fetch(url).catch((cause) => {
-      throw new Error(`${url}: expected status 200, got no answer (${plain(cause)}).`, { cause });
+      throw new Error(`${url}: no answer from the server (${plain(cause)}).`, { cause });
     });
     if (!response.ok) throw new Error(`${url}: expected status 200, got ${response.status}.`);
     return new Uint8Array(await response.arrayBuffer());

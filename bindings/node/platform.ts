@@ -10,19 +10,17 @@ import { binaryUrl } from '../assets.js';
 import type { Platform } from '../platform/platform.js';
 import type { FileBytes, RandomBytes } from '../platform/types.js';
 import { decodeImage } from './decode-image.js';
-import { defaultCacheDir } from './npm-package.js';
+import { cacheDir } from './weight-cache.js';
 
 const READ_BYTES = 2 ** 18;
 
-/** The buffer of the file read last, for the next one: weights may be in many files. */
+/** The buffer of the last file that was read, for the next one: weights may be in many files. */
 let spare: Uint8Array | undefined;
 
-/** Reads through one buffer, so that files of any size and number leave no garbage. */
+/** Reads a file through one buffer, so that files of any size and number leave no garbage. */
 async function openFile(path: string | URL): Promise<FileBytes> {
   const { size } = await stat(path).catch((cause: NodeJS.ErrnoException) => {
-    throw new Error(`${path}: expected a file, got ${cause.code === 'ENOENT' ? 'no such file' : cause.code}.`, {
-      cause,
-    });
+    throw new Error(`${path}: ${cause.code === 'ENOENT' ? 'no such file' : cause.message}.`, { cause });
   });
   async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
     const file = await open(path);
@@ -61,20 +59,19 @@ function findH5wasm(): string {
   try {
     return import.meta.resolve('h5wasm');
   } catch (cause) {
-    const got = 'none; run npm install h5wasm';
-    throw new Error(`h5wasm: expected this package to read HDF5 files with, got ${got}.`, { cause });
+    throw new Error('Reading HDF5 files (.h5) in Node needs the package h5wasm: npm install h5wasm.', { cause });
   }
 }
 
-// One small file a key, in the folder of pulled weights.
+/** The path of a measurement: one small file per key, beside the fetched weights. */
 const tuned = (key: string): string =>
-  join(defaultCacheDir(), 'tuned', `${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`);
+  join(cacheDir(), 'tuned', `${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`);
 
-/** The platform of Node. `thread`: the script of a thread (thread-entry.ts, bundled). */
+/** Makes the platform of Node. `thread` is the script of a thread (thread-entry.ts, bundled). */
 export const nodePlatform = (thread: URL): Platform => ({
   machine: `${cpus()[0]?.model} ${availableParallelism()} V8 ${process.versions.v8}`,
   getCached: (key) => readFile(tuned(key), 'utf8').catch(() => undefined),
-  // A cache that cannot be written is no failure.
+  // A cache that cannot be written costs the next load its measurement, no more.
   putCached: async (key, value) => {
     const path = tuned(key);
     try {
@@ -90,7 +87,7 @@ export const nodePlatform = (thread: URL): Platform => ({
     const worker = new Worker(thread, { workerData: start });
     worker.on('message', onMessage);
     worker.on('error', onError);
-    // Once it waits for jobs: a model that is not disposed of keeps no process alive.
+    // From its first message on it waits for jobs. A model that was not disposed must not keep the process alive.
     worker.once('message', () => worker.unref());
     return { terminate: () => void worker.terminate() };
   },

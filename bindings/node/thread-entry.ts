@@ -1,4 +1,4 @@
-/** Entry of a thread in Node. */
+/** The entry of a thread in Node. */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { runThread } from '../engine/thread-loop.js';

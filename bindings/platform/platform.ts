@@ -8,39 +8,42 @@ export interface Thread {
 }
 
 export interface Platform {
-  /** Cores that threads may use. */
+  /** The number of cores that threads may use. */
   readonly cores: number;
-  /** What tells this CPU and engine from others, for what is measured on it. */
+  /** Identifies this CPU and engine: measurements hold only for them. */
   readonly machine: string;
-  /** What `remember` kept under a key; undefined where there is nothing, or nothing can be kept. */
+  /** Returns what `putCached` kept under a key; undefined if there is nothing, or nothing can be kept. */
   getCached(key: string): Promise<string | undefined>;
+  /** Keeps a value, if the platform can. */
   putCached(key: string, value: string): Promise<void>;
-  /** Why memory cannot be shared with threads; undefined where it can. */
+  /** Why memory cannot be shared with threads, in one sentence; undefined if it can. */
   readonly whyNoSharedMemory: string | undefined;
-  /** Whether this thread may sleep in Atomics.wait, and so be one of the threads itself. */
+  /** True if this thread may sleep in Atomics.wait, and so be one of the threads itself. */
   readonly mayBlock: boolean;
+  /** Starts a worker that takes part in a model's runs. */
   startThread(
     start: ThreadStart,
     onMessage: (message: ThreadMessage) => void,
     onError: (reason: unknown) => void,
   ): Thread;
-  /** True for an old V8, which orders loads so that the largest GEMM tiles spill. */
+  /** True for V8 before version 13, which hoists splats so that the largest GEMM tiles spill registers. */
   readonly v8HoistsSplats: boolean;
-  /** The URL of one of this package's binaries. */
+  /** Returns the URL of one of this package's binaries. */
   binaryUrl(binary: 'baseline' | 'relaxed'): URL;
-  /** The bytes of a file of this package. */
+  /** Reads a file of this package. */
   fetchAsset(url: URL): Promise<Uint8Array<ArrayBuffer>>;
-  /** Opens a file by path or file: URL; throws one sentence where there is no file system. */
+  /** Opens a file by its path or file: URL. Rejects if there is no file system. */
   openFile(path: string | URL): Promise<FileBytes>;
-  /** The URL of the ES module of h5wasm, where the platform finds packages; throws one sentence where it is not there. */
+  /** Returns the URL of h5wasm's ES module, on platforms that find packages. Throws if it is not installed. */
   hdf5?(): string;
-  /** Decodes a picture of any type the platform knows into upright 8-bit RGB or RGBA. */
+  /** Decodes a picture of any type that the platform knows to upright 8-bit RGB or RGBA. */
   decodeImage(image: unknown): Promise<Pixels>;
 }
 
 /** Set by an entry (index.node.ts, index.web.ts, worker/entry.ts) before anything is loaded. */
 export let platform!: Platform;
 
+/** Sets the platform. */
 export function usePlatform(other: Platform): void {
   platform = other;
 }

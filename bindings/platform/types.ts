@@ -5,11 +5,11 @@ export interface Pixels {
   readonly data: Uint8Array | Uint8ClampedArray;
   readonly width: number;
   readonly height: number;
-  /** 3 for RGB, 4 for RGBA with straight alpha; by default told from the length of `data`. */
+  /** 3 for RGB, 4 for RGBA with straight alpha; by default derived from the length of `data`. */
   readonly channels?: 3 | 4;
 }
 
-/** What a worker is told when it starts. */
+/** What a thread needs to take part in a model's runs. */
 export interface ThreadStart {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
@@ -19,24 +19,24 @@ export interface ThreadStart {
   readonly threads: number;
 }
 
-/** Workers say this once they wait for jobs, and thread 0 (where it is a worker) after each job. */
+/** `ready`: a thread waits for jobs. `done`: thread 0, if it is a worker, has finished a job. */
 export type ThreadMessage = 'ready' | 'done';
 
 /**
- * A file's bytes in order. A chunk is valid until the next one is asked for. The file is held open from the first chunk
- * that is asked for until the end or `return`, so that one never read need not be closed.
+ * A file's bytes in order. A chunk is valid until the next one is requested. The file is open from the first request until
+ * the end or `return`, so that a file that is never read need not be closed.
  */
 export interface FileBytes {
   readonly total: number;
   readonly chunks: AsyncIterable<Uint8Array>;
-  /** The same at any place, for who has to have them at once. */
+  /** Synchronous random access, which HDF5 needs. */
   random?(): RandomBytes;
 }
 
-/** Bytes at any place, without waiting. */
+/** Synchronous random access to a file's bytes. */
 export interface RandomBytes {
-  /** Fills `into` from `begin` on; returns how many bytes there were. */
+  /** Fills `into` with the bytes from `begin` on; returns how many there were. */
   read(begin: number, into: Uint8Array): number;
-  /** Lets go of the file. */
+  /** Closes the file. */
   close(): void;
 }

@@ -1,4 +1,4 @@
-/** A model in a worker, as the page sees it: each call is a message to the worker (host.ts), and its answer another. */
+/** A model in a worker, as the page sees it: each call posts a request to the worker (server.ts) and awaits its response. */
 
 import { frameOf, isElement } from '../browser/decode-image.js';
 import { wasmBytes } from '../engine/binary.js';
@@ -20,30 +20,30 @@ import { byteSourceOf } from '../weights/stream/open.js';
 import type { Method, PostedOptions, WorkerRequest, WorkerResponse } from './protocol.js';
 import { serveStream } from './stream-port.js';
 
-/** Asked of the worker before it is a model. */
+/** The first request of a worker, which is no model yet. */
 type FirstRequest = Extract<WorkerRequest, { kind: 'load' | 'peak' }>;
 
-// Omit would merge the union.
+// Distributes over the union, which a plain Omit would merge.
 type Unnumbered<Message> = Message extends { id: number } ? Omit<Message, 'id'> : never;
 
-/** Milliseconds in which a worker may end by itself: browsers are slow to end threads that sleep. */
-const GRACE = 1000;
+/** How long a worker may take to end by itself: browsers are slow to end threads that sleep. */
+const END_MS = 1000;
 
 const ERRORS: Readonly<Record<string, ErrorConstructor>> = { TypeError, RangeError, SyntaxError };
 
-/** What is a URL beside the page, as `fetch` has it, made one that holds in a worker too. */
+/** Resolves a URL against the page's, as `fetch` does, so that it holds in a worker too. Returns all else as it is. */
 export const absolute = <Source>(source: Source): Source | string => {
   const base = globalThis.document?.baseURI ?? location.href;
   return typeof source === 'string' && URL.canParse(source, base) ? new URL(source, base).href : source;
 };
 
-/** A worker that answers. */
+/** Matches requests with responses. */
 class WorkerConnection {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, { resolve: (value: never) => void; reject: (reason: unknown) => void }>();
   #count = 0;
-  /** Why it answers no more; a page may abort for any reason, undefined too. */
-  #end: { readonly reason: unknown } | undefined;
+  /** Why the connection is closed; a page may abort for any reason, undefined too. */
+  #closed: { readonly reason: unknown } | undefined;
   onProgress: ((progress: Progress) => void) | undefined;
   onInfo: ((info: ModelInfo) => void) | undefined;
 
@@ -52,69 +52,71 @@ class WorkerConnection {
     worker.onmessage = ({ data }: MessageEvent<WorkerResponse>) => this.#take(data);
     worker.onerror = (event) => {
       event.preventDefault();
-      this.close(new Error(`worker: expected an answer, got its end (${event.message ?? 'out of memory'}).`));
+      this.close(new Error(`The worker ended without a response (${event.message ?? 'out of memory'}).`));
     };
   }
 
-  request<Value>(asked: Unnumbered<WorkerRequest>, transfer: Transferable[] = []): Promise<Value> {
+  request<Value>(request: Unnumbered<WorkerRequest>, transfer: Transferable[] = []): Promise<Value> {
     return new Promise((resolve, reject) => {
-      if (this.#end) return reject(this.#end.reason);
+      if (this.#closed) return reject(this.#closed.reason);
       const id = this.#count++;
       try {
-        this.#worker.postMessage({ ...asked, id }, transfer);
+        this.#worker.postMessage({ ...request, id }, transfer);
       } catch (cause) {
-        const subject = asked.kind === 'call' ? asked.method : asked.kind;
-        const got = `others (${plain(cause)})`;
-        return reject(new TypeError(`${subject}: expected values that a worker can be sent, got ${got}.`, { cause }));
+        const subject = request.kind === 'call' ? request.method : request.kind;
+        return reject(new TypeError(`${subject}: this cannot be sent to a worker (${plain(cause)}).`, { cause }));
       }
       this.#waiting.set(id, { resolve, reject });
     });
   }
 
-  /** Ends the worker, whose memory is free then; what waits is rejected. */
+  /** Ends the worker, which frees its memory, and rejects the requests that wait with `reason`. */
   close(reason: unknown): void {
-    if (this.#end) return;
-    this.#end = { reason };
+    if (this.#closed) return;
+    this.#closed = { reason };
     this.#worker.postMessage({ kind: 'end' } satisfies WorkerRequest);
-    setTimeout(() => this.#worker.terminate(), GRACE);
+    setTimeout(() => this.#worker.terminate(), END_MS);
     for (const { reject } of this.#waiting.values()) reject(reason);
     this.#waiting.clear();
   }
 
-  #take(answer: WorkerResponse): void {
-    if (answer.kind === 'progress') {
-      // A worker that is told to end may be in the middle of a tensor.
-      if (!this.#end) this.onProgress?.(answer.progress);
+  #take(response: WorkerResponse): void {
+    if (response.kind === 'progress') {
+      // A worker that was told to end may still be loading.
+      if (!this.#closed) this.onProgress?.(response.progress);
       return;
     }
-    const waiting = this.#waiting.get(answer.id);
-    this.#waiting.delete(answer.id);
-    if (answer.kind === 'done') {
-      if (answer.info) this.onInfo?.(answer.info);
-      waiting?.resolve(answer.value as never);
-    } else waiting?.reject(new (ERRORS[answer.name] ?? Error)(answer.message));
+    const waiting = this.#waiting.get(response.id);
+    this.#waiting.delete(response.id);
+    if (response.kind === 'done') {
+      if (response.info) this.onInfo?.(response.info);
+      waiting?.resolve(response.value as never);
+    } else waiting?.reject(new (ERRORS[response.name] ?? Error)(response.message));
   }
 }
 
-/** As `load` of load.ts, in `worker`, which has said that it is up; `wasm` where the worker does not find it. */
+/**
+ * Loads a model in `worker`, whose script runs, with the options of model/load.ts. `wasm` is needed if the worker cannot
+ * find the binary.
+ */
 export async function loadInWorker(worker: Worker, network: NetworkLike, options: LoadOptions): Promise<Model> {
   const { signal, onProgress, ...rest } = options;
-  const line = new WorkerConnection(worker);
-  const onAbort = () => line.close(signal?.reason);
+  const connection = new WorkerConnection(worker);
+  const onAbort = () => connection.close(signal?.reason);
   signal?.addEventListener('abort', onAbort, { once: true });
   let release: (() => Promise<void>) | undefined;
   try {
     signal?.throwIfAborted();
-    // What it throws, it throws at whoever loads.
-    line.onProgress = (progress) => {
+    // What the caller's function throws rejects the caller's load.
+    connection.onProgress = (progress) => {
       try {
         onProgress?.(progress);
       } catch (reason) {
-        line.close(reason);
+        connection.close(reason);
       }
     };
     let info: ModelInfo | undefined;
-    line.onInfo = (now) => {
+    connection.onInfo = (now) => {
       info = now;
     };
     // A file that tells its network goes as the weights of none that is named.
@@ -122,13 +124,13 @@ export async function loadInWorker(worker: Worker, network: NetworkLike, options
     const weights = isSource ? network : rest.weights;
     const { options: sent, transfer, ...posted } = await postedLoad({ ...rest, weights }, signal);
     release = posted.release;
-    const summary = await line.request<Summary>(
+    const summary = await connection.request<Summary>(
       { kind: 'load', network: isSource ? undefined : network, options: sent } satisfies Unnumbered<FirstRequest>,
       transfer,
     );
-    return new WorkerModel(line, summary.name, summary, info as ModelInfo);
+    return new WorkerModel(connection, summary.name, summary, info as ModelInfo);
   } catch (reason) {
-    line.close(reason);
+    connection.close(reason);
     throw reason;
   } finally {
     signal?.removeEventListener('abort', onAbort);
@@ -136,25 +138,25 @@ export async function loadInWorker(worker: Worker, network: NetworkLike, options
   }
 }
 
-/** As `measurePeak` of peak.ts, in `worker`. */
+/** Measures the peak of engine/peak.ts in `worker`, and ends it. */
 export async function measurePeakInWorker(
   worker: Worker,
-  asked: Omit<Extract<FirstRequest, { kind: 'peak' }>, 'id' | 'kind'>,
+  options: Omit<Extract<FirstRequest, { kind: 'peak' }>, 'id' | 'kind'>,
 ) {
-  const line = new WorkerConnection(worker);
+  const connection = new WorkerConnection(worker);
   try {
-    return await line.request<number>({ kind: 'peak', ...asked });
+    return await connection.request<number>({ kind: 'peak', ...options });
   } finally {
-    line.close(new Error('worker: expected nothing more to be asked.'));
+    connection.close(new Error('The worker is closed.'));
   }
 }
 
-/** Options that can be posted. */
+/** The options of `load` in a form that can be posted. */
 interface PostedLoad {
   readonly options: PostedOptions;
-  /** What of them becomes the worker's. */
+  /** What moves to the worker rather than being copied. */
   readonly transfer: Transferable[];
-  /** Lets go of weights that the page reads for the worker. */
+  /** Cancels the stream that the page reads for the worker. */
   readonly release?: () => Promise<void>;
 }
 
@@ -170,22 +172,22 @@ async function postedLoad(
   if (weights instanceof Blob || (typeof weights === 'object' && weights !== null && 'seed' in weights)) {
     return { options: { ...rest, weights }, transfer: [] };
   }
-  // A Blob's bytes lie outside of JavaScript's memory, and are not copied once more.
+  // A Blob's bytes lie outside JavaScript's memory, and posting one does not copy them.
   if (weights instanceof ArrayBuffer || ArrayBuffer.isView(weights)) {
     return { options: { ...rest, weights: new Blob([weights as ArrayBuffer]) }, transfer: [] };
   }
   if (weights === undefined) throw new TypeError('weights: expected a URL, Response, Blob, stream or bytes, got none.');
   const isFile = 'pieces' in weights;
   const stream = isFile ? (await import('../weights/write.js')).writeSafetensors(weights) : weights;
-  const origin = await byteSourceOf(stream, { signal });
+  const source = await byteSourceOf(stream, { signal });
   const { port1, port2 } = new MessageChannel();
-  const release = serveStream(origin, port1);
-  const { name, total, base } = origin;
+  const release = serveStream(source, port1);
+  const { name, total, base } = source;
   const sent = { ...rest, weights: { name, total, base: base?.toString(), port: port2 } };
   return { options: sent, transfer: [port2], release };
 }
 
-/** A picture that can be posted, and what of it becomes the worker's. */
+/** Makes a picture one that can be posted. Returns it and what of it moves to the worker. */
 async function postedImage(image: ImageSource): Promise<[unknown, Transferable[]]> {
   if (isElement(image) || (typeof OffscreenCanvas !== 'undefined' && image instanceof OffscreenCanvas)) {
     const frame = await frameOf(image);
@@ -197,36 +199,36 @@ async function postedImage(image: ImageSource): Promise<[unknown, Transferable[]
 
 class WorkerModel implements Model {
   readonly name: string;
-  readonly #line: WorkerConnection;
+  readonly #connection: WorkerConnection;
   readonly #summary: Summary;
   #info: ModelInfo;
   #isDisposed = false;
 
-  constructor(line: WorkerConnection, name: string, summary: Summary, info: ModelInfo) {
-    this.#line = line;
+  constructor(connection: WorkerConnection, name: string, summary: Summary, info: ModelInfo) {
+    this.#connection = connection;
     this.name = name;
     this.#summary = summary;
     this.#info = info;
-    line.onInfo = (now) => {
+    connection.onInfo = (now) => {
       this.#info = now;
     };
   }
 
   classify(image: ImageSource, options?: { topK?: number }): Promise<Classification[]> {
-    return this.#show('classify', image, options);
+    return this.#request('classify', image, options);
   }
 
   cam(image: ImageSource, options?: Parameters<Model['cam']>[1]): Promise<Cam> {
-    return this.#show('cam', image, options);
+    return this.#request('cam', image, options);
   }
 
   featureMap(image: ImageSource, layer: string): Promise<FeatureMap> {
-    return this.#show('featureMap', image, layer);
+    return this.#request('featureMap', image, layer);
   }
 
   async run(input: Tensor, options?: { profile?: boolean }): Promise<Output> {
     this.#check();
-    return this.#line.request({ kind: 'call', method: 'run', args: [input, options] });
+    return this.#connection.request({ kind: 'call', method: 'run', args: [input, options] });
   }
 
   summary(): Summary {
@@ -242,24 +244,24 @@ class WorkerModel implements Model {
   dispose(): void {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
-    this.#line.close(this.#gone());
+    this.#connection.close(this.#disposedError());
   }
 
   [Symbol.dispose](): void {
     this.dispose();
   }
 
-  async #show<Value>(method: Method, image: ImageSource, options: unknown): Promise<Value> {
+  async #request<Value>(method: Method, image: ImageSource, options: unknown): Promise<Value> {
     this.#check();
     const [posted, transfer] = await postedImage(image);
-    return this.#line.request({ kind: 'call', method, args: [posted, options] }, transfer);
+    return this.#connection.request({ kind: 'call', method, args: [posted, options] }, transfer);
   }
 
-  #gone(): Error {
+  #disposedError(): Error {
     return new Error(`${this.name}: expected a model in use, got one that has been disposed of.`);
   }
 
   #check(): void {
-    if (this.#isDisposed) throw this.#gone();
+    if (this.#isDisposed) throw this.#disposedError();
   }
 }

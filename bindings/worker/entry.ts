@@ -1,6 +1,6 @@
-/** Entry of a worker in a browser: the first message says whether it runs a model or is one of a model's threads. */
+/** The entry of a worker in a browser. Its first message says whether it runs a model or is one of a model's threads. */
 
-import { browser } from '../browser/platform.js';
+import { browserPlatform, RUNNING } from '../browser/platform.js';
 import { runThread } from '../engine/thread-loop.js';
 import { usePlatform } from '../platform/platform.js';
 import type { ThreadStart } from '../platform/types.js';
@@ -9,7 +9,7 @@ import { serveModel } from './server.js';
 
 declare const importScripts: () => void;
 
-/** Bundlers may make a classic script of a module. */
+/** Tells whether a bundler made a classic script of this module: only those may call importScripts. */
 function isClassic(): boolean {
   try {
     importScripts();
@@ -21,15 +21,15 @@ function isClassic(): boolean {
 
 const type = isClassic() ? 'classic' : 'module';
 
-// Of the very script that this is: a bundler may have moved it, or made a blob of it.
-usePlatform(browser(() => new Worker(location.href, { type })));
+// Threads run this very script, wherever it is: a bundler may have moved it, or made a blob of it.
+usePlatform(browserPlatform(() => new Worker(location.href, { type })));
 
-type First = { readonly kind: 'thread'; readonly start: ThreadStart } | ModelRequest;
+type FirstMessage = { readonly kind: 'thread'; readonly start: ThreadStart } | ModelRequest;
 
 addEventListener(
   'message',
-  ({ data }: MessageEvent<First>) => {
-    // An error that is reported is the starter's too; a rejection would be nobody's.
+  ({ data }: MessageEvent<FirstMessage>) => {
+    // reportError reaches the starter's `worker.onerror`; an unhandled rejection would not.
     if (data.kind === 'thread')
       runThread(data.start, (message) => postMessage(message))
         .catch(reportError)
@@ -38,4 +38,4 @@ addEventListener(
   },
   { once: true },
 );
-postMessage('up');
+postMessage(RUNNING);

@@ -1,6 +1,6 @@
 /**
- * The worker's script and the binaries as text, for pages whose bundler left the files behind (esbuild copies none; a
- * development server may move scripts away from them). build.mjs puts the values in.
+ * The worker's script and the binaries as text, for pages whose bundler left the files behind: esbuild copies none, and
+ * a development server may move scripts away from them. build.mjs defines the values.
  */
 
 import type { Binary } from '../engine/binary.js';
@@ -9,14 +9,15 @@ declare const WORKER_SCRIPT: string;
 declare const BASELINE_WASM: string;
 declare const RELAXED_WASM: string;
 
-/** Made once: a page keeps what it has a URL for. */
+/** Made once: the page keeps a blob in memory for as long as it has a URL. */
 let script: string | undefined;
 
-/** A worker of dist/worker.js as it is here; its threads are of the same. Throws where the page allows no blob for one. */
+/** Starts a worker from the text of dist/worker.js, and so do its threads. Throws if the page's policy forbids workers from blobs. */
 export function inlineWorker(): Worker {
   script ??= URL.createObjectURL(new Blob([WORKER_SCRIPT], { type: 'text/javascript' }));
   return new Worker(script, { type: 'module' });
 }
 
+/** Decodes a binary. */
 export const inlineWasm = (binary: Binary): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(atob(binary === 'relaxed' ? RELAXED_WASM : BASELINE_WASM), (char) => char.charCodeAt(0));

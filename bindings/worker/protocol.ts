@@ -1,16 +1,16 @@
-/** What a page and a model's worker say to each other. */
+/** The messages between a page (client.ts) and a model's worker (server.ts). */
 
 import type { Graph } from '../../models/index.js';
 import type { Binary, WasmSource } from '../engine/binary.js';
 import type { LoadOptions, Progress, RandomWeights } from '../model/load.js';
 import type { Model, ModelInfo } from '../model/types.js';
 
-/** What a page can ask of a model that takes time. */
+/** The methods of a model that return a promise, which the worker runs. */
 export type Method = {
   [Name in keyof Model]: Model[Name] extends (...args: never[]) => Promise<unknown> ? Name : never;
 }[keyof Model];
 
-/** What may be posted of the options; `weights` are a URL, Blob or seed, or come through a port. */
+/** The options of `load` that can be posted. `weights` are a URL, Blob or seed, or come through a port. */
 export interface PostedOptions extends Omit<LoadOptions, 'weights' | 'signal' | 'onProgress' | 'wasm'> {
   readonly weights: string | Blob | RandomWeights | PortSource;
   readonly wasm?: Exclude<WasmSource, Response | URL>;
@@ -24,7 +24,7 @@ export type WorkerRequest =
       readonly options: PostedOptions;
     }
   | { readonly kind: 'peak'; readonly id: number; readonly binary?: Binary; readonly wasm?: PostedOptions['wasm'] }
-  /** No more is asked: the worker is to end, and its threads before it. */
+  /** Ends the worker, and its threads before it. There is no response. */
   | { readonly kind: 'end' }
   | { readonly kind: 'call'; readonly id: number; readonly method: Method; readonly args: readonly unknown[] };
 
@@ -34,11 +34,11 @@ export type WorkerResponse =
   | { readonly kind: 'done'; readonly id: number; readonly value: unknown; readonly info?: ModelInfo }
   | { readonly kind: 'failed'; readonly id: number; readonly name: string; readonly message: string };
 
-/** An origin whose chunks are asked for through a port. */
+/** A stream of weights whose chunks come through a port, one per request. */
 export interface PortSource {
   readonly name: string;
   readonly total: number | undefined;
-  /** The URL beside which further files lie. */
+  /** The URL that further files of the weights are relative to. */
   readonly base: string | undefined;
   readonly port: MessagePort;
 }

@@ -1,4 +1,4 @@
-/** Weights that come through a message port: from a page, which holds the stream, to a worker, which reads it. */
+/** Streams weights through a message port, from a page, which holds the stream, to a worker, which reads it. */
 
 import type { ByteSource } from '../weights/stream/types.js';
 import type { PortSource } from './protocol.js';
@@ -6,8 +6,8 @@ import type { PortSource } from './protocol.js';
 type Reply = { readonly chunk: Uint8Array | undefined } | { readonly message: string };
 
 /**
- * Gives an origin's chunks to who asks at the other end of `port`. What it returns lets go of an origin that is not at its
- * end, for when nobody asks any more.
+ * Serves the source's chunks over `port`, one per request. Returns a function that cancels the source if it was not read
+ * to the end.
  */
 export function serveStream({ chunks }: ByteSource, port: MessagePort): () => Promise<void> {
   let isOver = false;
@@ -18,7 +18,7 @@ export function serveStream({ chunks }: ByteSource, port: MessagePort): () => Pr
     try {
       await chunks.return?.();
     } catch {
-      // Whatever it is, it concerns bytes that nobody wants any more.
+      // The reason concerns bytes that nobody reads any more.
     }
   };
   port.onmessage = async ({ data }: MessageEvent<'next' | 'return'>) => {
@@ -26,7 +26,7 @@ export function serveStream({ chunks }: ByteSource, port: MessagePort): () => Pr
     try {
       const { done, value } = await chunks.next();
       isOver ||= done === true;
-      // The source may use its chunk's memory again.
+      // The source may use the chunk's memory for the next one, so a copy is transferred.
       const chunk = done ? undefined : new Uint8Array(value);
       port.postMessage({ chunk } satisfies Reply, chunk ? [chunk.buffer] : []);
     } catch (reason) {
@@ -37,7 +37,7 @@ export function serveStream({ chunks }: ByteSource, port: MessagePort): () => Pr
   return release;
 }
 
-/** The other end. */
+/** Reads the stream that `serveStream` serves at the other end of the port. */
 export function streamFromPort({ name, total, base, port }: PortSource): ByteSource {
   return {
     name,

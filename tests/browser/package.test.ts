@@ -17,8 +17,9 @@ import {
   seededInput,
   seededWeights,
 } from '../../bindings/index.node.js';
-import { complaints, ISOLATED, listen, near, openChromium } from '../../web/scripts/chromium.js';
+import { complaints, ISOLATED, listen, openChromium } from '../../web/scripts/chromium.js';
 import type { Pages } from '../support/browser-page.js';
+import { near } from '../support/near.js';
 import { concat } from '../support/weight-files.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -184,7 +185,7 @@ if (browser) {
       module: 'TypeError: wasm: expected a binary of this package, got another module.',
       noModule: 'TypeError: wasm: expected a binary of this package, got one that does not compile here.',
       missing: `Error: ${isolated.url}build/none.wasm: expected status 200, got 404.`,
-      silent: 'Error: http://127.0.0.1:9/none.wasm: expected status 200, got no answer (Failed to fetch).',
+      silent: 'Error: http://127.0.0.1:9/none.wasm: no answer from the server (Failed to fetch).',
       spent: 'TypeError: wasm: expected a response of status 2xx, not yet read, got one read before.',
       number: 'TypeError: wasm: expected a URL, Response, bytes or WebAssembly.Module, got 7.',
     });
@@ -245,7 +246,7 @@ if (browser) {
     );
     assert.match(got.nothing ?? '', /^TypeError: image: expected a Blob, .*, got undefined\.$/);
     assert.match(got.pixels ?? '', /^TypeError: image: expected 3 or 4 bytes for each of 2x2 pixels, got 5\.$/);
-    assert.match(got.malformed ?? '', /^Error: http:\/\/\[: expected a picture, got no answer \(.*\)\.$/);
+    assert.match(got.malformed ?? '', /^Error: http:\/\/\[: no answer from the server \(.*\)\.$/);
     assert.match(
       got.closed ?? '',
       /^TypeError: classify: expected values that a worker can be sent, got others \(.*\)\.$/,

@@ -103,8 +103,8 @@ test('or that of the class asked for; JSON stays JSON', async () => {
 
 test('the help says what it does', async () => {
   const { stdout } = await classify('--help');
-  assert.match(stdout, /--cam <file> +write the picture with a heat map/);
-  assert.match(stdout, /--cam-class <class> +the class to map/);
+  assert.match(stdout, /--cam <file> +write the picture as a PNG, with a heat map/);
+  assert.match(stdout, /--cam-class <class> +class to map/);
 });
 
 test('what cannot be is refused: usage errors with 2, failures with 1 in one line, without a file', async () => {
@@ -124,7 +124,7 @@ test('what cannot be is refused: usage errors with 2, failures with 1 in one lin
   assert.equal(folderless, {
     code: 1,
     stdout: '',
-    stderr: `${nowhere}: expected a folder to write into, got none.\n`,
+    stderr: `${nowhere}: there is no folder ${join(folder, 'no')} to write into.\n`,
   });
   assert.is(wrong.code, 1);
   assert.is(wrong.stderr, `${picture}: --cam-class: expected the index or label of a class, got unicorn.\n`);

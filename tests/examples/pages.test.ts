@@ -20,7 +20,7 @@ const WEIGHTS = `${NETWORK}.safetensors`;
 const PHOTO = join(root, 'tests/data/photos/chelsea-56.png');
 
 /** What a page may fetch of the package, gzipped: all that runs a network, and no reader of a format that it has not. */
-const FETCHED_LIMIT = 60_000;
+const FETCHED_LIMIT: number = JSON.parse(await readFile(join(root, 'bench/limits.json'), 'utf8')).page.gzip;
 
 const browser = await openChromium();
 const weights = join(await emptyApp('page-weights'), WEIGHTS);

@@ -1,6 +1,9 @@
 /** The package as npm packs it: its files, its entries and types. Its pages are those of tests/examples. */
 
 import { execFile } from 'node:child_process';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -15,7 +18,7 @@ test('npm packs what users need, and no more', () => {
   const kB = (bytes: number) => `${Math.round(bytes / 1000)} kB`;
   console.log(`npm pack: ${kB(size)}, unpacked ${kB(unpackedSize)} in ${files.length} files`);
   const allowed =
-    /^(dist\/[\w.-]+\.js|dist\/types\/(bindings|models)\/.+\.d\.ts|build\/\w+\.wasm|package\.json|README\.md|LICENSE)$/;
+    /^(dist\/[\w.-]+\.js|dist\/THIRD-PARTY-LICENSES\.txt|dist\/types\/(bindings|models)\/.+\.d\.ts|build\/\w+\.wasm|package\.json|README\.md|LICENSE)$/;
   assert.equal(
     files.map(({ path }) => path).filter((path) => !allowed.test(path)),
     [],
@@ -26,6 +29,70 @@ test('npm packs what users need, and no more', () => {
       `expected ${path}`,
     );
   }
+});
+
+test('the package has no dependencies, and names the files that have side effects', async () => {
+  const { dependencies, optionalDependencies, sideEffects } = JSON.parse(
+    await readFile(join(root, 'package.json'), 'utf8'),
+  );
+  assert.equal([dependencies, optionalDependencies], [undefined, undefined]);
+  // Chunks are named after their content, so that these are the entries, and all of them.
+  const entries = files
+    .map(({ path }) => `./${path}`)
+    .filter((path) => /^\.\/dist\/(?!(web|node)-)[\w.]+\.js$/.test(path));
+  assert.equal([...sideEffects].sort(), entries.sort());
+});
+
+test('the licences of all bundled packages are in the package', async () => {
+  const text = await readFile(join(root, 'dist/THIRD-PARTY-LICENSES.txt'), 'utf8');
+  for (const name of [
+    '@assemblyscript/loader',
+    'cli-progress',
+    'commander',
+    'minipass',
+    'string-width',
+    'tar',
+    'uplot',
+  ]) {
+    assert.match(text, new RegExp(`^${name} \\d+\\.\\d+\\.\\d+ \\(.+\\)$`, 'm'));
+  }
+});
+
+test('an installed package works without its optional peers, and says what they are for', async () => {
+  const home = await mkdtemp(join(tmpdir(), 'resnet-wasm-installed-'));
+  await writeFile(join(home, 'package.json'), '{"private": true, "type": "module"}');
+  await run('npm', ['install', '--offline', '--no-audit', '--no-fund', tarball], { cwd: home });
+  assert.equal(
+    (await readdir(join(home, 'node_modules'))).filter((name) => !name.startsWith('.')),
+    ['resnet-wasm'],
+  );
+  await cp(join(root, 'tests/data/h5/plain.h5'), join(home, 'weights.h5'));
+  await writeFile(
+    join(home, 'main.js'),
+    `import { writeFile } from 'node:fs/promises';
+    import { buildNetwork, load, openWeights, pretrained, seededWeights } from 'resnet-wasm';
+    await writeFile('weights.safetensors', seededWeights(buildNetwork('resnet20_cifar')));
+    await writeFile('picture.png', 'a picture');
+    const model = await load('resnet20_cifar', { weights: 'weights.safetensors' });
+    const [best] = await model.classify({ data: new Uint8Array(32 * 32 * 3).fill(128), width: 32, height: 32 });
+    const said = (promise) => promise.catch((error) => error.message);
+    const sentences = [await said(model.classify('picture.png')), await said(openWeights('weights.h5'))];
+    console.log(JSON.stringify({ index: best.index, sentences, names: pretrained.names().length }));`,
+  );
+  const { index, sentences, names } = JSON.parse((await run(process.execPath, ['main.js'], { cwd: home })).stdout);
+  assert.ok(Number.isInteger(index) && names > 30);
+  const sharp = 'Decoding images in Node needs the package sharp: npm install sharp.';
+  assert.equal(sentences, [sharp, 'Reading HDF5 files (.h5) in Node needs the package h5wasm: npm install h5wasm.']);
+
+  const bin = join(home, 'node_modules/.bin/resnet-wasm');
+  const args = ['classify', '--weights', 'weights.safetensors', 'picture.png'];
+  const failed = await run(bin, args, { cwd: home }).catch((error) => error);
+  assert.equal([failed.code, failed.stderr.split('\n').slice(1)], [1, [`picture.png: ${sharp}`, '']]);
+  assert.match((await run(bin, ['summary', 'resnet18'], { cwd: home })).stdout, /11,689,512/);
+  const html = ['bench', '--model', 'resnet20_cifar', '--rounds', '1', '--html', 'page.html'];
+  await run(bin, html, { cwd: home });
+  assert.match(await readFile(join(home, 'page.html'), 'utf8'), /<script>.*uPlot/);
+  await rm(home, { recursive: true });
 });
 
 test('publint finds nothing', async () => {

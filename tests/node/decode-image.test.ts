@@ -173,9 +173,9 @@ test('a stray byte before the end, which cameras write, is no error', async () =
 const here = fileURLToPath(import.meta.url);
 const OTHER = 'a file that is not JPEG, PNG, WebP or GIF';
 for (const [image, message] of [
-  ['/none/such.jpg', '/none/such.jpg: expected a picture, got no such file.'],
+  ['/none/such.jpg', '/none/such.jpg: no such file.'],
   [images, `${images}: expected a picture, got a folder.`],
-  ['file:///none/such.jpg', 'file:///none/such.jpg: expected a picture, got no such file.'],
+  ['file:///none/such.jpg', 'file:///none/such.jpg: no such file.'],
   [here, `${here}: expected a picture, got ${OTHER}.`],
   [new Uint8Array(0), 'image: expected a picture, got an empty file.'],
   [new Uint8Array(50), `image: expected a picture, got ${OTHER}.`],
@@ -203,7 +203,7 @@ test('without sharp a sentence says what to install', () => {
     ['--import', 'tsx', '--import', url(register), '--input-type=module', '--eval', script],
     { encoding: 'utf8', cwd: fileURLToPath(new URL('../..', import.meta.url)) },
   );
-  assert.is(stdout, 'sharp: expected this package to decode pictures with, got none; run npm install sharp.\n');
+  assert.is(stdout, 'Decoding images in Node needs the package sharp: npm install sharp.\n');
 });
 
 test.run();

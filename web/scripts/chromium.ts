@@ -6,9 +6,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
-import * as assert from 'uvu/assert';
 
-/** On PATH, unless CHROMIUM names another. */
+/** Names of the program on PATH; CHROMIUM names another. */
 const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'];
 
 const FLAGS = [
@@ -29,24 +28,24 @@ function program(): string | undefined {
   return process.env.CHROMIUM ?? found;
 }
 
-/** Installs Debian's Chromium where that may be done; else what hindered it. */
+/** Installs Debian's Chromium, if that is possible; otherwise returns what prevented it. */
 function install(): string | undefined {
-  if (!existsSync('/usr/bin/apt-get')) return 'no apt-get to install it with';
-  if (process.getuid?.() !== 0) return 'no right to install it ("sudo apt-get install chromium" does)';
+  if (!existsSync('/usr/bin/apt-get')) return 'there is no apt-get to install it with';
+  if (process.getuid?.() !== 0) return 'installing it needs root ("sudo apt-get install chromium" does it)';
   const apt = (...args: string[]) =>
     spawnSync('apt-get', args, { encoding: 'utf8', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
   apt('update');
-  // A text without a font has no size, and cannot be clicked.
+  // Text without a font has no size, and cannot be clicked.
   const { stderr } = apt('install', '-y', '--no-install-recommends', 'chromium', 'fonts-dejavu-core');
-  return program() ? undefined : `apt-get's word that ${(stderr ?? '').trim().split('\n').at(-1)}`;
+  return program() ? undefined : `apt-get failed (${(stderr ?? '').trim().split('\n').at(-1)})`;
 }
 
-/** A browser, or undefined where there is none, which is said aloud. The caller closes it. */
+/** Starts a browser, which the caller closes. Returns undefined if there is none, and says so on stderr. */
 export async function openChromium(...flags: string[]): Promise<Browser | undefined> {
   const hindrance = program() ? undefined : install();
   const executablePath = program();
   if (!executablePath) {
-    console.error(`SKIPPED: all in Chromium: expected ${PROGRAMS.join(' or ')} on PATH, got ${hindrance}.`);
+    console.error(`SKIPPED: everything in Chromium: none of ${PROGRAMS.join(', ')} is on PATH, and ${hindrance}.`);
     return undefined;
   }
   return chromium.launch({ executablePath, args: [...FLAGS, ...flags] });
@@ -54,7 +53,7 @@ export async function openChromium(...flags: string[]): Promise<Browser | undefi
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** A server for this machine alone; `close` breaks what is under way. */
+/** Starts a server for this machine alone. `close` breaks the connections that are open. */
 export async function listen(handler: Handler): Promise<{ url: string; close: () => void }> {
   const server = createServer(handler);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -67,13 +66,13 @@ export async function listen(handler: Handler): Promise<{ url: string; close: ()
   };
 }
 
-/** Headers with which a page may share memory. */
+/** The headers with which a page may share memory with threads. */
 export const ISOLATED = {
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-embedder-policy': 'require-corp',
 };
 
-/** What a page complains of, as it comes: errors, warnings, violations of its policy. */
+/** Collects what a page complains of: errors, warnings and violations of its policy. The list grows as they come. */
 export function complaints(page: Page): string[] {
   const found: string[] = [];
   page.on('pageerror', (error) => found.push(String(error)));
@@ -81,9 +80,4 @@ export function complaints(page: Page): string[] {
     if (['error', 'warning'].includes(message.type())) found.push(message.text());
   });
   return found;
-}
-
-/** As uvu's `is` for values that may be off by some. */
-export function near(actual: number, expected: number, most: number, what: string): void {
-  assert.ok(Math.abs(actual - expected) <= most, `${what}: expected ${expected} ± ${most}, got ${actual}`);
 }

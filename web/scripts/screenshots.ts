@@ -1,6 +1,6 @@
 /**
- * `npm run web:screenshots`: pictures of every view of the page, at desktop and phone width, light and dark, in FOLDER;
- * without one, the two that the README shows.
+ * `npm run web:screenshots FOLDER` takes pictures of every view of the page, at desktop and phone width, light and dark.
+ * Without FOLDER it takes the two that the README shows.
  */
 
 import { mkdir } from 'node:fs/promises';
@@ -16,7 +16,7 @@ const WIDTHS = { desktop: { width: 1280, height: 800 }, phone: { width: 390, hei
 type Width = keyof typeof WIDTHS;
 type Scheme = 'light' | 'dark';
 
-/** Brings each view to where there is something to see. */
+/** Brings each view to a state with something to see. */
 const VIEWS: Readonly<Record<string, (page: Page) => Promise<void>>> = {
   classify: (page) => page.locator('.bars li').filter({ hasText: 'Egyptian cat' }).waitFor(),
   where: (page) => page.locator('input[type=radio]:enabled').first().waitFor(),

@@ -12,7 +12,7 @@ export interface ServeOptions {
   readonly folder?: string;
   /** By default true: with COOP and COEP, so that the page may share memory with threads. */
   readonly isolated?: boolean;
-  /** By default any that is free. */
+  /** By default any free port. */
   readonly port?: number;
 }
 
@@ -22,7 +22,7 @@ export interface Served {
   close(): Promise<void>;
 }
 
-/** Serves a built page on localhost, with ETags and ranges. Rejects where the port is taken. */
+/** Serves a built page on localhost, with ETags and ranges. Rejects if the port is taken. */
 export async function serve({ folder = OUT, isolated = true, port = 0 }: ServeOptions = {}): Promise<Served> {
   const files = sirv(folder, { dev: true, etag: true });
   const server = createServer((request, response) => {
