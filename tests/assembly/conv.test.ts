@@ -228,7 +228,14 @@ eachBinary('depthwise convolution', (test) => {
         ] as const) {
           const convolution = square(kernel, stride, kernel >> 1, c);
           const from = { batch: 1, h: 3, w, c };
-          check(core, depthwise({ ...PLAIN, from, convolution, residual: 'in place', activation: CLIP }), 2, 3);
+          for (const isWide of [false, true]) {
+            check(
+              core,
+              depthwise({ ...PLAIN, from, convolution, residual: 'in place', activation: CLIP, isWide }),
+              2,
+              3,
+            );
+          }
         }
   });
 
