@@ -78,6 +78,8 @@ export const KIND_RESIZE: i32 = 14;
 export const FLAG_ADD: i32 = 1;
 /** KIND_MUL's second factor has one pixel per image: [batch, 1, 1, oc]. */
 export const FLAG_BROADCAST: i32 = 2;
+/** The engine joins two vectors side by side into one of 256 bits: kernels that have a tile for that take it. */
+export const FLAG_WIDE: i32 = 4;
 
 /** Values of `Step.activation`: activation.ts has their formulas. Those up to CLIP are applied in registers. */
 export const ACTIVATION_NONE: i32 = 0;

@@ -30,8 +30,8 @@ export function conv2d(s: Step, thread: i32, threads: i32, scratchPtr: usize): v
   }
   if (m0 >= m1 || j0 >= j1) return;
 
-  const isPointwise =
-    s.kh == 1 && s.kw == 1 && s.strideH == 1 && s.strideW == 1 && s.padTop == 0 && s.padLeft == 0 && s.ih == s.oh && s.iw == s.ow;
+  const isPointwise = s.kh == 1 && s.kw == 1 && s.strideH == 1 && s.strideW == 1 && s.padTop == 0 && s.padLeft == 0 &&
+    s.ih == s.oh && s.iw == s.ow;
   const g = newGemm(s, n, k, scratchPtr);
   g.m0 = m0;
   g.m1 = m1;

@@ -37,9 +37,12 @@ function tile(
   let c00 = v128.load(biasPtr), c01 = vectors > 1 ? v128.load(biasPtr, 16) : c00;
   let c10 = c00, c11 = c01, c20 = c00, c21 = c01, c30 = c00, c31 = c01, c40 = c00, c41 = c01, c50 = c00, c51 = c01;
   for (const end = tablePtr + <usize>(taps * GROUPED_ROWS) * sizeof<usize>(); tablePtr < end; ) {
-    let a0Ptr = load<usize>(tablePtr) + offset, a1Ptr = load<usize>(tablePtr, 1 * sizeof<usize>()) + offset;
-    let a2Ptr = load<usize>(tablePtr, 2 * sizeof<usize>()) + offset, a3Ptr = load<usize>(tablePtr, 3 * sizeof<usize>()) + offset;
-    let a4Ptr = GROUPED_ROWS > 4 ? load<usize>(tablePtr, 4 * sizeof<usize>()) + offset : 0, a5Ptr = GROUPED_ROWS > 5 ? load<usize>(tablePtr, 5 * sizeof<usize>()) + offset : 0;
+    let a0Ptr = load<usize>(tablePtr) + offset;
+    let a1Ptr = load<usize>(tablePtr, sizeof<usize>()) + offset;
+    let a2Ptr = load<usize>(tablePtr, 2 * sizeof<usize>()) + offset;
+    let a3Ptr = load<usize>(tablePtr, 3 * sizeof<usize>()) + offset;
+    let a4Ptr = GROUPED_ROWS > 4 ? load<usize>(tablePtr, 4 * sizeof<usize>()) + offset : 0;
+    let a5Ptr = GROUPED_ROWS > 5 ? load<usize>(tablePtr, 5 * sizeof<usize>()) + offset : 0;
     tablePtr += GROUPED_ROWS * sizeof<usize>();
     for (const last = bPtr + <usize>channels * (NR * 4); bPtr < last; bPtr += NR * 4) {
       const b0 = v128.load(bPtr), b1 = vectors > 1 ? v128.load(bPtr, 16) : b0;

@@ -10,15 +10,15 @@ import { NR } from '../tile';
 
 /**
  * Winograd's minimal filtering for 3×3 convolutions of stride 1, after Lavin & Gray 2015: F(m×m, 3×3) makes m × m
- * outputs of (m+2)² products, where the definition needs 9·m². m is 4 (36 products for 144) or 2 (16 for 36).
+ * outputs of (m+2)² products, where the definition needs 9·m². m is 4 (36 products instead of 144) or 2 (16 instead of 36).
  *
  *   V[ξ][T, C] = Bᵀ d B   of each tile's (m+2)² pixels d       T tiles, C input channels
  *   M[ξ][T, N] = V[ξ] · U[ξ]                                   one GEMM per ξ = 0 … (m+2)²−1
  *   out        = epilogue(Aᵀ M A + bias)                       N output channels
  *
- * Tiles are computed in blocks whose V and M stay in L2. The transforms work on 4 channels per vector; what they write are the
- * panels that the GEMM reads, so there is no pass for packing. If few panels use each piece of U, they prefetch
- * the next: on small maps its way from memory shows (14×14, 256 channels: 2.1 ms instead of 2.3).
+ * Tiles are computed in blocks whose V and M stay in L2. The transforms work on 4 channels per vector; what they
+ * write are the panels that the GEMM reads, so there is no pass for packing. If few panels use each piece of U, they
+ * prefetch the next: on small maps its way from memory shows (14×14, 256 channels: 2.1 ms instead of 2.3).
  */
 
 /** Bytes of a block's V (but at least 16 tiles: all of a 14×14 map), and output channels of its M. */

@@ -79,9 +79,9 @@ export function macroKernel<K>(g: Gemm): void {
     const bPtr = g.bPtr + g.bStride * j + kernel.bBytes(g.k0);
     const columns = g.n - j * NR;
     let prefetchPtr = j + 1 < g.j1 ? bPtr + g.bStride : bPtr;
-    for (let i = 0; i < panels; i++) {
-      const row0 = partition(g.rows, i, panels);
-      const rows = partition(g.rows, i + 1, panels) - row0;
+    for (let i = 0, row0 = 0, end = 0; i < panels; i++, row0 = end) {
+      end = partition(g.rows, i + 1, panels);
+      const rows = end - row0;
       const aPtr = g.packedPtr + kernel.aBytes(row0 * depth);
       const cPtr = g.cPtr + column + cStride * (g.i0 + row0);
       const residualPtr = g.residualPtr + column + residualStride * (g.i0 + row0);

@@ -6,7 +6,7 @@ import type { AlgorithmName as Algorithm } from '../../bindings/compile/conv-alg
 import { uniform } from '../../bindings/weights/random.js';
 import { type Case, check, operands, PLAIN, run, square } from '../support/convolutions.js';
 import { eachBinary } from '../support/each-binary.js';
-import { assertSameBits, constant, Desk, edges, packedGroups } from '../support/records.js';
+import { assertSameBits, constant, Desk, edges, packedGroups, tileRows } from '../support/records.js';
 import { type Activation, activations, type Maps, NONE, RELU, windowMaps } from '../support/reference.js';
 
 const CLIP: Activation = { name: 'CLIP', alpha: -0.5, beta: 0.75 };
@@ -57,8 +57,9 @@ eachBinary('convolution', (test) => {
   });
 
   test('more rows than a block, and K in several blocks', ({ core }) => {
-    const from = { batch: 1, h: 17, w: 18, c: 64 };
-    for (const mr of [4, 5, 6]) {
+    const [depth, blockRows] = [constant(core, 'KC'), constant(core, 'MC')];
+    const from = { batch: 1, h: Math.ceil(blockRows / 18) + 3, w: 18, c: depth / 4 };
+    for (const mr of tileRows(core)) {
       check(
         core,
         { ...PLAIN, mr, from, c: 9, convolution: square(3, 1, 1), activation: RELU, residual: 'in place' },
@@ -69,7 +70,7 @@ eachBinary('convolution', (test) => {
       // K blocks end within a run of channels.
       check(
         core,
-        { ...PLAIN, mr, from: { ...from, c: 37 }, c: 8, convolution: square(3, 1, 2), gaps: [3, 0, 0] },
+        { ...PLAIN, mr, from: { ...from, c: depth / 4 - 27 }, c: 8, convolution: square(3, 1, 2), gaps: [3, 0, 0] },
         2,
         3,
         4,
@@ -77,12 +78,12 @@ eachBinary('convolution', (test) => {
     }
     check(
       core,
-      { ...PLAIN, from: { ...from, batch: 2, c: 300 }, c: 17, convolution: square(1), residual: 'beside' },
+      { ...PLAIN, from: { ...from, batch: 2, c: depth + 44 }, c: 17, convolution: square(1), residual: 'beside' },
       2,
       3,
       4,
     );
-    check(core, { ...PLAIN, from: { ...from, batch: 2, c: 270 }, c: 5, convolution: square(1, 2) }, 2, 3, 4);
+    check(core, { ...PLAIN, from: { ...from, batch: 2, c: depth + 14 }, c: 5, convolution: square(1, 2) }, 2, 3, 4);
   });
 
   test('weights larger than the map: threads share the columns', ({ core }) => {
@@ -96,7 +97,7 @@ eachBinary('convolution', (test) => {
       );
       check(core, {
         ...PLAIN,
-        from: { batch: 1, h: 1, w: 1, c: 520 },
+        from: { batch: 1, h: 1, w: 1, c: 2 * constant(core, 'KC') + 8 },
         c,
         convolution: square(1),
         residual: 'in place',
@@ -187,6 +188,18 @@ eachBinary('grouped convolution by indirection', (test) => {
       check(core, of('grouped', groups, { batch: 2, h: 15, w: 16, c }), 2, 3, 4);
     }
   });
+
+  test('pixels around a tile', ({ core }) => {
+    for (const w of edges(constant(core, 'GROUPED_ROWS')))
+      for (const c of [8, 12, 24]) {
+        const from = { batch: 1, h: 1, w, c: 2 * c };
+        check(
+          core,
+          { ...PLAIN, algorithm: 'grouped', from, c: 2 * c, convolution: square(3, 1, 1, 2), activation: RELU },
+          2,
+        );
+      }
+  });
 });
 
 eachBinary('depthwise convolution', (test) => {
@@ -215,7 +228,14 @@ eachBinary('depthwise convolution', (test) => {
         ] as const) {
           const convolution = square(kernel, stride, kernel >> 1, c);
           const from = { batch: 1, h: 3, w, c };
-          check(core, depthwise({ ...PLAIN, from, convolution, residual: 'in place', activation: CLIP }), 2, 3);
+          for (const isWide of [false, true]) {
+            check(
+              core,
+              depthwise({ ...PLAIN, from, convolution, residual: 'in place', activation: CLIP, isWide }),
+              2,
+              3,
+            );
+          }
         }
   });
 
@@ -301,7 +321,14 @@ eachBinary('convolution by Winograd', (test) => {
       );
       check(
         core,
-        { ...PLAIN, algorithm, from: { batch: 1, h: 6, w: 7, c: 8 }, c: 76, convolution, residual: 'in place' },
+        {
+          ...PLAIN,
+          algorithm,
+          from: { batch: 1, h: 6, w: 7, c: 8 },
+          c: constant(core, 'WINOGRAD_N_BLOCK') + 12,
+          convolution,
+          residual: 'in place',
+        },
         2,
         3,
         4,

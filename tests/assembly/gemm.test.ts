@@ -16,6 +16,7 @@ import {
   padded,
   type Region,
   runRecord,
+  tileRows,
 } from '../support/records.js';
 import {
   type Activation,
@@ -28,8 +29,6 @@ import {
   RELU,
   type Reference,
 } from '../support/reference.js';
-
-const TILE_ROWS = [4, 5, 6];
 
 interface Product {
   readonly m: number;
@@ -130,7 +129,7 @@ function depths(core: Core): number[] {
 
 eachBinary('gemm', (test) => {
   test('every tile, edge size and epilogue', ({ core }) => {
-    for (const mr of TILE_ROWS)
+    for (const mr of tileRows(core))
       for (const m of edges(mr))
         for (const n of edges(constant(core, 'NR')))
           for (const k of [1, 3, 4, 7]) {
@@ -139,7 +138,7 @@ eachBinary('gemm', (test) => {
   });
 
   test('every tile around the depth of a block', ({ core }) => {
-    for (const mr of TILE_ROWS)
+    for (const mr of tileRows(core))
       for (const m of edges(mr))
         for (const n of [1, constant(core, 'NR'), 2 * constant(core, 'NR') + 3])
           for (const k of depths(core)) {
@@ -148,7 +147,7 @@ eachBinary('gemm', (test) => {
   });
 
   test('every tile around the rows of a block', ({ core }) => {
-    for (const mr of TILE_ROWS)
+    for (const mr of tileRows(core))
       for (const m of edges(constant(core, 'MC')).slice(1))
         for (const [n, k] of [
           [constant(core, 'NR') + 1, 5],
@@ -164,7 +163,7 @@ eachBinary('gemm', (test) => {
     const gap = fc.nat(9);
     const anyCase = fc.record({
       sizes: fc.tuple(count(40), count(80), count(600)),
-      mr: fc.constantFrom(...TILE_ROWS),
+      mr: fc.constantFrom(...tileRows(core)),
       activation: fc.constantFrom(NONE, RELU, { name: 'GELU' } as const),
       residual: fc.constantFrom('none' as const, 'beside' as const, 'in place' as const),
       gaps: fc.tuple(gap, gap, gap),
@@ -186,7 +185,7 @@ eachBinary('gemm', (test) => {
       const b = new Float32Array(n * n);
       for (let i = 0; i < n; i++) b[i * n + i] = 1;
       const made = { ...product(7, n, n), b, bias: new Float32Array(n) };
-      for (const mr of TILE_ROWS) {
+      for (const mr of tileRows(core)) {
         assertSameBits(runGemm(core, made, { ...PLAIN, mr }, 'identity'), made.a, `identity ${n}`);
       }
     }

@@ -44,6 +44,8 @@ export interface Case {
   readonly algorithm: Algorithm;
   /** A batch norm and ReLU before a pointwise convolution. */
   readonly preActivation: boolean;
+  /** FLAG_WIDE. */
+  readonly isWide?: boolean;
 }
 
 export interface Operands {
@@ -112,7 +114,7 @@ function place(desk: Desk, one: Case, its: Operands): Placed {
   const residual = inPlace ? output : desk.put(its.residual, c, c + gaps[2]);
   const fields = {
     ...activationFields(desk, one.activation),
-    flags: one.residual === 'none' ? 0 : constant(core, 'FLAG_ADD'),
+    flags: (one.residual === 'none' ? 0 : constant(core, 'FLAG_ADD')) | (one.isWide ? constant(core, 'FLAG_WIDE') : 0),
     mr: one.mr,
     inPtr: input.ptr,
     ldIn: input.ld,

@@ -136,6 +136,9 @@ export const activationFields = (desk: Desk, { name, alpha = 0, beta = 0, slopes
 /** Sizes that a loop over tiles of `tile` may get wrong. */
 export const edges = (tile: number): number[] => [...new Set([1, tile - 1, tile, tile + 1, 2 * tile + 3])];
 
+/** Every number of rows that a GEMM's tile may be asked for (`Step.mr`). */
+export const tileRows = (core: Core): number[] => Array.from({ length: constant(core, 'MR_MAX') - 3 }, (_, i) => 4 + i);
+
 /** B[k, n] as assembly/gemm/f32/pack.ts draws it: panels [k][NR], columns beyond n zero. */
 export function packed(core: Core, b: Values, k: number, n: number): Float32Array {
   const columns = constant(core, 'NR');

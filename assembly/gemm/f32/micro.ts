@@ -83,11 +83,26 @@ function tile(
 
   if (g.adds) {
     c00 = f32x4.add(c00, v128.load(residualPtr)); c01 = f32x4.add(c01, v128.load(residualPtr, 16));
-    if (rows > 1) { residualPtr += residualStride; c10 = f32x4.add(c10, v128.load(residualPtr)); c11 = f32x4.add(c11, v128.load(residualPtr, 16)); }
-    if (rows > 2) { residualPtr += residualStride; c20 = f32x4.add(c20, v128.load(residualPtr)); c21 = f32x4.add(c21, v128.load(residualPtr, 16)); }
-    if (rows > 3) { residualPtr += residualStride; c30 = f32x4.add(c30, v128.load(residualPtr)); c31 = f32x4.add(c31, v128.load(residualPtr, 16)); }
-    if (rows > 4) { residualPtr += residualStride; c40 = f32x4.add(c40, v128.load(residualPtr)); c41 = f32x4.add(c41, v128.load(residualPtr, 16)); }
-    if (rows > 5) { residualPtr += residualStride; c50 = f32x4.add(c50, v128.load(residualPtr)); c51 = f32x4.add(c51, v128.load(residualPtr, 16)); }
+    if (rows > 1) {
+      residualPtr += residualStride;
+      c10 = f32x4.add(c10, v128.load(residualPtr)); c11 = f32x4.add(c11, v128.load(residualPtr, 16));
+    }
+    if (rows > 2) {
+      residualPtr += residualStride;
+      c20 = f32x4.add(c20, v128.load(residualPtr)); c21 = f32x4.add(c21, v128.load(residualPtr, 16));
+    }
+    if (rows > 3) {
+      residualPtr += residualStride;
+      c30 = f32x4.add(c30, v128.load(residualPtr)); c31 = f32x4.add(c31, v128.load(residualPtr, 16));
+    }
+    if (rows > 4) {
+      residualPtr += residualStride;
+      c40 = f32x4.add(c40, v128.load(residualPtr)); c41 = f32x4.add(c41, v128.load(residualPtr, 16));
+    }
+    if (rows > 5) {
+      residualPtr += residualStride;
+      c50 = f32x4.add(c50, v128.load(residualPtr)); c51 = f32x4.add(c51, v128.load(residualPtr, 16));
+    }
   }
   if (g.activation == ACTIVATION_RELU) {
     // pmax is one instruction where max is six, and keeps NaN too when it comes first.
@@ -238,9 +253,24 @@ export class F32PrefetchingTile {
     residualPtr: usize, residualStride: usize, prefetchPtr: usize, prefetchStride: usize,
   ): void {
     switch (rows) {
-      case 6: prefetchTile6(g, aPtr, bPtr, startPtr, startStride, cPtr, cStride, residualPtr, residualStride, prefetchPtr, prefetchStride); break;
-      case 5: prefetchTile5(g, aPtr, bPtr, startPtr, startStride, cPtr, cStride, residualPtr, residualStride, prefetchPtr, prefetchStride); break;
-      case 4: prefetchTile4(g, aPtr, bPtr, startPtr, startStride, cPtr, cStride, residualPtr, residualStride, prefetchPtr, prefetchStride); break;
+      case 6:
+        prefetchTile6(
+          g, aPtr, bPtr, startPtr, startStride, cPtr, cStride, residualPtr, residualStride,
+          prefetchPtr, prefetchStride,
+        );
+        break;
+      case 5:
+        prefetchTile5(
+          g, aPtr, bPtr, startPtr, startStride, cPtr, cStride, residualPtr, residualStride,
+          prefetchPtr, prefetchStride,
+        );
+        break;
+      case 4:
+        prefetchTile4(
+          g, aPtr, bPtr, startPtr, startStride, cPtr, cStride, residualPtr, residualStride,
+          prefetchPtr, prefetchStride,
+        );
+        break;
       case 3: tile3(g, aPtr, bPtr, startPtr, startStride, cPtr, cStride, residualPtr, residualStride); break;
       case 2: tile2(g, aPtr, bPtr, startPtr, startStride, cPtr, cStride, residualPtr, residualStride); break;
       default: tile1(g, aPtr, bPtr, startPtr, startStride, cPtr, cStride, residualPtr, residualStride);

@@ -6,6 +6,7 @@ import { NR } from '../../tile';
  *   B panel j          [K][8]   k=0: b(0,8j) … b(0,8j+7) | k=1: b(1,8j) … b(1,8j+7) | …
  *   packed B           panels j = 0 … ceil(N/8)−1, one after the other; columns beyond N are zero
  *   grouped weights    the packed B of each group, one after the other
+ *   depthwise weights  the packed B[KH·KW, C]: packOI and packIO with C outputs of one group, and one input
  *
  *   A panel i          [kc][6]  k=0: a(6i,0) … a(6i+5,0) | k=1: a(6i,1) … a(6i+5,1) | …
  *   packed A block     panels one after the other; the last has only the rows that are left
@@ -30,18 +31,18 @@ function columnPtr(dstPtr: usize, k: i32, perGroup: i32, n: i32): usize {
 
 /**
  * Packs rows of W[O, I, S] (OIHW, S = KH·KW; or a linear layer over a map of S pixels) into B's columns.
- * `srcPtr`: `count` rows of float32 from row `o0` on. `perGroup`: outputs in a group (O where there are none).
+ * `srcPtr`: `count` rows of float32 from row `o0` on. `perGroup`: outputs per group (O if there are no groups).
  */
 export function packOI(srcPtr: usize, dstPtr: usize, o0: i32, count: i32, perGroup: i32, inner: i32, taps: i32): void {
   const k = inner * taps;
   for (let o = o0; o < o0 + count; o++) {
-    let dst = columnPtr(dstPtr, k, perGroup, o);
+    let toPtr = columnPtr(dstPtr, k, perGroup, o);
     for (let s = 0; s < taps; s++) {
-      let src = srcPtr + <usize>s * 4;
+      let fromPtr = srcPtr + <usize>s * 4;
       for (let i = 0; i < inner; i++) {
-        store<f32>(dst, load<f32>(src));
-        src += <usize>taps * 4;
-        dst += NR * 4;
+        store<f32>(toPtr, load<f32>(fromPtr));
+        fromPtr += <usize>taps * 4;
+        toPtr += NR * 4;
       }
     }
     srcPtr += <usize>k * 4;
@@ -55,9 +56,9 @@ export function packIO(srcPtr: usize, dstPtr: usize, k0: i32, count: i32, output
   for (let row = k0; row < k0 + count; row++) {
     for (let n = 0; n < outputs; ) {
       const left = perGroup - (n % perGroup);
-      const dst = columnPtr(dstPtr, k, perGroup, n) + <usize>row * (NR * 4);
+      const toPtr = columnPtr(dstPtr, k, perGroup, n) + <usize>row * (NR * 4);
       const width = min(NR, left);
-      memory.copy(dst, srcPtr, <usize>width * 4);
+      memory.copy(toPtr, srcPtr, <usize>width * 4);
       srcPtr += <usize>width * 4;
       n += width;
     }
@@ -116,92 +117,93 @@ function hi64(a: v128, b: v128): v128 {
   return v128.shuffle<f64>(a, b, 1, 3);
 }
 
-/** Runs from this length on are touched before they are packed. */
-const TOUCHED: i32 = 64;
+/** Runs from this length on are prefetched before they are packed. */
+const PREFETCHED: i32 = 64;
 
 /**
- * Appends `k` columns to an A panel: dst[i·rows + r] = (the row at rowsPtr[r])[i]. `rowsPtr`: `rows` addresses of
- * float32 runs. Transposes 4 × 4 blocks in registers. Returns the address after the last column. Long runs are touched
- * line by line first: more of them are on their way at once than the transposition asks for (1 % of most layers, 2 % of a ResNet-50).
+ * Appends `k` columns to an A panel: packed[i·rows + r] = (the row at rowsPtr[r])[i]. `rowsPtr`: `rows` addresses of
+ * float32 runs. Transposes 4 × 4 blocks in registers. Returns the address after the last column. Long runs are
+ * prefetched, a byte per cache line: more lines are on their way at once than the transposition asks for (1 % of most
+ * layers, 2 % of a ResNet-50).
  */
-export function packPanel(rowsPtr: usize, rows: i32, k: i32, dst: usize): usize {
+export function packPanel(rowsPtr: usize, rows: i32, k: i32, packedPtr: usize): usize {
   if (rows < 4) {
     for (let r = 0; r < rows; r++) {
-      const src = load<usize>(rowsPtr + (<usize>r << 2));
+      const rowPtr = load<usize>(rowsPtr + <usize>r * sizeof<usize>());
       for (let i = 0; i < k; i++) {
-        store<f32>(dst + (<usize>(i * rows + r) << 2), load<f32>(src + (<usize>i << 2)));
+        store<f32>(packedPtr + (<usize>(i * rows + r) << 2), load<f32>(rowPtr + (<usize>i << 2)));
       }
     }
-    return dst + (<usize>(k * rows) << 2);
+    return packedPtr + (<usize>(k * rows) << 2);
   }
-  if (k >= TOUCHED) {
+  if (k >= PREFETCHED) {
     for (let r = 0; r < rows; r++) {
-      let p = load<usize>(rowsPtr + (<usize>r << 2));
-      for (const end = p + (<usize>k << 2); p < end; p += 64) load<u8>(p);
+      let linePtr = load<usize>(rowsPtr + <usize>r * sizeof<usize>());
+      for (const end = linePtr + (<usize>k << 2); linePtr < end; linePtr += 64) load<u8>(linePtr);
     }
   }
-  let p0 = load<usize>(rowsPtr);
-  let p1 = load<usize>(rowsPtr, 4);
-  let p2 = load<usize>(rowsPtr, 8);
-  let p3 = load<usize>(rowsPtr, 12);
-  let p4 = rows > 4 ? load<usize>(rowsPtr, 16) : p0;
-  let p5 = rows > 5 ? load<usize>(rowsPtr, 20) : p0;
-  const step = <usize>rows << 2;
+  let row0Ptr = load<usize>(rowsPtr);
+  let row1Ptr = load<usize>(rowsPtr, sizeof<usize>());
+  let row2Ptr = load<usize>(rowsPtr, 2 * sizeof<usize>());
+  let row3Ptr = load<usize>(rowsPtr, 3 * sizeof<usize>());
+  let row4Ptr = rows > 4 ? load<usize>(rowsPtr, 4 * sizeof<usize>()) : row0Ptr;
+  let row5Ptr = rows > 5 ? load<usize>(rowsPtr, 5 * sizeof<usize>()) : row0Ptr;
+  const columnBytes = <usize>rows << 2;
   let i = 0;
   for (; i + 4 <= k; i += 4) {
-    const r0 = v128.load(p0);
-    const r1 = v128.load(p1);
-    const r2 = v128.load(p2);
-    const r3 = v128.load(p3);
+    const r0 = v128.load(row0Ptr);
+    const r1 = v128.load(row1Ptr);
+    const r2 = v128.load(row2Ptr);
+    const r3 = v128.load(row3Ptr);
     const a = lo(r0, r1);
     const b = hi(r0, r1);
     const c = lo(r2, r3);
     const d = hi(r2, r3);
-    const at1 = dst + step;
-    const at2 = at1 + step;
-    const at3 = at2 + step;
-    v128.store(dst, lo64(a, c));
-    v128.store(at1, hi64(a, c));
-    v128.store(at2, lo64(b, d));
-    v128.store(at3, hi64(b, d));
+    const column1Ptr = packedPtr + columnBytes;
+    const column2Ptr = column1Ptr + columnBytes;
+    const column3Ptr = column2Ptr + columnBytes;
+    v128.store(packedPtr, lo64(a, c));
+    v128.store(column1Ptr, hi64(a, c));
+    v128.store(column2Ptr, lo64(b, d));
+    v128.store(column3Ptr, hi64(b, d));
     if (rows == 6) {
-      const r4 = v128.load(p4);
-      const r5 = v128.load(p5);
+      const r4 = v128.load(row4Ptr);
+      const r5 = v128.load(row5Ptr);
       const e = lo(r4, r5);
       const f = hi(r4, r5);
-      v128.store64_lane(dst, e, 0, 16);
-      v128.store64_lane(at1, e, 1, 16);
-      v128.store64_lane(at2, f, 0, 16);
-      v128.store64_lane(at3, f, 1, 16);
-      p5 += 16;
+      v128.store64_lane(packedPtr, e, 0, 16);
+      v128.store64_lane(column1Ptr, e, 1, 16);
+      v128.store64_lane(column2Ptr, f, 0, 16);
+      v128.store64_lane(column3Ptr, f, 1, 16);
+      row5Ptr += 16;
     } else if (rows == 5) {
-      const r4 = v128.load(p4);
-      v128.store32_lane(dst, r4, 0, 16);
-      v128.store32_lane(at1, r4, 1, 16);
-      v128.store32_lane(at2, r4, 2, 16);
-      v128.store32_lane(at3, r4, 3, 16);
+      const r4 = v128.load(row4Ptr);
+      v128.store32_lane(packedPtr, r4, 0, 16);
+      v128.store32_lane(column1Ptr, r4, 1, 16);
+      v128.store32_lane(column2Ptr, r4, 2, 16);
+      v128.store32_lane(column3Ptr, r4, 3, 16);
     }
-    p0 += 16;
-    p1 += 16;
-    p2 += 16;
-    p3 += 16;
-    p4 += 16;
-    dst = at3 + step;
+    row0Ptr += 16;
+    row1Ptr += 16;
+    row2Ptr += 16;
+    row3Ptr += 16;
+    row4Ptr += 16;
+    packedPtr = column3Ptr + columnBytes;
   }
   for (; i < k; i++) {
-    store<f32>(dst, load<f32>(p0));
-    store<f32>(dst, load<f32>(p1), 4);
-    store<f32>(dst, load<f32>(p2), 8);
-    store<f32>(dst, load<f32>(p3), 12);
-    if (rows > 4) store<f32>(dst, load<f32>(p4), 16);
-    if (rows > 5) store<f32>(dst, load<f32>(p5), 20);
-    p0 += 4;
-    p1 += 4;
-    p2 += 4;
-    p3 += 4;
-    p4 += 4;
-    p5 += 4;
-    dst += step;
+    store<f32>(packedPtr, load<f32>(row0Ptr));
+    store<f32>(packedPtr, load<f32>(row1Ptr), 4);
+    store<f32>(packedPtr, load<f32>(row2Ptr), 8);
+    store<f32>(packedPtr, load<f32>(row3Ptr), 12);
+    if (rows > 4) store<f32>(packedPtr, load<f32>(row4Ptr), 16);
+    if (rows > 5) store<f32>(packedPtr, load<f32>(row5Ptr), 20);
+    row0Ptr += 4;
+    row1Ptr += 4;
+    row2Ptr += 4;
+    row3Ptr += 4;
+    row4Ptr += 4;
+    row5Ptr += 4;
+    packedPtr += columnBytes;
   }
-  return dst;
+  return packedPtr;
 }
