@@ -25,7 +25,21 @@ export const networkNames = (): string[] => Object.keys(networks);
 export const buildNetwork = (name: string, options?: NetworkOptions): Graph =>
   lookup('network', networks, name).build(options);
 
-export { type Activation, activationFields, activationWords, kernelConstant } from './activation.js';
+export {
+  type Activation,
+  activationFields,
+  activationWords,
+  type Clip,
+  type Gelu,
+  type HardSigmoid,
+  type HardSwish,
+  kernelConstant,
+  type LeakyRelu,
+  type Prelu,
+  type Relu,
+  type Sigmoid,
+  type Silu,
+} from './activation.js';
 export * from './builder.js';
 export * from './graph.js';
 export { lookup } from './lookup.js';

@@ -5,6 +5,7 @@ import type { Plan } from '../compile/plan.js';
 import { type Summary, summary } from '../compile/summary.js';
 import type { Executor, RunResult, Wanted } from '../engine/executor.js';
 import { type Crop, imageWriter, shownOf } from '../image/preprocess.js';
+import { isPixels } from '../platform/pixels.js';
 import { platform } from '../platform/platform.js';
 import type { Pixels } from '../platform/types.js';
 import { nextTask } from '../util/next-task.js';
@@ -151,7 +152,7 @@ export class ExecutorModel implements Model {
     const executor = this.#live();
     const preprocessing = this.#fittingPreprocessing();
     // Decoded pixels are the caller's, who may change them at once.
-    const pixels = await platform.decodeImage(isPixels(image) ? { ...image, data: image.data.slice() } : image);
+    const pixels = await platform.decodeImage(isPixels(image) ? copyOf(image) : image);
     const write = imageWriter(pixels, preprocessing);
     const result = await this.#next(() => {
       executor.setInput(1, write);
@@ -206,5 +207,5 @@ function stepProfiles({ graph, steps }: Plan, batch: number, stepMs: readonly nu
   }));
 }
 
-const isPixels = (image: unknown): image is Pixels =>
-  typeof image === 'object' && image !== null && 'data' in image && 'width' in image && 'height' in image;
+/** An ImageData's fields are not its own, which a spread would miss. */
+const copyOf = ({ data, width, height, channels }: Pixels): Pixels => ({ data: data.slice(), width, height, channels });

@@ -247,10 +247,7 @@ if (browser) {
     assert.match(got.nothing ?? '', /^TypeError: image: expected a Blob, .*, got undefined\.$/);
     assert.match(got.pixels ?? '', /^TypeError: image: expected 3 or 4 bytes for each of 2x2 pixels, got 5\.$/);
     assert.match(got.malformed ?? '', /^Error: http:\/\/\[: no answer from the server \(.*\)\.$/);
-    assert.match(
-      got.closed ?? '',
-      /^TypeError: classify: expected values that a worker can be sent, got others \(.*\)\.$/,
-    );
+    assert.match(got.closed ?? '', /^TypeError: classify: this cannot be sent to a worker \(.*\)\.$/);
     assert.match(
       got.canvas ?? '',
       /^TypeError: image: expected a canvas that shows a picture, got an OffscreenCanvas \(.*\)\.$/,
@@ -354,7 +351,7 @@ if (browser) {
     for (const [form, got] of Object.entries(logits)) assert.equal(got, wanted, form);
     assert.is(Object.keys(logits).length, 6);
     assert.equal(cancelled, ['of no network', 'that cannot be sent']);
-    assert.match(errors.none, /^TypeError: weights: expected a path, .*, got undefined\.$/);
+    assert.match(errors.none, /^TypeError: weights: expected a URL, .*, got none\.$/);
     assert.is(errors.locked, 'TypeError: weights: expected a stream that nobody reads, got a locked one.');
     assert.match(errors.truncated, /^Error: weights: expected \d+ bytes, got 900000\.$/);
     assert.match(errors.page, /page\.html: expected .*, got an HTML or XML page\.$/);

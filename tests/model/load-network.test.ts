@@ -91,7 +91,7 @@ test('what fits no network, or is given twice, is refused in one sentence', asyn
     'weights: expected weights in one place, got them as the first argument and as an option.',
   );
   assert.match(await failure(load('resnet21')), /the closest is resnet/);
-  assert.is(await failure(load('./none.safetensors')), './none.safetensors: expected a file, got no such file.');
+  assert.is(await failure(load('./none.safetensors')), './none.safetensors: no such file.');
   const tooMany = await failure(load(graph, { weights: bytes }));
   assert.match(tooMany, /^stem\.weight: expected \[8, 3, 3, 3\], got no such tensor/);
 });

@@ -75,7 +75,7 @@ test('kernels in the order of Keras, float64 rounded', async () => {
 
 test('config: from the topology, or from the names where there is none', async () => {
   const config = async (name: string) => (await openWeights(data(name))).config;
-  assert.equal(await config('model.h5'), { batchNormEps: 2e-5, convBias: false, stride: undefined });
+  assert.equal(await config('model.h5'), { batchNormEps: 2e-5, convBias: false, strideIn: undefined });
   assert.equal(await config('weights.h5'), { batchNormEps: 1.001e-5, convBias: true, strideIn: 'conv1' });
   assert.equal(await config('keras3_named.h5'), await config('weights.h5'));
   assert.equal(await config('plain.h5'), {});

@@ -75,7 +75,7 @@ test('tensors in file order across shards and groups, with torch shapes, and con
     const file = await openWeights('net/model.json');
     assert.is(file.format, 'layers-model');
     assert.is(file.total, 320);
-    assert.equal(file.config, { batchNormEps: 0.001, convBias: true, stride: undefined });
+    assert.equal(file.config, { batchNormEps: 0.001, convBias: true, strideIn: undefined });
     assert.equal(
       file.tensors.map(({ order }) => order),
       ['OI', 'OI', 'IO', 'OI', 'IO', 'OI'],
