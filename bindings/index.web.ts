@@ -65,7 +65,7 @@ async function startWorker(binary: Binary | undefined): Promise<ModelWorker | un
 /**
  * Loads a network by name. Weights are packed as their bytes come: no copy of them is kept in JavaScript. What the
  * file says of its network (a Keras model's strides, biases and epsilon) holds unless an option says otherwise.
- * Rejects with one sentence where the name, an option or the file does not fit; nothing is left of the model then.
+ * Rejects if the name, an option or the file does not fit; nothing is left of the model then.
  */
 export async function load(name: string, options: LoadOptions): Promise<Model> {
   // What is missing is said in a sentence.

@@ -247,10 +247,7 @@ if (browser) {
     assert.match(got.nothing ?? '', /^TypeError: image: expected a Blob, .*, got undefined\.$/);
     assert.match(got.pixels ?? '', /^TypeError: image: expected 3 or 4 bytes for each of 2x2 pixels, got 5\.$/);
     assert.match(got.malformed ?? '', /^Error: http:\/\/\[: no answer from the server \(.*\)\.$/);
-    assert.match(
-      got.closed ?? '',
-      /^TypeError: classify: expected values that a worker can be sent, got others \(.*\)\.$/,
-    );
+    assert.match(got.closed ?? '', /^TypeError: classify: this cannot be sent to a worker \(.*\)\.$/);
     assert.match(
       got.canvas ?? '',
       /^TypeError: image: expected a canvas that shows a picture, got an OffscreenCanvas \(.*\)\.$/,
