@@ -57,7 +57,7 @@ function section(
 <p class="soft">${info.binary} binary, ${threadsText(info.threads)}; ${escaped(machine)}; ${escaped(date.slice(0, 16).replace('T', ' '))} UTC</p>
 <h3>Time per layer</h3><div id="ms${i}"></div>
 <h3>Speed per layer, and the peak of 128-bit multiply-adds</h3><div id="gflops${i}"></div>
-<p class="soft">GFLOP/s count the multiplications of a convolution's definition. Winograd's algorithm takes fewer, so that a layer can exceed the peak.</p>
+<p class="soft">GFLOP/s count the operations of a convolution's definition. Winograd's algorithm takes fewer, so that a layer can exceed the peak.</p>
 <details><summary>All layers</summary><div class="scroll"><table><thead><tr><th class="n">#<th>layer<th>by<th>output<th class="n">ms<th class="n">GFLOP/s</thead><tbody>${rows.join('')}</tbody></table></div></details></section>`;
 }
 

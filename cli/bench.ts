@@ -14,8 +14,8 @@ Examples:
   resnet-wasm bench --html report.html
 
 The weights are random. The peak is that of multiply-adds of 128-bit vectors in registers, on all threads. GFLOP/s count
-the multiplications of a convolution's definition. Winograd's algorithm takes up to 4 times fewer, so that a layer can
-exceed the peak.`;
+the operations of a convolution's definition. Winograd's algorithm takes up to 4 times fewer multiplications, so that a
+layer can exceed the peak.`;
 
 interface BenchFlags extends MeasureOptions {
   readonly model: readonly string[];

@@ -22,9 +22,9 @@ The input is an array [N, C, H, W] of float32 (float64 is rounded), normalised a
 export function inferCommand(signal: AbortSignal): Command {
   const command = new Command('infer')
     .description('Run a network on a raw tensor: NCHW float32 in, logits out, both .npy')
-    .requiredOption('--model <name>', 'network to use (resnet-wasm models lists them)', networkName)
-    .requiredOption('--input <file>', '.npy file to read')
-    .requiredOption('--output <file>', '.npy file to write');
+    .requiredOption('--model <name>', 'network to use (resnet-wasm models lists them; required)', networkName)
+    .requiredOption('--input <file>', '.npy file to read (required)')
+    .requiredOption('--output <file>', '.npy file to write (required)');
   for (const option of modelOptions()) command.addOption(option);
   return command.addHelpText('after', EXAMPLES).action(async (flags: InferFlags) => {
     needWeights(command, flags);

@@ -51,7 +51,7 @@ export async function openModel(flags: ModelFlags, { signal, quiet, options = {}
   const { model, binary, threads } = flags;
   const classes = flags.classes ?? options.classes;
   const weights = flags.weights ?? (await fetchPretrained(model, { signal, quiet }));
-  // A load takes a second or less, most often: not worth a line of a log.
+  // Most loads take less than a second, which is not worth a line of a log.
   const silent = quiet || !process.stderr.isTTY;
   const view = silent ? undefined : showProgress(`Loading ${model} weights`, { after: BAR_AFTER_MS });
   const how: LoadOptions = { ...options, weights, classes, binary, threads, signal, onProgress: view?.update };

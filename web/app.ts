@@ -34,7 +34,7 @@ export interface Loading {
   readonly title: string;
   readonly loaded: number;
   readonly total: number;
-  /** Bytes a second over the last seconds; undefined until there is something to tell. */
+  /** Bytes per second over the last seconds; undefined until enough was seen. */
   readonly rate: number | undefined;
 }
 
@@ -71,8 +71,8 @@ export class App extends EventTarget {
   }
 
   /**
-   * The model of the chosen weights and settings, loaded if it is not there. Rejects with an AbortError where the
-   * visitor cancels, or with one sentence.
+   * Returns the model of the chosen weights and settings, loaded if needed. Rejects with an AbortError if the visitor
+   * cancels.
    */
   ensureModel(): Promise<Model> {
     if (this.model) return Promise.resolve(this.model);
@@ -118,7 +118,7 @@ export class App extends EventTarget {
     this.#tell('weights');
   }
 
-  /** Shows a picture in every view. Rejects with one sentence where the browser cannot decode it. */
+  /** Shows a picture in every view. Rejects if the browser cannot decode it. */
   async setPicture(blob: Blob, name: string): Promise<void> {
     const bitmap = await createImageBitmap(blob).catch((cause: unknown) => {
       throw new Error(
@@ -198,7 +198,7 @@ export class App extends EventTarget {
   }
 }
 
-/** Bytes a second over the last three seconds, from the bytes so far and the time, in ms. */
+/** Makes a function that returns bytes per second over the last three seconds, from the bytes so far and the time in ms. */
 function rateOf(start: number): (loaded: number, now: number) => number | undefined {
   let seen: { loaded: number; now: number }[] = [{ loaded: 0, now: start }];
   return (loaded, now) => {

@@ -84,7 +84,7 @@ export const runName = ({ binary, threads }: Variant): string => `${binary}, ${t
 
 /**
  * Measures what is chosen. `take` is told the rows so far whenever a network's are done. Rejects with the signal's reason
- * once it is aborted, or with one sentence where a model cannot be loaded; no model is left then.
+ * once it is aborted, or if a model cannot be loaded; no model is left then.
  */
 export async function bench(
   library: Library,
@@ -152,7 +152,7 @@ async function runSet(
     return set.map((variant, i): Row => {
       const ofRounds = times[i] as number[];
       const middle = median(ofRounds);
-      // Fewer than asked for where the browser gives no more.
+      // Fewer than requested, if the browser gives no more.
       const { threads } = (models[i] as Model).info();
       return {
         ...variant,

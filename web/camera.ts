@@ -18,7 +18,7 @@ export class Camera {
     return this.#stream !== undefined;
   }
 
-  /** Rejects with one sentence where there is no camera, or it may not be used. False where it was closed meanwhile. */
+  /** Rejects if there is no camera, or it may not be used. Resolves to false if it was closed meanwhile. */
   async open(): Promise<boolean> {
     // Not there at all without HTTPS.
     if (!navigator.mediaDevices) throw new Error('camera: expected a page served over HTTPS, got plain HTTP.');

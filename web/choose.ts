@@ -9,7 +9,7 @@ const SAMPLES = [
   { file: 'photos/coffee.jpg', name: 'the cup', alt: 'A cup of espresso on a saucer, with a spoon' },
 ] as const;
 
-/** Stands where the picture will be. */
+/** Text in the place of the picture, until there is one. */
 export const PROMPT = 'Choose a picture, drop one anywhere on this page, or paste one.';
 
 /** Shows one of the sample photographs. */

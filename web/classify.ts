@@ -143,7 +143,7 @@ class Classify {
         this.#status.textContent = `In ${milliseconds(ms)}, with decoding and resizing.`;
         this.#say(classes);
       } catch (reason) {
-        // Not where it is gone, since others were chosen.
+        // Not if the model is gone, since other weights were chosen.
         if (model === this.#app.model) throw reason;
       } finally {
         // What failed is not tried again.
@@ -236,7 +236,7 @@ class Classify {
         this.#bars.show(classes);
         await nextFrame();
         whole = mean(whole, performance.now() - start);
-        this.#status.textContent = `${milliseconds(run)} a frame, ${(1000 / whole).toFixed(1)} frames a second.`;
+        this.#status.textContent = `${milliseconds(run)} per frame, ${(1000 / whole).toFixed(1)} frames per second.`;
       } catch (reason) {
         if (model && model !== this.#app.model) continue;
         if (this.#liveRun !== own) return;

@@ -7,7 +7,7 @@ import type { Part, Unit } from './structure.js';
 export interface Cost {
   readonly parameters: number;
   readonly macs: number;
-  /** Undefined until it is measured, and where all is computed within the steps of other layers. */
+  /** Undefined until it is measured, and if all is computed within the steps of other layers. */
   readonly ms: number | undefined;
 }
 

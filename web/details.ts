@@ -13,7 +13,7 @@ import { description, digits, ms, share, short, unitDescription } from './words.
 
 /** What the details ask of the view around them. */
 export interface Around {
-  /** Shows the graph again, where it is out of sight. */
+  /** Scrolls back to the graph, if it is out of sight. */
   back(): void;
   /** Shows another network. */
   open(network: string): void;
@@ -62,7 +62,7 @@ export class Details {
     void this.showFeatures();
   }
 
-  /** Brings the details into sight where they are below it. */
+  /** Scrolls to the details, if they are out of sight. */
   reveal(): void {
     if (this.element.getBoundingClientRect().top < innerHeight - 120) {
       this.element.scrollTop = 0;

@@ -11,7 +11,7 @@ export interface Drawing {
   readonly element: SVGSVGElement;
   /** Marks a box as chosen; undefined marks none. */
   select(index: number | undefined): void;
-  /** `shares`: 0 … 1 for each box, or undefined where there is none. */
+  /** `shares`: 0 … 1 for each box, or undefined if there is none. */
   setShares(shares: readonly (number | undefined)[]): void;
   focus(index: number): void;
 }

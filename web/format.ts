@@ -13,7 +13,7 @@ export function percent(share: number): string {
 
 /** `8 s left`, `2 min left`. */
 export function timeLeft(seconds: number): string {
-  // In one piece where the line is short.
+  // Kept on one line, however short that is.
   return seconds < 90
     ? `${Math.max(1, Math.ceil(seconds))}\u00a0s\u00a0left`
     : `${Math.ceil(seconds / 60)}\u00a0min\u00a0left`;

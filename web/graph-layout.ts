@@ -1,6 +1,6 @@
 /**
  * Places for the boxes and lines of a network's drawing. Pure geometry in pixels: parts flow down columns, columns stand
- * side by side, and where they do not fit, in bands below each other.
+ * side by side, or in bands below each other if they do not fit.
  */
 
 import type { Group, Part, ShortcutKind, Unit } from './structure.js';

@@ -2,7 +2,7 @@
 
 import type { Machine, Report, Row } from './bench.js';
 
-/** What a browser says of itself, where it does. */
+/** What some browsers say of themselves. */
 export interface BrowserData {
   readonly brands?: readonly { readonly brand: string; readonly version: string }[];
   readonly platform?: string;

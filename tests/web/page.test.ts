@@ -169,7 +169,7 @@ if (isBuilt) {
     await page.goto(served.url);
     await press(page, 'Camera');
     await press(page, 'Classify live');
-    await page.getByText(/^\d+ ms a frame, [\d.]+ frames a second\.$/).waitFor();
+    await page.getByText(/^\d+ ms per frame, [\d.]+ frames per second\.$/).waitFor();
     await page.getByRole('link', { name: 'Compare' }).click();
     await page.getByRole('link', { name: 'Classify' }).click();
     await page.getByRole('button', { name: 'Camera', exact: true }).waitFor();
