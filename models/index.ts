@@ -28,7 +28,7 @@ export const buildNetwork = (name: string, options?: NetworkOptions): Graph =>
 export { type Activation, activationFields, activationWords, kernelConstant } from './activation.js';
 export * from './builder.js';
 export * from './graph.js';
-export { lookup } from './lookup.js';
+export { closest, lookup } from './lookup.js';
 export type { Network, NetworkOptions, Shortcut, StrideIn } from './network.js';
 export { operationOf, ops, rowOf } from './ops.js';
 export * from './pretrained.js';
