@@ -42,7 +42,7 @@ export {
 } from './activation.js';
 export * from './builder.js';
 export * from './graph.js';
-export { lookup } from './lookup.js';
+export { closest, lookup } from './lookup.js';
 export type { Network, NetworkOptions, Shortcut, StrideIn } from './network.js';
 export { operationOf, ops, rowOf } from './ops.js';
 export * from './pretrained.js';

@@ -18,7 +18,7 @@ function distance(a: string, b: string): number {
 const LONGEST = 64;
 
 /** The one of `names` that needs the fewest changes, whatever its case. */
-function closest(names: readonly string[], wrong: string): string | undefined {
+export function closest(names: readonly string[], wrong: string): string | undefined {
   const cut = wrong.slice(0, LONGEST).toLowerCase();
   const changes = names.map((name) => distance(cut, name.toLowerCase()));
   return names[changes.indexOf(Math.min(...changes))];

@@ -71,8 +71,3 @@ export function camStep({ graph, values, steps }: Plan): { step: PlanStep; befor
   };
   return { step, before };
 }
-
-/** The map of one class out of [h, w, classes]. */
-export function classMap(values: Float32Array, classes: number, index: number): Float32Array {
-  return Float32Array.from({ length: values.length / classes }, (_, i) => values[i * classes + index] as number);
-}

@@ -14,7 +14,7 @@ function softmax(logits: Float32Array): Float64Array {
 
 const sigmoid = (logits: Float32Array): Float64Array => Float64Array.from(logits, (v) => 1 / (1 + Math.exp(-v)));
 
-const ACTIVATIONS = { softmax, sigmoid, none: (values: Float32Array) => values } as const;
+export const ACTIVATIONS = { softmax, sigmoid, none: (values: Float32Array) => values } as const;
 
 /** Every class, the most probable first; of equals, the one of lower index. */
 export function rankedClasses(

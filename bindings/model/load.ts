@@ -15,8 +15,8 @@ import {
 import type { Binary, WasmSource } from '../engine/binary.js';
 import { openExecutor } from '../engine/open-executor.js';
 import { threadCount } from '../engine/thread-pool.js';
-import { identifyNetwork } from '../weights/identify.js';
 import { checkTensors, type OpenOptions, openWeights, type WeightFile, type WeightSource } from '../weights/open.js';
+import { ACTIVATIONS, type OutputActivation } from './classes.js';
 import { ExecutorModel } from './model.js';
 import { isGraph, isWeightSource, type NetworkLike } from './network-like.js';
 import type { Model } from './types.js';
@@ -69,8 +69,13 @@ export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache' |
   readonly onProgress?: (progress: Progress) => void;
   /** How `classify` prepares pictures; by default torchvision's way at the network's input size, or Keras's for its files. */
   readonly preprocessing?: Preprocessing;
-  /** A label for each class. */
+  /** A label per class. */
   readonly labels?: readonly string[];
+  /**
+   * What makes probabilities of the outputs: by default `softmax`, or `sigmoid` if there is one output; `none` if the network
+   * ends in a softmax itself. `sigmoid` is for networks whose classes may hold at once.
+   */
+  readonly activation?: OutputActivation;
 }
 
 /** The preprocessing of a file that says nothing of it: biases before batch norms are Keras's, whose ResNets are Caffe's. */
@@ -95,8 +100,9 @@ async function randomFile(graph: Graph, { seed }: RandomWeights): Promise<Weight
 }
 
 /** The graph that a file brings, or that of the network whose tensors it has. */
-function graphOf(file: WeightFile, subject: string, options: NetworkOptions): Graph {
+async function graphOf(file: WeightFile, subject: string, options: NetworkOptions): Promise<Graph> {
   if (file.graph) return asGiven(file.graph, options);
+  const { identifyNetwork } = await import('../weights/identify.js');
   const found = identifyNetwork(file.tensors);
   if (!found) throw new Error(`${subject}: no known network has these tensors; name the network, or give its graph.`);
   return buildNetwork(found.network, { ...file.config, ...found.options, ...options });
@@ -133,9 +139,12 @@ async function openNetwork(
   return closingOnError(file, () => build(file.config));
 }
 
-async function closingOnError(file: WeightFile, make: () => Graph): Promise<{ file: WeightFile; graph: Graph }> {
+async function closingOnError(
+  file: WeightFile,
+  make: () => Graph | Promise<Graph>,
+): Promise<{ file: WeightFile; graph: Graph }> {
   try {
-    return { file, graph: make() };
+    return { file, graph: await make() };
   } catch (error) {
     await file.close();
     throw error;
@@ -162,6 +171,7 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     onProgress,
     preprocessing,
     labels,
+    activation,
     ...networkOptions
   } = options;
   const isSource = isWeightSource(network);
@@ -174,6 +184,10 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     throw new TypeError(`${subject}: expected weights (a URL, Response, Blob, stream or bytes), got none.`);
   }
   threadCount(threads);
+  if (activation !== undefined && !Object.hasOwn(ACTIVATIONS, activation)) {
+    const names = Object.keys(ACTIVATIONS).join(', ');
+    throw new RangeError(`activation: expected one of ${names}, got ${activation}.`);
+  }
   signal?.throwIfAborted();
   let file: WeightFile | undefined;
   try {
@@ -195,7 +209,11 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
       signal,
       onTensor: (tensor, loaded) => onProgress?.({ loaded, total, tensor: tensor.name }),
     });
-    return new ExecutorModel(executor, preprocessing ?? preprocessingOf(file, graph), labels);
+    return new ExecutorModel(executor, {
+      preprocessing: preprocessing ?? preprocessingOf(file, graph),
+      labels,
+      activation,
+    });
   } catch (reason) {
     if (cache !== false && !signal?.aborted) await revalidate(isSource ? network : weights);
     throw reason;

@@ -1,19 +1,21 @@
 /** A model that runs where it was loaded. */
 
-import { graphOutput, macs, type Preprocessing } from '../../models/index.js';
+import { type Graph, macs, type Preprocessing, type Shape } from '../../models/index.js';
 import type { Plan } from '../compile/plan.js';
 import { type Summary, summary } from '../compile/summary.js';
-import type { Executor, RunResult, Wanted } from '../engine/executor.js';
-import { type Crop, imageWriter, shownOf } from '../image/preprocess.js';
-import { isPixels } from '../platform/pixels.js';
-import { platform } from '../platform/platform.js';
-import type { Pixels } from '../platform/types.js';
-import { nextTask } from '../util/next-task.js';
-import { rankedClasses } from './classes.js';
+import type { Executor } from '../engine/executor.js';
+import { checkOptions, checkTopK } from './options.js';
+import { copiesOf, type Images, Runner, type RunnerOptions } from './runner.js';
 import { nhwcInputs } from './tensors.js';
 import type {
+  AnalyseOptions,
+  Analysis,
+  CallOptions,
   Cam,
+  CamOptions,
   Classification,
+  ClassifyOptions,
+  EmbedOptions,
   FeatureMap,
   ImageSource,
   Model,
@@ -24,85 +26,101 @@ import type {
 } from './types.js';
 
 export class ExecutorModel implements Model {
-  #executor: Executor | undefined;
-  readonly #preprocessing: Preprocessing | undefined;
-  readonly #labels: readonly string[] | undefined;
-  /** Settles when the last run that was asked for is done. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #runner: Runner;
 
   /** @internal Use `load`. */
-  constructor(executor: Executor, preprocessing: Preprocessing | undefined, labels: readonly string[] | undefined) {
-    this.#executor = executor;
-    this.#preprocessing = preprocessing;
-    this.#labels = labels;
-    this.name = executor.plan.graph.name;
+  constructor(executor: Executor, options: RunnerOptions) {
+    this.#runner = new Runner(executor, options);
   }
 
-  readonly name: string;
+  get name(): string {
+    return this.#runner.name;
+  }
 
-  async classify(image: ImageSource, { topK = 5 }: { topK?: number } = {}): Promise<Classification[]> {
+  get labels(): readonly string[] | undefined {
+    return this.#runner.options.labels;
+  }
+
+  get preprocessing(): Preprocessing | undefined {
+    return this.#runner.options.preprocessing;
+  }
+
+  get graph(): Graph {
+    return this.#runner.executor.plan.graph;
+  }
+
+  get input(): Shape {
+    return this.#runner.executor.plan.inputs[0].view.shape;
+  }
+
+  get layers(): readonly string[] {
+    return this.graph.nodes.map(({ name }) => name);
+  }
+
+  classify(image: ImageSource, options?: ClassifyOptions): Promise<Classification[]>;
+  classify(images: readonly ImageSource[], options?: ClassifyOptions): Promise<Classification[][]>;
+  async classify(images: Images, options: ClassifyOptions = {}): Promise<Classification[] | Classification[][]> {
+    checkOptions('classify', options, ['topK', 'signal']);
+    const { topK = 5, signal } = options;
     checkTopK(topK);
-    this.#checkClassifier();
-    const {
-      outputs: [output],
-    } = await this.#runImage(image);
-    return this.#ranked(output as Float32Array).slice(0, topK);
+    const runner = this.#runner;
+    runner.checkClassifier();
+    return runner.each(runner.isIdle ? images : copiesOf(images), signal, async (shown) => {
+      const [output] = (await runner.show(shown, {}, signal)).outputs;
+      return runner.ranked(output as Float32Array).slice(0, topK);
+    });
   }
 
-  async cam(
-    image: ImageSource,
-    { topK = 5, classes }: { topK?: number; classes?: readonly number[] } = {},
-  ): Promise<Cam> {
-    checkTopK(topK);
-    const { plan } = this.#live();
-    const count = plan.outputs[0].view.shape.c;
-    for (const index of classes ?? []) {
-      if (!Number.isInteger(index) || index < 0 || index >= count) {
-        throw new RangeError(`classes: expected whole numbers from 0 to ${count - 1}, got ${index}.`);
-      }
-    }
-    const { camStep, classMap } = await import('./cam.js');
-    const extra = camStep(plan);
-    const {
-      outputs: [output],
-      extra: evidence,
-      crop,
-    } = await this.#runImage(image, { extra });
-    const ranked = this.#ranked(output as Float32Array);
-    const chosen = classes
-      ? classes.map((wanted) => ranked.find(({ index }) => index === wanted) as Classification)
-      : ranked.slice(0, topK);
-    const { h, w } = extra.step.output.shape;
-    return {
-      maps: chosen.map((found) => ({ ...found, data: classMap(evidence as Float32Array, count, found.index) })),
-      shape: [h, w],
-      crop,
-    };
+  embed(image: ImageSource, options?: EmbedOptions): Promise<Float32Array>;
+  embed(images: readonly ImageSource[], options?: EmbedOptions): Promise<Float32Array[]>;
+  async embed(images: Images, options: EmbedOptions = {}): Promise<Float32Array | Float32Array[]> {
+    checkOptions('embed', options, ['normalise', 'signal']);
+    const taken = copiesOf(images);
+    return (await import('./analysis.js')).embed(this.#runner, taken, options);
   }
 
-  async featureMap(image: ImageSource, layer: string): Promise<FeatureMap> {
-    const { graph, values } = this.#live().plan;
-    const value = values[graph.nodes.findIndex(({ name }) => name === layer)];
-    if (!value) throw new RangeError(`layer: expected the name of a node of ${this.name}, got ${layer}.`);
-    const {
-      values: [data],
-      crop,
-    } = await this.#runImage(image, { values: [value], isPartial: true });
-    const { h, w, c } = value.view.shape;
-    return { layer: value.node.name, data: data as Float32Array, shape: [h, w, c], crop };
+  async cam(image: ImageSource, options: CamOptions = {}): Promise<Cam> {
+    checkOptions('cam', options, ['topK', 'classes', 'signal']);
+    const { topK, classes, signal } = options;
+    const { cam } = await (await import('./analysis.js')).analyse(this.#runner, image, {
+      topK,
+      cam: { classes },
+      signal,
+    });
+    return cam as Cam;
+  }
+
+  async featureMap(image: ImageSource, layer: string, options: CallOptions = {}): Promise<FeatureMap> {
+    checkOptions('featureMap', options, ['signal']);
+    const taken = copiesOf(image);
+    return (await import('./analysis.js')).featureMap(this.#runner, taken, layer, options);
+  }
+
+  async analyse(image: ImageSource, options: AnalyseOptions = {}): Promise<Analysis> {
+    checkOptions('analyse', options, ['topK', 'cam', 'layers', 'embedding', 'signal']);
+    const taken = copiesOf(image);
+    return (await import('./analysis.js')).analyse(this.#runner, taken, options);
+  }
+
+  async preprocess(image: ImageSource, options: CallOptions = {}): Promise<Tensor> {
+    checkOptions('preprocess', options, ['signal']);
+    const taken = copiesOf(image);
+    return (await import('./analysis.js')).preprocess(this.#runner, taken, options);
   }
 
   async run(
     input: Tensor | Readonly<Record<string, Tensor>>,
-    { profile = false }: { profile?: boolean } = {},
+    options: CallOptions & { readonly profile?: boolean | undefined } = {},
   ): Promise<Output> {
-    const executor = this.#live();
+    checkOptions('run', options, ['profile', 'signal']);
+    const { profile = false, signal } = options;
+    const { executor } = this.#runner;
     const { plan } = executor;
     const { values, batch } = nhwcInputs(input, plan.inputs);
-    const { outputs, stepMs } = await this.#next(async () => {
+    const { outputs, stepMs } = await this.#runner.next(async () => {
       executor.setInput(batch, ...values);
       return profile ? executor.profile() : { ...(await executor.run()), stepMs: undefined };
-    });
+    }, signal);
     const tensors = plan.outputs.map(({ name, view: { shape } }, i) => {
       const { h, w, c } = shape;
       const data = outputs[i] as Float32Array;
@@ -117,11 +135,11 @@ export class ExecutorModel implements Model {
   }
 
   summary(): Summary {
-    return summary(this.#live().plan.graph);
+    return summary(this.graph);
   }
 
   info(): ModelInfo {
-    const executor = this.#live();
+    const { executor } = this.#runner;
     return {
       network: this.name,
       binary: executor.binary,
@@ -134,67 +152,12 @@ export class ExecutorModel implements Model {
   }
 
   dispose(): void {
-    this.#executor?.dispose();
-    this.#executor = undefined;
+    this.#runner.dispose();
   }
 
   [Symbol.dispose](): void {
     this.dispose();
   }
-
-  #checkClassifier(): void {
-    const { h, w, c } = this.#live().plan.outputs[0].view.shape;
-    if (h !== 1 || w !== 1) throw new TypeError(`${this.name}: expected a classifier, got a ${h}x${w}x${c} output.`);
-  }
-
-  /** Decodes a picture and runs it when the runs before it are done. */
-  async #runImage(image: ImageSource, wanted?: Wanted): Promise<RunResult & { readonly crop: Crop }> {
-    const executor = this.#live();
-    const preprocessing = this.#fittingPreprocessing();
-    // Decoded pixels are the caller's, who may change them at once.
-    const pixels = await platform.decodeImage(isPixels(image) ? copyOf(image) : image);
-    const write = imageWriter(pixels, preprocessing);
-    const result = await this.#next(() => {
-      executor.setInput(1, write);
-      return executor.run(wanted);
-    });
-    return { ...result, crop: shownOf(pixels, preprocessing) };
-  }
-
-  #fittingPreprocessing(): Preprocessing {
-    const preprocessing = this.#preprocessing;
-    const { h, w, c } = this.#live().plan.inputs[0].view.shape;
-    if (preprocessing && preprocessing.crop === h && preprocessing.crop === w && c === 3) return preprocessing;
-    const got = preprocessing ? `one for ${preprocessing.crop}x${preprocessing.crop}x3` : 'none';
-    throw new TypeError(`${this.name}: expected a preprocessing for pictures of ${h}x${w}x${c}, got ${got}.`);
-  }
-
-  #ranked(output: Float32Array): Classification[] {
-    const { kind } = graphOutput(this.#live().plan.graph);
-    return rankedClasses(output, kind === 'softmax' ? 'none' : 'softmax', this.#labels);
-  }
-
-  /**
-   * Runs `task` when those before it are done, if the model is still in use then. The event loop has its turn after each:
-   * otherwise a server that awaits runs in a row would do nothing else.
-   */
-  #next<Result>(task: () => Promise<Result>): Promise<Result> {
-    const turn = this.#last.then(() => {
-      this.#live();
-      return task();
-    });
-    this.#last = turn.catch(() => {}).then(nextTask);
-    return this.#last.then(() => turn);
-  }
-
-  #live(): Executor {
-    if (!this.#executor) throw new Error(`${this.name}: expected a model in use, got one that has been disposed of.`);
-    return this.#executor;
-  }
-}
-
-function checkTopK(topK: number): void {
-  if (!Number.isInteger(topK) || topK < 1) throw new RangeError(`topK: expected a whole number from 1, got ${topK}.`);
 }
 
 function stepProfiles({ graph, steps }: Plan, batch: number, stepMs: readonly number[]): StepProfile[] {
@@ -206,6 +169,3 @@ function stepProfiles({ graph, steps }: Plan, batch: number, stepMs: readonly nu
     macs: kind === 'conv' || kind === 'linear' ? macs(graph, node) * batch : 0,
   }));
 }
-
-/** An ImageData's fields are not its own, which a spread would miss. */
-const copyOf = ({ data, width, height, channels }: Pixels): Pixels => ({ data: data.slice(), width, height, channels });

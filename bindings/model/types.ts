@@ -1,5 +1,6 @@
 /** What a model offers, wherever it runs. */
 
+import type { Graph, Preprocessing, Shape } from '../../models/index.js';
 import type { AlgorithmName } from '../compile/conv-algorithm.js';
 import type { Summary } from '../compile/summary.js';
 import type { Binary } from '../engine/core.js';
@@ -105,42 +106,108 @@ export type ImageSource =
   | Dom<'HTMLCanvasElement'>
   | Dom<'OffscreenCanvas'>;
 
+/** What every call takes. */
+export interface CallOptions {
+  /** Drops the call if it still waits for its turn: the promise rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ClassifyOptions extends CallOptions {
+  /** How many classes; by default 5. */
+  readonly topK?: number | undefined;
+}
+
+export interface CamOptions extends ClassifyOptions {
+  /** Classes by index instead of the `topK` most probable ones. */
+  readonly classes?: readonly number[] | undefined;
+}
+
+export interface EmbedOptions extends CallOptions {
+  /** Divides by the Euclidean norm, so that a product of two embeddings is their cosine; by default false. */
+  readonly normalise?: boolean | undefined;
+}
+
+export interface AnalyseOptions extends ClassifyOptions {
+  /** Class activation maps of the `topK` most probable classes, or of `classes`. */
+  readonly cam?: boolean | Pick<CamOptions, 'classes'> | undefined;
+  /** Feature maps of these layers. */
+  readonly layers?: readonly string[] | undefined;
+  readonly embedding?: boolean | undefined;
+}
+
+/** Several results of one picture: one decode, one run. */
+export interface Analysis {
+  readonly classes: readonly Classification[];
+  /** If asked for. */
+  readonly cam: Cam | undefined;
+  /** In the order of `AnalyseOptions.layers`. */
+  readonly layers: readonly FeatureMap[];
+  readonly embedding: Float32Array | undefined;
+}
+
 /**
  * A network with its weights in memory: what `load` gives. Lives until `dispose`, which gives all its memory back; with
- * `using`, until the end of the block. Runs on one model wait for each other.
+ * `using`, until the end of the block. Runs on one model wait for each other. Every call takes the values that its inputs
+ * have at the call, and refuses options that it does not know.
  */
 export interface Model extends Disposable {
   /** The network's. */
   readonly name: string;
+  /** One per class; undefined if the weights came without. */
+  readonly labels: readonly string[] | undefined;
+  /** The shape of its first input, without the batch. */
+  readonly input: Shape;
+  /** Names of the layers that `featureMap` takes, in the graph's order. */
+  readonly layers: readonly string[];
+  /** How pictures are prepared; undefined if no picture fits the input. */
+  readonly preprocessing: Preprocessing | undefined;
+  readonly graph: Graph;
 
   /**
-   * The `topK` most probable classes of a picture, best first. Rejects with one sentence where the picture cannot be
-   * read, or the network is no classifier.
+   * Finds the `topK` most probable classes of a picture, best first; of several pictures, in their order, the next one
+   * being decoded while one runs. Rejects with one sentence if a picture cannot be read, or the network is no classifier.
    */
-  classify(image: ImageSource, options?: { topK?: number }): Promise<Classification[]>;
+  classify(image: ImageSource, options?: ClassifyOptions): Promise<Classification[]>;
+  classify(images: readonly ImageSource[], options?: ClassifyOptions): Promise<Classification[][]>;
 
   /**
-   * Class activation maps of a picture, for its `topK` most probable classes, best first, or for `classes` in their order:
-   * where the network saw what speaks for each (Zhou et al. 2016, "Learning Deep Features for Discriminative
-   * Localization", section 2). Rejects with one sentence where the network does not end in a global average pool and one
+   * Gives the values before the classifier, [C], pooled over the map if the network ends so: what pictures are compared
+   * by, or another classifier is trained on. Rejects with one sentence if the network does not end in a linear layer.
+   */
+  embed(image: ImageSource, options?: EmbedOptions): Promise<Float32Array>;
+  embed(images: readonly ImageSource[], options?: EmbedOptions): Promise<Float32Array[]>;
+
+  /**
+   * Draws class activation maps of a picture, for its `topK` most probable classes, best first, or for `classes` in their
+   * order: where the network saw what speaks for each (Zhou et al. 2016, "Learning Deep Features for Discriminative
+   * Localization", section 2). Rejects with one sentence if the network does not end in a global average pool and one
    * linear layer.
    */
-  cam(image: ImageSource, options?: { topK?: number; classes?: readonly number[] }): Promise<Cam>;
+  cam(image: ImageSource, options?: CamOptions): Promise<Cam>;
 
   /**
-   * What a layer makes of a picture: `layer` is the name of any node of `buildNetwork(name)`. Where batch norm, add or
-   * ReLU are computed with it, the result is what they come to, and its `layer` says so; a pre-activation is computed
-   * with the convolution that follows it. Only the layers up to it run.
+   * Gives what a layer makes of a picture: `layer` is one of `layers`. If batch norm, add or an activation are computed
+   * with it, the result is what they come to, and its `layer` says so; a pre-activation is computed with the convolution
+   * that follows it. Only the layers up to it run.
    */
-  featureMap(image: ImageSource, layer: string): Promise<FeatureMap>;
+  featureMap(image: ImageSource, layer: string, options?: CallOptions): Promise<FeatureMap>;
+
+  /** Gives several results of one decode and one run. */
+  analyse(image: ImageSource, options?: AnalyseOptions): Promise<Analysis>;
+
+  /** Gives the tensor that a picture becomes, [1, H, W, C]: what `run` takes. */
+  preprocess(image: ImageSource, options?: CallOptions): Promise<Tensor>;
 
   /**
-   * Logits for a batch of inputs that are already normalised, as their weights want them; with `profile`, the time of
+   * Runs a batch of inputs that are already normalised, as their weights want them: logits; with `profile`, the time of
    * each step. A network of several inputs takes them by name. Rejects with a TypeError if a shape is not the network's.
    */
-  run(input: Tensor | Readonly<Record<string, Tensor>>, options?: { profile?: boolean }): Promise<Output>;
+  run(
+    input: Tensor | Readonly<Record<string, Tensor>>,
+    options?: CallOptions & { readonly profile?: boolean | undefined },
+  ): Promise<Output>;
 
-  /** Layers with their output shapes, parameters and multiply–adds, and the totals. */
+  /** Lists layers with their output shapes, parameters and multiply–adds, and the totals. */
   summary(): Summary;
 
   info(): ModelInfo;

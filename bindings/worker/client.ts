@@ -1,12 +1,20 @@
 /** A model in a worker, as the page sees it: each call posts a request to the worker (server.ts) and awaits its response. */
 
+import type { Graph, Preprocessing, Shape } from '../../models/index.js';
 import { frameOf, isElement } from '../browser/decode-image.js';
 import { wasmBytes } from '../engine/binary.js';
 import type { LoadOptions, Progress } from '../model/load.js';
 import { isWeightSource, type NetworkLike } from '../model/network-like.js';
+import { checkSignal } from '../model/options.js';
 import type {
+  AnalyseOptions,
+  Analysis,
+  CallOptions,
   Cam,
+  CamOptions,
   Classification,
+  ClassifyOptions,
+  EmbedOptions,
   FeatureMap,
   ImageSource,
   Model,
@@ -17,7 +25,7 @@ import type {
 } from '../model/types.js';
 import { plain } from '../util/messages.js';
 import { byteSourceOf } from '../weights/stream/open.js';
-import type { Method, PostedOptions, WorkerRequest, WorkerResponse } from './protocol.js';
+import type { LoadedModel, Method, ModelRequest, PostedOptions, WorkerRequest, WorkerResponse } from './protocol.js';
 import { serveStream } from './stream-port.js';
 
 /** The first request of a worker, which is no model yet. */
@@ -56,9 +64,15 @@ class WorkerConnection {
     };
   }
 
-  request<Value>(request: Unnumbered<WorkerRequest>, transfer: Transferable[] = []): Promise<Value> {
+  /** `signal`: rejects with its reason when it aborts, and drops the request if it still waits in the worker. */
+  request<Value>(
+    request: Unnumbered<ModelRequest>,
+    transfer: Transferable[] = [],
+    signal?: AbortSignal,
+  ): Promise<Value> {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(this.#closed.reason);
+      if (signal?.aborted) return reject(signal.reason);
       const id = this.#count++;
       try {
         this.#worker.postMessage({ ...request, id }, transfer);
@@ -67,6 +81,11 @@ class WorkerConnection {
         return reject(new TypeError(`${subject}: this cannot be sent to a worker (${plain(cause)}).`, { cause }));
       }
       this.#waiting.set(id, { resolve, reject });
+      signal?.addEventListener('abort', () => {
+        if (!this.#waiting.delete(id)) return;
+        this.#worker.postMessage({ kind: 'abort', id } satisfies WorkerRequest);
+        reject(signal.reason);
+      });
     });
   }
 
@@ -124,11 +143,11 @@ export async function loadInWorker(worker: Worker, network: NetworkLike, options
     const weights = isSource ? network : rest.weights;
     const { options: sent, transfer, ...posted } = await postedLoad({ ...rest, weights }, signal);
     release = posted.release;
-    const summary = await connection.request<Summary>(
+    const loaded = await connection.request<LoadedModel>(
       { kind: 'load', network: isSource ? undefined : network, options: sent } satisfies Unnumbered<FirstRequest>,
       transfer,
     );
-    return new WorkerModel(connection, summary.name, summary, info as ModelInfo);
+    return new WorkerModel(connection, loaded, info as ModelInfo);
   } catch (reason) {
     connection.close(reason);
     throw reason;
@@ -198,42 +217,82 @@ async function postedImage(image: ImageSource): Promise<[unknown, Transferable[]
 }
 
 class WorkerModel implements Model {
-  readonly name: string;
   readonly #connection: WorkerConnection;
-  readonly #summary: Summary;
+  readonly #loaded: LoadedModel;
   #info: ModelInfo;
   #isDisposed = false;
 
-  constructor(connection: WorkerConnection, name: string, summary: Summary, info: ModelInfo) {
+  constructor(connection: WorkerConnection, loaded: LoadedModel, info: ModelInfo) {
     this.#connection = connection;
-    this.name = name;
-    this.#summary = summary;
+    this.#loaded = loaded;
     this.#info = info;
     connection.onInfo = (now) => {
       this.#info = now;
     };
   }
 
-  classify(image: ImageSource, options?: { topK?: number }): Promise<Classification[]> {
-    return this.#request('classify', image, options);
+  get name(): string {
+    return this.#loaded.summary.name;
   }
 
-  cam(image: ImageSource, options?: Parameters<Model['cam']>[1]): Promise<Cam> {
-    return this.#request('cam', image, options);
+  get labels(): readonly string[] | undefined {
+    return this.#loaded.labels;
   }
 
-  featureMap(image: ImageSource, layer: string): Promise<FeatureMap> {
-    return this.#request('featureMap', image, layer);
+  get preprocessing(): Preprocessing | undefined {
+    return this.#loaded.preprocessing;
   }
 
-  async run(input: Tensor, options?: { profile?: boolean }): Promise<Output> {
-    this.#check();
-    return this.#connection.request({ kind: 'call', method: 'run', args: [input, options] });
+  get graph(): Graph {
+    return this.#loaded.graph;
+  }
+
+  get input(): Shape {
+    return this.#loaded.summary.input;
+  }
+
+  get layers(): readonly string[] {
+    return this.graph.nodes.map(({ name }) => name);
+  }
+
+  classify(image: ImageSource, options?: ClassifyOptions): Promise<Classification[]>;
+  classify(images: readonly ImageSource[], options?: ClassifyOptions): Promise<Classification[][]>;
+  classify<Result>(images: ImageSource | readonly ImageSource[], options?: ClassifyOptions): Promise<Result> {
+    return this.#show('classify', images, options);
+  }
+
+  embed(image: ImageSource, options?: EmbedOptions): Promise<Float32Array>;
+  embed(images: readonly ImageSource[], options?: EmbedOptions): Promise<Float32Array[]>;
+  embed<Result>(images: ImageSource | readonly ImageSource[], options?: EmbedOptions): Promise<Result> {
+    return this.#show('embed', images, options);
+  }
+
+  cam(image: ImageSource, options?: CamOptions): Promise<Cam> {
+    return this.#show('cam', image, options);
+  }
+
+  featureMap(image: ImageSource, layer: string, options?: CallOptions): Promise<FeatureMap> {
+    return this.#show('featureMap', image, options, layer);
+  }
+
+  analyse(image: ImageSource, options?: AnalyseOptions): Promise<Analysis> {
+    return this.#show('analyse', image, options);
+  }
+
+  preprocess(image: ImageSource, options?: CallOptions): Promise<Tensor> {
+    return this.#show('preprocess', image, options);
+  }
+
+  async run(
+    input: Tensor | Readonly<Record<string, Tensor>>,
+    options?: CallOptions & { readonly profile?: boolean },
+  ): Promise<Output> {
+    return this.#call('run', [input], options, []);
   }
 
   summary(): Summary {
     this.#check();
-    return this.#summary;
+    return this.#loaded.summary;
   }
 
   info(): ModelInfo {
@@ -251,14 +310,39 @@ class WorkerModel implements Model {
     this.dispose();
   }
 
-  async #request<Value>(method: Method, image: ImageSource, options: unknown): Promise<Value> {
+  /** Calls a method that takes pictures, which elements and canvases become first. */
+  async #show<Result>(
+    method: Method,
+    images: ImageSource | readonly ImageSource[],
+    options: CallOptions | undefined,
+    ...rest: readonly unknown[]
+  ): Promise<Result> {
     this.#check();
-    const [posted, transfer] = await postedImage(image);
-    return this.#connection.request({ kind: 'call', method, args: [posted, options] }, transfer);
+    if (!Array.isArray(images)) {
+      const [posted, transfer] = await postedImage(images as ImageSource);
+      return this.#call(method, [posted, ...rest], options, transfer);
+    }
+    const all = await Promise.all(images.map(postedImage));
+    const transfer = all.flatMap(([, own]) => own);
+    return this.#call(method, [all.map(([posted]) => posted), ...rest], options, transfer);
+  }
+
+  /** Calls a method with its options last, all but the signal, which cannot be posted. */
+  async #call<Result>(
+    method: Method,
+    args: readonly unknown[],
+    options: CallOptions | undefined = {},
+    transfer: Transferable[],
+  ): Promise<Result> {
+    this.#check();
+    if (options === null) return this.#connection.request({ kind: 'call', method, args: [...args, options] }, transfer);
+    const { signal, ...others } = options;
+    checkSignal(signal);
+    return this.#connection.request({ kind: 'call', method, args: [...args, others] }, transfer, signal);
   }
 
   #disposedError(): Error {
-    return new Error(`${this.name}: expected a model in use, got one that has been disposed of.`);
+    return new Error(`${this.name}: this model has been disposed.`);
   }
 
   #check(): void {

@@ -1,9 +1,9 @@
 /** The messages between a page (client.ts) and a model's worker (server.ts). */
 
-import type { Graph } from '../../models/index.js';
+import type { Graph, Preprocessing } from '../../models/index.js';
 import type { Binary, WasmSource } from '../engine/binary.js';
 import type { LoadOptions, Progress, RandomWeights } from '../model/load.js';
-import type { Model, ModelInfo } from '../model/types.js';
+import type { Model, ModelInfo, Summary } from '../model/types.js';
 
 /** The methods of a model that return a promise, which the worker runs. */
 export type Method = {
@@ -24,11 +24,22 @@ export type WorkerRequest =
       readonly options: PostedOptions;
     }
   | { readonly kind: 'peak'; readonly id: number; readonly binary?: Binary; readonly wasm?: PostedOptions['wasm'] }
+  /** Drops a call that waits for its turn: its response says so. There is no other. */
+  | { readonly kind: 'abort'; readonly id: number }
   /** Ends the worker, and its threads before it. There is no response. */
   | { readonly kind: 'end' }
   | { readonly kind: 'call'; readonly id: number; readonly method: Method; readonly args: readonly unknown[] };
 
-export type ModelRequest = Exclude<WorkerRequest, { kind: 'end' }>;
+export type ModelRequest = Exclude<WorkerRequest, { kind: 'abort' | 'end' }>;
+
+/** What a page knows of a loaded model. */
+export interface LoadedModel {
+  readonly summary: Summary;
+  readonly graph: Graph;
+  readonly labels: readonly string[] | undefined;
+  readonly preprocessing: Preprocessing | undefined;
+}
+
 export type WorkerResponse =
   | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'done'; readonly id: number; readonly value: unknown; readonly info?: ModelInfo }

@@ -4,7 +4,7 @@ import { measurePeak } from '../engine/peak.js';
 import { load, type Progress } from '../model/load.js';
 import type { Model } from '../model/types.js';
 import type { WeightSource } from '../weights/stream/types.js';
-import type { ModelRequest, WorkerRequest, WorkerResponse } from './protocol.js';
+import type { LoadedModel, ModelRequest, WorkerRequest, WorkerResponse } from './protocol.js';
 import { streamFromPort } from './stream-port.js';
 
 /** How long the model's threads may take to end. */
@@ -16,6 +16,8 @@ const post = (response: WorkerResponse, transfer: Transferable[] = []): void => 
 export function serveModel(first: ModelRequest): void {
   const ending = new AbortController();
   let model: Model | undefined;
+  /** Calls that a page may drop, by their ids. */
+  const calls = new Map<number, AbortController>();
 
   const run = async (request: ModelRequest): Promise<unknown> => {
     if (request.kind === 'peak') return measurePeak(request.binary, request.wasm);
@@ -28,17 +30,28 @@ export function serveModel(first: ModelRequest): void {
         request.network === undefined
           ? await load(source as WeightSource, all)
           : await load(request.network, { ...all, weights: source as WeightSource });
-      return model.summary();
+      const { graph, labels, preprocessing } = model;
+      return { summary: model.summary(), graph, labels, preprocessing } satisfies LoadedModel;
     }
     const method = model?.[request.method] as ((...args: unknown[]) => Promise<unknown>) | undefined;
-    return method?.call(model, ...request.args);
+    const call = new AbortController();
+    calls.set(request.id, call);
+    try {
+      // Options come last; what is none is refused by the model.
+      const args = [...request.args];
+      const options = args.pop();
+      const isObject = typeof options === 'object' && options !== null;
+      return await method?.call(model, ...args, isObject ? { ...options, signal: call.signal } : options);
+    } finally {
+      calls.delete(request.id);
+    }
   };
 
   const respond = async (request: ModelRequest): Promise<void> => {
     const { id } = request;
     try {
       const value = await run(request);
-      post({ kind: 'done', id, value, info: model?.info() }, transferOf(value));
+      post({ kind: 'done', id, value, info: model?.info() }, request.kind === 'call' ? transferOf(value) : []);
     } catch (reason) {
       const { name, message } = reason instanceof Error ? reason : new Error(String(reason));
       post({ kind: 'failed', id, name, message });
@@ -46,6 +59,7 @@ export function serveModel(first: ModelRequest): void {
   };
   const firstDone = respond(first);
   addEventListener('message', async ({ data }: MessageEvent<WorkerRequest>) => {
+    if (data.kind === 'abort') return calls.get(data.id)?.abort();
     if (data.kind !== 'end') return respond(data);
     ending.abort();
     await firstDone;
@@ -55,8 +69,10 @@ export function serveModel(first: ModelRequest): void {
   });
 }
 
-/** Lists the memory of a result, to transfer it to the page. */
+/** Lists the memory of a result, to transfer it to the page: every array of values in it. */
 function transferOf(value: unknown): Transferable[] {
-  if (typeof value !== 'object' || value === null || !('data' in value)) return [];
-  return value.data instanceof Float32Array ? [value.data.buffer as ArrayBuffer] : [];
+  if (value instanceof Float32Array) return [value.buffer as ArrayBuffer];
+  if (typeof value !== 'object' || value === null) return [];
+  // Two results may be views of one array.
+  return [...new Set(Object.values(value).flatMap(transferOf))];
 }

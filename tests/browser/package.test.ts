@@ -252,7 +252,7 @@ if (browser) {
       got.canvas ?? '',
       /^TypeError: image: expected a canvas that shows a picture, got an OffscreenCanvas \(.*\)\.$/,
     );
-    const disposed = 'Error: resnet20_cifar: expected a model in use, got one that has been disposed of.';
+    const disposed = 'Error: resnet20_cifar: this model has been disposed.';
     assert.equal([got.waiting, got.gone], [disposed, disposed]);
   });
 

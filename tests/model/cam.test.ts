@@ -277,9 +277,13 @@ always('what cannot be is refused in one sentence, and the model runs on', async
     const got = await failure(model.cam(image, { classes: [3, index] }));
     assert.is(got, `classes: expected whole numbers from 0 to 9, got ${index}.`);
   }
-  for (const layer of ['', 'layer9', 'toString']) {
+  for (const [layer, near] of [
+    ['', 'fc'],
+    ['layer9', 'relu'],
+    ['layer1.0.conv', 'layer1.0.conv1'],
+  ] as const) {
     const got = await failure(model.featureMap(image, layer));
-    assert.is(got, `layer: expected the name of a node of resnet20_cifar, got ${layer}.`);
+    assert.is(got, `layer: expected the name of a node of resnet20_cifar, got ${layer}; the closest is ${near}.`);
   }
   for (const broken of [{ ...image, width: 91 }, 'no/such/picture.jpg']) {
     await failure(model.cam(broken));
@@ -287,8 +291,8 @@ always('what cannot be is refused in one sentence, and the model runs on', async
   }
   assert.equal(await model.classify(image), before);
   model.dispose();
-  assert.match(await failure(model.cam(image)), /expected a model in use/);
-  assert.match(await failure(model.featureMap(image, 'conv1')), /expected a model in use/);
+  assert.match(await failure(model.cam(image)), /this model has been disposed/);
+  assert.match(await failure(model.featureMap(image, 'conv1')), /this model has been disposed/);
 
   using wide = await open(buildNetwork('resnet20_cifar', { size: [32, 48] }), { size: [32, 48] });
   assert.match(await failure(wide.cam(image)), /expected a preprocessing for pictures of 32x48x3/);

@@ -144,8 +144,14 @@ test('a run takes the values at the call, whatever becomes of them', async () =>
   const pixels = { data: new Uint8Array(32 * 32 * 3).fill(200), width: 32, height: 32 };
   const before = await model.classify(pixels, { topK: 10 });
   const changed = model.classify(pixels, { topK: 10 });
+  // The second one waits for the first, the others for the script that they need.
+  const waiting = model.classify(pixels, { topK: 10 });
+  const list = model.classify([pixels], { topK: 10 });
+  const analysed = model.analyse(pixels, { topK: 10 });
   pixels.data.fill(0);
-  assert.equal(await changed, before);
+  for (const result of [changed, waiting, list.then(([first]) => first), analysed.then(({ classes }) => classes)]) {
+    assert.equal(await result, before);
+  }
   assert.not.equal(await model.classify(pixels, { topK: 10 }), before);
 });
 
@@ -296,10 +302,12 @@ test('a batch beyond 4 GiB is refused, and the model runs on', async () => {
 
 test('a model that has been disposed of is of no use, and disposing again does nothing', async () => {
   const model = await open();
+  const begun = model.run(nchw(input));
   const waiting = model.run(nchw(input));
   model.dispose();
   model.dispose();
-  const message = `${NAME}: expected a model in use, got one that has been disposed of.`;
+  const message = `${NAME}: this model has been disposed.`;
+  assert.is((await begun).data.length, 10);
   assert.is(await failure(waiting), message);
   assert.is(await failure(model.run(nchw(input))), message);
   assert.is(await failure(model.classify({ data: new Uint8Array(COUNT), width: 32, height: 32 })), message);
