@@ -6,7 +6,7 @@ export { gemm, SCRATCH_BYTES } from './gemm/gemm';
 export { gemv } from './gemm/gemv';
 export { bf16ToF32, f16ToF32, packedBytes, packIO, packOI, scaleColumns } from './gemm/pack';
 export { peak } from './peak';
-export { composeOnWhite, normalise, resizeColumn, resizeFilters, resizeRow, resizeTaps } from './resize';
+export { composeOnWhite, normalise, normaliseGrey, resizeColumn, resizeGreyRow, resizeRow, toGrey } from './resize';
 export { run } from './run';
 export * from './step';
 export { BARRIER_BYTES } from './threads';

@@ -33,13 +33,15 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
   if (options.weights !== undefined || !isSet) return coreLoad(network, options);
   const pulled = await pullAny(network, { signal: options.signal });
   const { preprocessing, network: name, options: trained } = pulled.set;
+  const { preprocessing: own } = options;
   // What is given as undefined is not given.
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   return coreLoad(name, {
-    preprocessing,
     labels: pulled.labels,
     ...trained,
     ...given,
+    // What is given goes over the set's own.
+    preprocessing: typeof own === 'string' ? own : { ...own, base: own?.base ?? preprocessing },
     weights: pulled.weights,
   });
 }

@@ -163,9 +163,8 @@ export class ExecutorModel implements Model {
   #fittingPreprocessing(): Preprocessing {
     const preprocessing = this.#preprocessing;
     const { h, w, c } = this.#live().plan.inputs[0].view.shape;
-    if (preprocessing && preprocessing.crop === h && preprocessing.crop === w && c === 3) return preprocessing;
-    const got = preprocessing ? `one for ${preprocessing.crop}x${preprocessing.crop}x3` : 'none';
-    throw new TypeError(`${this.name}: expected a preprocessing for pictures of ${h}x${w}x${c}, got ${got}.`);
+    if (preprocessing) return preprocessing;
+    throw new TypeError(`${this.name}: expected a preprocessing for pictures of ${h}x${w}x${c}, got none.`);
   }
 
   #ranked(output: Float32Array): Classification[] {
