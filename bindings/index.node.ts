@@ -33,7 +33,8 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
   if (options.weights !== undefined || !isSet) return coreLoad(network, options);
   const pulled = await pullAny(network, { signal: options.signal });
   const { preprocessing, network: name, options: trained } = pulled.set;
-  const { preprocessing: own } = options;
+  const { preprocessing: own, inChannels = 3 } = options;
+  const isInColour = inChannels === 3;
   // What is given as undefined is not given.
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   return coreLoad(name, {
@@ -41,7 +42,7 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     ...trained,
     ...given,
     // What is given goes over the set's own.
-    preprocessing: typeof own === 'string' ? own : { ...own, base: own?.base ?? preprocessing },
+    preprocessing: typeof own === 'string' || !isInColour ? own : { ...own, base: own?.base ?? preprocessing },
     weights: pulled.weights,
   });
 }
