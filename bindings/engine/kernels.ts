@@ -29,9 +29,8 @@ export interface Kernels {
   winogradScratchBytes(tile: number, c: number): number;
   winogradWeights(tile: number, srcPtr: number, dstPtr: number, c: number, n: number, scratchPtr: number): void;
   scaleColumns(bPtr: number, k: number, outputs: number, perGroup: number, scalePtr: number): void;
-  resizeTaps(inSize: number, outSize: number): number;
-  resizeFilters(inSize: number, outSize: number, first: number, count: number, dstPtr: number): void;
   composeOnWhite(ptr: number, pixels: number): void;
+  toGrey(ptr: number, channels: number, pixels: number): void;
   resizeRow(
     srcPtr: number,
     first: number,
@@ -41,8 +40,10 @@ export interface Kernels {
     count: number,
     dstPtr: number,
   ): void;
+  resizeGreyRow(srcPtr: number, first: number, filtersPtr: number, taps: number, count: number, dstPtr: number): void;
   resizeColumn(ringPtr: number, stride: number, filterPtr: number, taps: number, dstPtr: number): void;
   normalise(srcPtr: number, count: number, isReversed: boolean, tablePtr: number, dstPtr: number): void;
+  normaliseGrey(srcPtr: number, count: number, tablePtr: number, dstPtr: number): void;
   bf16ToF32(srcPtr: number, dstPtr: number, count: number): void;
   f16ToF32(srcPtr: number, dstPtr: number, count: number): void;
 }

@@ -4,13 +4,16 @@ import {
   buildNetwork,
   defaultPreprocessing,
   type Graph,
+  graphInput,
   graphOutput,
   lookup,
   type NetworkOptions,
   networks,
   type Preprocessing,
+  type PreprocessingLike,
+  type PreprocessingName,
   parameters,
-  preprocessings,
+  resolvePreprocessing,
 } from '../../models/index.js';
 import type { Binary, WasmSource } from '../engine/binary.js';
 import { openExecutor } from '../engine/open-executor.js';
@@ -67,8 +70,11 @@ export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache' |
   /** Aborts the loading: what was loaded is freed, and `load` rejects with the signal's reason. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
-  /** How `classify` prepares pictures; by default torchvision's way at the network's input size, or Keras's for its files. */
-  readonly preprocessing?: Preprocessing;
+  /**
+   * How `classify` prepares pictures: a name, or what differs from one. By default torchvision's way at the network's
+   * input size, or Keras's for its files.
+   */
+  readonly preprocessing?: PreprocessingLike | undefined;
   /** A label per class. */
   readonly labels?: readonly string[];
   /**
@@ -78,12 +84,14 @@ export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache' |
   readonly activation?: OutputActivation;
 }
 
-/** The preprocessing of a file that says nothing of it: biases before batch norms are Keras's, whose ResNets are Caffe's. */
-function preprocessingOf({ config }: WeightFile, graph: Graph): Preprocessing | undefined {
-  const preprocessing = defaultPreprocessing(graph);
-  return preprocessing && config.convBias
-    ? { ...preprocessings.caffe, resize: preprocessing.resize, crop: preprocessing.crop }
-    : preprocessing;
+/** What is not given follows the file: biases before batch norms are Keras's, whose ResNets are Caffe's. */
+function preprocessingOf(
+  { config }: WeightFile,
+  graph: Graph,
+  given: PreprocessingLike | undefined,
+): Preprocessing | undefined {
+  const base: PreprocessingName = config.convBias ? 'caffe' : 'torch';
+  return given === undefined ? defaultPreprocessing(graph, base) : resolvePreprocessing(given, graphInput(graph), base);
 }
 
 /** Opens a file of weights; what is one already is handed on. */
@@ -188,6 +196,10 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     const names = Object.keys(ACTIVATIONS).join(', ');
     throw new RangeError(`activation: expected one of ${names}, got ${activation}.`);
   }
+  if (preprocessing !== undefined && !isSource) {
+    const graph = typeof network === 'string' ? buildNetwork(network, networkOptions) : network;
+    resolvePreprocessing(preprocessing, graphInput(graph));
+  }
   signal?.throwIfAborted();
   let file: WeightFile | undefined;
   try {
@@ -198,6 +210,7 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     if (labels && labels.length !== classes) {
       throw new TypeError(`labels: expected ${classes}, one per class, got ${labels.length}.`);
     }
+    const wholePreprocessing = preprocessingOf(file, graph, preprocessing);
     checkTensors(file, parameters(graph));
     const { total } = file;
     const executor = await openExecutor(graph, file, {
@@ -209,11 +222,7 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
       signal,
       onTensor: (tensor, loaded) => onProgress?.({ loaded, total, tensor: tensor.name }),
     });
-    return new ExecutorModel(executor, {
-      preprocessing: preprocessing ?? preprocessingOf(file, graph),
-      labels,
-      activation,
-    });
+    return new ExecutorModel(executor, { preprocessing: wholePreprocessing, labels, activation });
   } catch (reason) {
     if (cache !== false && !signal?.aborted) await revalidate(isSource ? network : weights);
     throw reason;

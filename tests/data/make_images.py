@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Makes images/ and, from the folder of scikit-image's pictures, photos/: make_images.py [SKIMAGE_DATA].
 
-What Pillow makes of pictures is the reference of tests/image.test.ts and tests/decode.test.ts:
+What Pillow makes of pictures is the reference of tests/image/ and tests/node/decode-image.test.ts:
 
-- resized.json, resized.bin: sources made by a rule that the tests repeat, each resized, cropped and as RGB bytes.
-  Results of more than 64 pixels are kept as SHA-256.
+- resized.json, resized.bin: sources made by a rule that the tests repeat, each resized, cropped and as RGB bytes, or
+  grey ones. Results of more than 64 pixels a side, and those of other filters than BILINEAR, are kept as SHA-256.
 - decoded.json, decoded.bin: small files of every kind, and their pixels as RGB or RGBA bytes, upright.
 
 Needs Pillow and numpy (Debian's python3-pil and python3-numpy; made with Pillow 9.4.0).
@@ -44,23 +44,41 @@ def on_white(image):
     return white
 
 
-def prepare(image, resize, crop):
+def prepare(image, resize, crop, filter=Image.BILINEAR):
     """torchvision's Resize(resize) and CenterCrop(crop) on a PIL image, after torchvision.transforms.functional."""
     w, h = image.size
-    short, long = (w, h) if w <= h else (h, w)
-    if short != resize:
+    if isinstance(resize, int):
+        short, long = (w, h) if w <= h else (h, w)
         other = int(resize * long / short)
-        image = image.resize((resize, other) if w <= h else (other, resize), Image.BILINEAR)
+        size = (w, h) if short == resize else (resize, other) if w <= h else (other, resize)
+    else:
+        size = (resize[1], resize[0])
+    if size != (w, h):
+        image = image.resize(size, filter)
         w, h = image.size
-    if crop > w or crop > h:
-        left = (crop - w) // 2 if crop > w else 0
-        top = (crop - h) // 2 if crop > h else 0
-        right = (crop - w + 1) // 2 if crop > w else 0
-        bottom = (crop - h + 1) // 2 if crop > h else 0
+    crop_h, crop_w = (crop, crop) if isinstance(crop, int) else crop
+    if crop_w > w or crop_h > h:
+        left = (crop_w - w) // 2 if crop_w > w else 0
+        top = (crop_h - h) // 2 if crop_h > h else 0
+        right = (crop_w - w + 1) // 2 if crop_w > w else 0
+        bottom = (crop_h - h + 1) // 2 if crop_h > h else 0
         image = ImageOps.expand(image, (left, top, right, bottom), 0)
         w, h = image.size
-    top, left = int(round((h - crop) / 2.0)), int(round((w - crop) / 2.0))
-    return image.crop((left, top, left + crop, top + crop))
+    top, left = int(round((h - crop_h) / 2.0)), int(round((w - crop_w) / 2.0))
+    return image.crop((left, top, left + crop_w, top + crop_h))
+
+
+FILTERS = dict(nearest=Image.NEAREST, bilinear=Image.BILINEAR, bicubic=Image.BICUBIC, lanczos=Image.LANCZOS)
+
+
+def digest_of(row):
+    """SHA-256 of what a row of resized.json asks for: from alpha to grey to the crop."""
+    image = Image.fromarray(source(*(row[key] for key in ("width", "height", "channels", "seed", "block"))))
+    image = image.convert("RGB") if row["transparency"] == "drop" else on_white(image)
+    if row["channelOrder"] == "grey":
+        image = image.convert("L")
+    result = prepare(image, row["resize"], row["crop"], FILTERS[row["interpolation"]])
+    return hashlib.sha256(result.tobytes()).hexdigest()
 
 
 class Store:
@@ -122,7 +140,43 @@ def resized():
             store.add(row, result)
         else:
             store.rows.append({**row, "sha256": hashlib.sha256(result).hexdigest()})
+    store.rows += filtered()
     store.write()
+
+
+def filtered():
+    """Every filter: down, up, odd, thin, equal, padded; sizes as they are said; grey; alpha dropped."""
+    cases = [
+        (100, 75, 3, 1, 32, 28),
+        (331, 277, 3, 5, 32, 28),
+        (33, 57, 3, 1, 32, 28),
+        (31, 32, 3, 1, 32, 28),
+        (17, 13, 3, 2, 48, 41),
+        (5, 3, 3, 1, 36, 33),
+        (1, 1, 3, 1, 32, 28),
+        (2, 1, 3, 1, 33, 33),
+        (3, 400, 3, 3, 32, 28),
+        (413, 97, 4, 7, 29, 28),
+        (50, 40, 3, 1, 20, 32),
+        (767, 1151, 3, 2, 384, 384),
+        (600, 450, 3, 1, 256, 224),
+        (61, 47, 3, 1, (24, 40), (20, 36)),
+        (19, 23, 4, 1, (50, 30), (50, 30)),
+        (40, 40, 3, 1, (16, 61), (24, 21)),
+        (64, 48, 3, 1, (48, 32), (48, 32)),
+    ]
+    rows = []
+    for interpolation in FILTERS:
+        for case, order, transparency in [
+            *((case, "RGB", "white") for case in cases if interpolation != "bilinear" or not isinstance(case[4], int)),
+            *((case, "grey", "white") for case in cases),
+            ((413, 97, 4, 7, 29, 28), "RGB", "drop"),
+            ((90, 61, 4, 1, 40, 33), "grey", "drop"),
+        ]:
+            row = dict(zip(("width", "height", "channels", "block", "resize", "crop"), case))
+            row |= dict(seed=len(rows) * 1000, interpolation=interpolation, channelOrder=order, transparency=transparency)
+            rows.append({**row, "sha256": digest_of(row)})
+    return rows
 
 
 def scene(width, height):

@@ -294,9 +294,9 @@ always('what cannot be is refused in one sentence, and the model runs on', async
   assert.match(await failure(model.cam(image)), /this model has been disposed/);
   assert.match(await failure(model.featureMap(image, 'conv1')), /this model has been disposed/);
 
-  using wide = await open(buildNetwork('resnet20_cifar', { size: [32, 48] }), { size: [32, 48] });
-  assert.match(await failure(wide.cam(image)), /expected a preprocessing for pictures of 32x48x3/);
-  assert.match(await failure(wide.featureMap(image, 'conv1')), /expected a preprocessing for pictures of 32x48x3/);
+  using grey = await open(buildNetwork('resnet20_cifar', { inChannels: 1 }), { inChannels: 1 });
+  assert.match(await failure(grey.cam(image)), /expected a preprocessing for pictures of 32x32x1/);
+  assert.match(await failure(grey.featureMap(image, 'conv1')), /expected a preprocessing for pictures of 32x32x1/);
 });
 
 always.run();

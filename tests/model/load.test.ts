@@ -242,7 +242,7 @@ test('classify: the most probable classes, best first, with labels if there are'
   assert.is((await unlabelled.classify(image))[0]?.label, undefined);
 });
 
-test('classify refuses what is no picture, a wrong top, and networks that its preprocessing does not fit', async () => {
+test('classify refuses what is no picture, a wrong top, and networks without a preprocessing', async () => {
   using model = await open();
   const image = { data: new Uint8Array(COUNT), width: 32, height: 32 };
   for (const top of [0, 1.5, -1, Number.NaN]) {
@@ -250,16 +250,63 @@ test('classify refuses what is no picture, a wrong top, and networks that its pr
   }
   await failure(model.classify({ ...image, width: 31 }));
   await failure(model.classify('no/such/picture.jpg'));
-  using wide = await load(NAME, { weights, size: [32, 48], threads: 1 });
-  assert.match(
-    await failure(wide.classify(image)),
-    /^resnet20_cifar: expected a preprocessing for pictures of 32x48x3, got /,
-  );
-  using misfit = await open({ preprocessing: preprocessings.torch });
+  using grey = await load(NAME, { weights: { seed: 1 }, inChannels: 1, threads: 1 });
   assert.is(
-    await failure(misfit.classify(image)),
-    'resnet20_cifar: expected a preprocessing for pictures of 32x32x3, got one for 224x224x3.',
+    await failure(grey.classify(image)),
+    'resnet20_cifar: expected a preprocessing for pictures of 32x32x1, got none.',
   );
+});
+
+test('a preprocessing of one’s own: names, options, grey inputs, and inputs that are not square', async () => {
+  const image = { data: Uint8Array.from(uniform('own', COUNT, 0, 256)), width: 32, height: 32 };
+  using usual = await open();
+  const logits = await usual.classify(image);
+  for (const preprocessing of ['torch', 'cifar', {}, { base: 'torch', size: 32 }, preprocessings.cifar] as const) {
+    using same = await open({ preprocessing });
+    assert.equal(await same.classify(image), logits);
+  }
+  using other = await open({ preprocessing: { resize: [40, 50], interpolation: 'bicubic' } });
+  assert.not.equal(await other.classify(image), logits);
+
+  using wide = await load(NAME, { weights, size: [32, 48], threads: 1 });
+  assert.equal((await wide.cam(image)).crop.height, (32 * 32) / 48);
+  assert.is((await wide.classify(image)).length, 5);
+
+  const one = { weights: { seed: 1 }, inChannels: 1, threads: 1 } as const;
+  using grey = await load(NAME, { ...one, preprocessing: { mean: 0.5, std: 0.25 } });
+  const ranked = await grey.classify(image, { topK: 10 });
+  const luma = Float32Array.from({ length: 32 * 32 }, (_, i) => {
+    const [r = 0, g = 0, b = 0] = image.data.subarray(i * 3);
+    return (Math.floor((r * 19595 + g * 38470 + b * 7471 + 0x8000) / 65536) / 255 - 0.5) / 0.25;
+  });
+  const byHand = await grey.run({ data: luma, shape: [1, 32, 32, 1], layout: 'NHWC' });
+  assert.equal(
+    ranked.map(({ index }) => index),
+    Array.from(byHand.data, (_, i) => i).sort((a, b) => (byHand.data[b] as number) - (byHand.data[a] as number)),
+  );
+});
+
+test('a preprocessing that does not fit is refused before any weights are read', async () => {
+  let reads = 0;
+  const unread = {
+    [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+      reads += 1;
+      return { next: async () => ({ done: true, value: undefined }) };
+    },
+  };
+  for (const [preprocessing, message] of [
+    [preprocessings.torch, "preprocessing: expected crop to be the network's input, 32x32, got 224x224."],
+    [{ std: [0, 1, 1] }, 'preprocessing: expected std to be above 0, got 0.'],
+  ] as const) {
+    for (const network of [NAME, buildNetwork(NAME)]) {
+      const refused = load(network, { weights: unread, preprocessing, threads: 1 });
+      assert.is(await failure(refused), message);
+    }
+  }
+  assert.is(reads, 0);
+  // The graph of a file that tells its own network is not known before.
+  const refused = load(weights, { preprocessing: { colour: 1 } as object, threads: 1 });
+  assert.match(await failure(refused), /^preprocessing: expected one of base, .*, got colour; the closest is /);
 });
 
 test('run refuses wrong shapes, layouts and data, each in one sentence', async () => {

@@ -290,7 +290,7 @@ test('a weight file that says nothing gets the preprocessing of its input size',
   assert.equal(defaultPreprocessing(buildNetwork('resnet50')), preprocessings.torch);
   assert.equal(defaultPreprocessing(buildNetwork('resnet20_cifar')), preprocessings.cifar);
   assert.is(defaultPreprocessing(buildNetwork('resnet50', { size: 288 }))?.resize, 329);
-  assert.is(defaultPreprocessing(buildNetwork('resnet50', { size: [224, 192] })), undefined);
+  assert.equal(defaultPreprocessing(buildNetwork('resnet50', { size: [224, 192] }))?.crop, [224, 192]);
   assert.is(defaultPreprocessing(buildNetwork('resnet50', { inChannels: 1 })), undefined);
 });
 

@@ -1,0 +1,234 @@
+/** From what users say of a preprocessing to the whole of it for one network, every value checked. */
+
+import { among, type Check, fail, finite, whole, wholePair } from './check.js';
+import { type Graph, graphInput } from './graph.js';
+import { lookup } from './lookup.js';
+import {
+  type ChannelOrder,
+  type Preprocessing,
+  type PreprocessingLike,
+  type PreprocessingName,
+  type PreprocessingOptions,
+  pairOf,
+  preprocessings,
+} from './preprocessing.js';
+import type { Pair, Shape } from './shape.js';
+
+const SUBJECT = 'preprocessing';
+
+/** Inputs of this many pixels a side or fewer take pictures whole: CIFAR's, and those of its kind. */
+const WHOLE = 64;
+
+/** What of a picture's shorter side an input shows otherwise: torchvision's 224 of 256. */
+const SHOWN = 0.875;
+
+const side =
+  (what: string): Check =>
+  (value, subject) =>
+    (Array.isArray(value) ? wholePair(what) : whole(what))(value, subject);
+
+const nonZero =
+  (what: string): Check =>
+  (value, subject) => {
+    finite(what)(value, subject);
+    if (value === 0) fail(subject, what, 'a number other than 0', value, 'number');
+  };
+
+/** One value as a list of it; a list with its holes as undefined. */
+const listed = <T>(value: T | readonly T[]): T[] => (Array.isArray(value) ? Array.from(value) : [value as T]);
+
+const numbers =
+  (what: string, isPositive: boolean): Check =>
+  (value, subject) => {
+    if (typeof value !== 'number' && !Array.isArray(value)) {
+      fail(subject, what, 'a number, or an array of one per channel', value, 'number');
+    }
+    for (const each of listed(value)) finite(what, isPositive)(each, subject);
+  };
+
+const share: Check = (value, subject) => {
+  if (typeof value !== 'number' || !(value > 0 && value <= 1)) {
+    fail(subject, 'cropPct', 'above 0 and up to 1', value, 'number');
+  }
+};
+
+const checks: { readonly [Key in keyof Required<PreprocessingOptions>]: Check } = {
+  base: (value) => checkBase(value),
+  size: side('size'),
+  resize: side('resize'),
+  crop: side('crop'),
+  cropPct: share,
+  interpolation: among('interpolation', ['nearest', 'bilinear', 'bicubic', 'lanczos']),
+  transparency: among('transparency', ['white', 'drop']),
+  channelOrder: among('channelOrder', ['RGB', 'BGR', 'grey']),
+  scale: nonZero('scale'),
+  mean: numbers('mean', false),
+  std: numbers('std', true),
+};
+
+function checkFields(given: object): void {
+  for (const [key, value] of Object.entries(given)) {
+    const check = lookup(SUBJECT, checks, key);
+    if (value !== undefined) check(value, SUBJECT);
+  }
+}
+
+const isRecord = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Refuses what is neither the name of a preprocessing nor a whole one. */
+function checkBase(base: unknown): void {
+  if (!isRecord(base)) {
+    lookup(SUBJECT, preprocessings, base as string);
+    return;
+  }
+  for (const key of Object.keys(base)) lookup(`${SUBJECT}.base`, preprocessings.torch, key);
+  checkFields(base);
+  const missing = Object.keys(preprocessings.torch).find((key) => (base as Record<string, unknown>)[key] === undefined);
+  if (missing) throw new TypeError(`${SUBJECT}: expected a base with every field, got one without ${missing}.`);
+}
+
+/** The options that are given, every name and value checked as far as it can be without a network. */
+function checkedOptions(given: PreprocessingLike): PreprocessingOptions {
+  if (!isRecord(given)) {
+    lookup(SUBJECT, preprocessings, given);
+    return { base: given };
+  }
+  checkFields(given);
+  for (const [one, other] of [
+    ['size', 'crop'],
+    ['resize', 'cropPct'],
+  ] as const) {
+    if (given[one] !== undefined && given[other] !== undefined) {
+      throw new TypeError(`${SUBJECT}: expected ${one} or ${other}, got both.`);
+    }
+  }
+  return given;
+}
+
+/** `resize` and `crop` for an input of h × w. */
+function sizesOf(
+  options: PreprocessingOptions,
+  base: Preprocessing,
+  { h, w }: Shape,
+): Pick<Preprocessing, 'resize' | 'crop'> {
+  const { size, cropPct } = options;
+  const isFit = (given: number | Pair): boolean => pairOf(given)[0] === h && pairOf(given)[1] === w;
+  for (const what of ['size', 'crop'] as const) {
+    const given = options[what];
+    if (given !== undefined && !isFit(given)) {
+      const got = pairOf(given).join('x');
+      throw new RangeError(`${SUBJECT}: expected ${what} to be the network's input, ${h}x${w}, got ${got}.`);
+    }
+  }
+  if (cropPct !== undefined && h !== w) {
+    throw new RangeError(`${SUBJECT}: expected resize instead of cropPct for an input that is not square, ${h}x${w}.`);
+  }
+  const longer = Math.max(h, w);
+  const own = options.resize ?? (cropPct === undefined ? undefined : Math.floor(longer / cropPct));
+  const usual = longer <= WHOLE ? longer : Math.round(longer / SHOWN);
+  return {
+    resize: own ?? (size === undefined && isFit(base.crop) ? base.resize : usual),
+    crop: h === w ? h : [h, w],
+  };
+}
+
+/** One number per channel. */
+function perChannel(what: string, values: number | readonly number[], channels: number): number[] {
+  if (typeof values === 'number') return Array<number>(channels).fill(values);
+  if (values.length === channels) return [...values];
+  const wanted = channels === 1 ? 'one number' : `${channels} numbers`;
+  throw new RangeError(`${SUBJECT}: expected ${what} to be ${wanted}, one per channel, got ${values.length}.`);
+}
+
+function orderOf(order: ChannelOrder | undefined, base: Preprocessing, c: number): ChannelOrder {
+  if (c !== 1 && c !== 3) {
+    throw new RangeError(
+      `${SUBJECT}: expected a network whose input has 1 or 3 channels, got ${c}; give run its input.`,
+    );
+  }
+  const wanted = order ?? (c === 1 ? 'grey' : base.channelOrder);
+  if ((wanted === 'grey') === (c === 1)) return wanted;
+  const fitting = c === 1 ? 'grey for an input of one channel' : 'RGB or BGR for an input of three channels';
+  throw new RangeError(`${SUBJECT}: expected channelOrder to be ${fitting}, got ${wanted}.`);
+}
+
+/** Normalisation for an input of `c` channels. */
+function normalisationOf(options: PreprocessingOptions, base: Preprocessing, c: number) {
+  const channelOrder = orderOf(options.channelOrder, base, c);
+  const valuesOf = (what: 'mean' | 'std'): number[] => {
+    const own = options[what];
+    if (own !== undefined) return perChannel(what, own, c);
+    const usual = listed(base[what]);
+    const [first] = usual;
+    if (first !== undefined && usual.every((value) => value === first)) return perChannel(what, first, c);
+    if (c === 1) {
+      throw new RangeError(
+        `${SUBJECT}: expected ${what} for an input of one channel, got none; the base's is for three.`,
+      );
+    }
+    // The base's numbers belong to colours, not to places.
+    const values = perChannel(what, usual, c);
+    return channelOrder === base.channelOrder ? values : values.reverse();
+  };
+  const { scale = base.scale } = options;
+  if (scale !== base.scale && (options.mean === undefined || options.std === undefined)) {
+    throw new TypeError(
+      `${SUBJECT}: expected mean and std with a scale of ${scale}, got ${options.mean === undefined ? 'no mean' : 'no std'}; the base's belong to ${base.scale}.`,
+    );
+  }
+  const normalisation = { channelOrder, scale, mean: valuesOf('mean'), std: valuesOf('std') };
+  checkRange(normalisation, options);
+  return normalisation;
+}
+
+/** Refuses a mean that only another scale could have, and values beyond float32. */
+function checkRange(
+  { scale, mean, std }: Pick<Preprocessing, 'scale' | 'mean' | 'std'>,
+  options: PreprocessingOptions,
+): void {
+  const far = mean.find((value) => value < 0 || value > 255 * scale);
+  if (options.scale === undefined && options.mean !== undefined && far !== undefined) {
+    throw new RangeError(
+      `${SUBJECT}: expected scale with a mean of ${far}, got none; the base's makes 0 … ${255 * scale} of bytes.`,
+    );
+  }
+  mean.forEach((value, c) => {
+    for (const byte of [0, 255]) {
+      const result = (byte * scale - value) / (std[c] as number);
+      if (!Number.isFinite(Math.fround(result))) {
+        throw new RangeError(`${SUBJECT}: expected values that float32 holds, got ${result} for a byte of ${byte}.`);
+      }
+    }
+  });
+}
+
+/**
+ * The whole preprocessing for a network whose input is `input`. `fallback`: the base if none is given. Throws one
+ * sentence if an option is unknown (it lists them, and the closest), if a value is out of range, or if sizes or channels
+ * do not fit the input.
+ */
+export function resolvePreprocessing(
+  given: PreprocessingLike,
+  input: Shape,
+  fallback: PreprocessingName = 'torch',
+): Preprocessing {
+  const options = checkedOptions(given);
+  const { base = fallback } = options;
+  const whole: Preprocessing = typeof base === 'string' ? preprocessings[base] : base;
+  return {
+    ...sizesOf(options, whole, input),
+    interpolation: options.interpolation ?? whole.interpolation,
+    transparency: options.transparency ?? whole.transparency,
+    ...normalisationOf(options, whole, input.c),
+  };
+}
+
+/**
+ * The preprocessing of a weight file that says nothing: a named normalisation, by default torchvision's, at the graph's
+ * own input size. Undefined if its input does not have three channels, for which there is no usual one.
+ */
+export function defaultPreprocessing(graph: Graph, base: PreprocessingName = 'torch'): Preprocessing | undefined {
+  const input = graphInput(graph);
+  return input.c === 3 ? resolvePreprocessing({ base }, input) : undefined;
+}
