@@ -46,5 +46,4 @@ export { closest, lookup } from './lookup.js';
 export type { Network, NetworkOptions, Shortcut, StrideIn } from './network.js';
 export { operationOf, ops, rowOf } from './ops.js';
 export * from './pretrained.js';
-export { defaultPreprocessing, resolvePreprocessing } from './resolve-preprocessing.js';
 export { shapeText } from './shape.js';

@@ -1,6 +1,7 @@
 /** How pictures become a network's input: the whole of it for one network, and what users say of it. */
 
-import type { Pair } from './shape.js';
+import { type Graph, graphInput } from './graph.js';
+import type { Pair, Shape } from './shape.js';
 
 /** How a picture is resized, each as Pillow's `Image.resize` does it: all but `nearest` with antialiasing. */
 export type Interpolation = 'nearest' | 'bilinear' | 'bicubic' | 'lanczos';
@@ -128,3 +129,25 @@ export const pairOf = (size: number | Pair): Pair => (typeof size === 'number' ?
 
 /** [height, width] of what is cut from the centre. */
 export const cropSize = ({ crop }: Pick<Preprocessing, 'crop'>): Pair => pairOf(crop);
+
+/** Inputs of this many pixels a side or fewer take pictures whole: CIFAR's, and those of its kind. */
+const WHOLE = 64;
+
+/** What of a picture's shorter side an input shows otherwise: torchvision's 224 of 256. */
+const SHOWN = 0.875;
+
+/** Pixels of a picture's shorter side for an input of h × w, unless something else is said. */
+export function usualResize({ h, w }: Pick<Shape, 'h' | 'w'>): number {
+  const longer = Math.max(h, w);
+  return longer <= WHOLE ? longer : Math.round(longer / SHOWN);
+}
+
+/**
+ * The preprocessing of a weight file that says nothing: a named normalisation, by default torchvision's, at the graph's
+ * own input size. Undefined if its input does not have three channels, for which there is no usual one.
+ */
+export function defaultPreprocessing(graph: Graph, base: PreprocessingName = 'torch'): Preprocessing | undefined {
+  const { h, w, c } = graphInput(graph);
+  if (c !== 3) return undefined;
+  return { ...preprocessings[base], resize: usualResize({ h, w }), crop: h === w ? h : [h, w] };
+}

@@ -1,7 +1,6 @@
 /** From what users say of a preprocessing to the whole of it for one network, every value checked. */
 
 import { among, type Check, fail, finite, whole, wholePair } from './check.js';
-import { type Graph, graphInput } from './graph.js';
 import { lookup } from './lookup.js';
 import {
   type ChannelOrder,
@@ -11,16 +10,11 @@ import {
   type PreprocessingOptions,
   pairOf,
   preprocessings,
+  usualResize,
 } from './preprocessing.js';
 import type { Pair, Shape } from './shape.js';
 
 const SUBJECT = 'preprocessing';
-
-/** Inputs of this many pixels a side or fewer take pictures whole: CIFAR's, and those of its kind. */
-const WHOLE = 64;
-
-/** What of a picture's shorter side an input shows otherwise: torchvision's 224 of 256. */
-const SHOWN = 0.875;
 
 const side =
   (what: string): Check =>
@@ -126,9 +120,8 @@ function sizesOf(
   }
   const longer = Math.max(h, w);
   const own = options.resize ?? (cropPct === undefined ? undefined : Math.floor(longer / cropPct));
-  const usual = longer <= WHOLE ? longer : Math.round(longer / SHOWN);
   return {
-    resize: own ?? (size === undefined && isFit(base.crop) ? base.resize : usual),
+    resize: own ?? (size === undefined && isFit(base.crop) ? base.resize : usualResize({ h, w })),
     crop: h === w ? h : [h, w],
   };
 }
@@ -222,13 +215,4 @@ export function resolvePreprocessing(
     transparency: options.transparency ?? whole.transparency,
     ...normalisationOf(options, whole, input.c),
   };
-}
-
-/**
- * The preprocessing of a weight file that says nothing: a named normalisation, by default torchvision's, at the graph's
- * own input size. Undefined if its input does not have three channels, for which there is no usual one.
- */
-export function defaultPreprocessing(graph: Graph, base: PreprocessingName = 'torch'): Preprocessing | undefined {
-  const input = graphInput(graph);
-  return input.c === 3 ? resolvePreprocessing({ base }, input) : undefined;
 }

@@ -13,7 +13,6 @@ import {
   type PreprocessingLike,
   type PreprocessingName,
   parameters,
-  resolvePreprocessing,
 } from '../../models/index.js';
 import type { Binary, WasmSource } from '../engine/binary.js';
 import { openExecutor } from '../engine/open-executor.js';
@@ -85,13 +84,18 @@ export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache' |
 }
 
 /** What is not given follows the file: biases before batch norms are Keras's, whose ResNets are Caffe's. */
-function preprocessingOf(
+async function preprocessingOf(
   { config }: WeightFile,
   graph: Graph,
   given: PreprocessingLike | undefined,
-): Preprocessing | undefined {
+): Promise<Preprocessing | undefined> {
   const base: PreprocessingName = config.convBias ? 'caffe' : 'torch';
-  return given === undefined ? defaultPreprocessing(graph, base) : resolvePreprocessing(given, graphInput(graph), base);
+  return given === undefined ? defaultPreprocessing(graph, base) : resolved(given, graph, base);
+}
+
+async function resolved(given: PreprocessingLike, graph: Graph, base?: PreprocessingName): Promise<Preprocessing> {
+  const { resolvePreprocessing } = await import('../../models/resolve-preprocessing.js');
+  return resolvePreprocessing(given, graphInput(graph), base);
 }
 
 /** Opens a file of weights; what is one already is handed on. */
@@ -198,7 +202,7 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
   }
   if (preprocessing !== undefined && !isSource) {
     const graph = typeof network === 'string' ? buildNetwork(network, networkOptions) : network;
-    resolvePreprocessing(preprocessing, graphInput(graph));
+    await resolved(preprocessing, graph);
   }
   signal?.throwIfAborted();
   let file: WeightFile | undefined;
@@ -210,7 +214,7 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     if (labels && labels.length !== classes) {
       throw new TypeError(`labels: expected ${classes}, one per class, got ${labels.length}.`);
     }
-    const wholePreprocessing = preprocessingOf(file, graph, preprocessing);
+    const wholePreprocessing = await preprocessingOf(file, graph, preprocessing);
     checkTensors(file, parameters(graph));
     const { total } = file;
     const executor = await openExecutor(graph, file, {

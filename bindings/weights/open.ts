@@ -2,7 +2,6 @@
 
 import { textStart } from '../util/json.js';
 import { either } from '../util/messages.js';
-import { safetensors } from './formats/safetensors.js';
 import { isHdf5, isIndex, isJson, isLegacyPytorch, isSafetensors, isZip } from './formats/sniff.js';
 import type { ByteStream } from './stream/byte-stream.js';
 import { openSource } from './stream/open.js';
@@ -16,7 +15,11 @@ export type { ArchConfig as NetworkHints, Dtype, Piece, TensorInfo, WeightFile }
 
 /** In the order of trial; told apart by content, since a stream has no name and names deceive. */
 const FORMATS: readonly Format[] = [
-  { name: 'safetensors', matches: isSafetensors, reader: async () => safetensors },
+  {
+    name: 'safetensors',
+    matches: isSafetensors,
+    reader: async () => (await import('./formats/safetensors.js')).safetensors,
+  },
   {
     name: 'PyTorch checkpoint',
     matches: (head) => isZip(head) || isLegacyPytorch(head),

@@ -8,8 +8,8 @@ import {
   type PreprocessingName,
   type PreprocessingOptions,
   preprocessings,
-  resolvePreprocessing,
 } from '../../models/index.js';
+import { resolvePreprocessing } from '../../models/resolve-preprocessing.js';
 
 const RGB = { h: 224, w: 224, c: 3 };
 const GREY = { h: 28, w: 28, c: 1 };
