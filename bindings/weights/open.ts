@@ -19,8 +19,13 @@ const FORMATS: readonly Format[] = [
   { name: 'safetensors', matches: isSafetensors, reader: async () => safetensors },
   {
     name: 'PyTorch checkpoint',
-    matches: (head) => isZip(head) || isLegacyPytorch(head),
-    reader: async () => (await import('./formats/pytorch/reader.js')).pytorch,
+    matches: isZip,
+    reader: async () => (await import('./formats/pytorch/reader.js')).archive,
+  },
+  {
+    name: 'PyTorch checkpoint',
+    matches: isLegacyPytorch,
+    reader: async () => (await import('./formats/pytorch/reader.js')).legacy,
   },
   { name: 'Keras HDF5 file', matches: isHdf5, reader: async () => (await import('./formats/keras/h5.js')).h5 },
   {
@@ -89,5 +94,6 @@ async function formatOf(stream: ByteStream, formats: readonly Format[]): Promise
   if (format) return format;
   const text = textStart(head);
   const what = IMPOSTORS.find(({ is }) => is(text))?.what ?? 'something else';
-  throw new Error(`${stream.name}: expected ${either(formats.map(({ name }) => name))}, got ${what}.`);
+  const names = [...new Set(formats.map(({ name }) => name))];
+  throw new Error(`${stream.name}: expected ${either(names)}, got ${what}.`);
 }

@@ -1,6 +1,7 @@
 /** Weights of any format -> safetensors: bytes to be written or sent as they come. */
 
 import { label } from '../util/messages.js';
+import { size } from '../util/shape.js';
 import { fromFloat32, toFloat32 } from './dtype.js';
 import { configToMetadata } from './metadata.js';
 import { DTYPE_BYTES, type Dtype, type TensorInfo, type WeightFile } from './types.js';
@@ -33,7 +34,7 @@ export async function* writeSafetensors(
     if (tensor !== writer?.tensor) {
       writer?.end();
       let next = remaining.next().value;
-      while (next && next.tensor !== tensor && sizeOf(next.tensor) === 0) next = remaining.next().value;
+      while (next && next.tensor !== tensor && size(next.tensor.shape) === 0) next = remaining.next().value;
       if (next?.tensor !== tensor) {
         throw new Error(`${label(tensor.name)}: expected tensors in the order that the file tells, got another.`);
       }
@@ -45,8 +46,6 @@ export async function* writeSafetensors(
   writer?.end();
 }
 
-const sizeOf = ({ shape }: TensorInfo): number => shape.reduce((product, n) => product * n, 1);
-
 const targetDtype = ({ shape, dtype: own }: TensorInfo, wanted: Dtype = own): Dtype =>
   shape.length < 2 && wanted !== 'F32' ? own : wanted;
 
@@ -56,7 +55,7 @@ function header({ tensors, metadata, config }: WeightFile, dtypes: readonly Dtyp
   const entries = tensors.map((tensor, i) => {
     const dtype = dtypes[i] ?? tensor.dtype;
     const begin = end;
-    end += sizeOf(tensor) * DTYPE_BYTES[dtype];
+    end += size(tensor.shape) * DTYPE_BYTES[dtype];
     return [tensor.name, { dtype, shape: tensor.shape, data_offsets: [begin, end] }] as const;
   });
   const all = { ...metadata, format: 'pt', ...configToMetadata(config) };
@@ -83,7 +82,7 @@ class TensorWriter {
     this.tensor = tensor;
     this.#dtype = dtype;
     const width = DTYPE_BYTES[tensor.dtype];
-    this.#missing = sizeOf(tensor) * width;
+    this.#missing = size(tensor.shape) * width;
     this.#kept = new Uint8Array(tensor.order === 'IO' ? this.#missing : width);
   }
 
@@ -135,7 +134,7 @@ class TensorWriter {
 /** [window, in, out] -> [out, in, window]. */
 function transposed({ shape, dtype }: TensorInfo, bytes: Uint8Array): Uint8Array {
   const [outputs = 1, inputs = 1, ...window] = shape;
-  const taps = window.reduce((product, n) => product * n, 1);
+  const taps = size(window);
   const Unit = DTYPE_BYTES[dtype] === 4 ? Uint32Array : Uint16Array;
   const from = new Unit(bytes.buffer as ArrayBuffer);
   const to = new Unit(from.length);

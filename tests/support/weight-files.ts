@@ -142,7 +142,7 @@ export async function failure(action: Promise<unknown>): Promise<string> {
     await action;
   } catch (error) {
     assert.ok(error instanceof Error, `expected an Error, got ${String(error)}`);
-    assert.match(error.message, /^[^\n]+: expected [^\n]+\.$/);
+    assert.match(error.message, /^[^\n]+: [^\n]+\.$/);
     return error.message;
   }
   throw new Error('expected an error, got none.');

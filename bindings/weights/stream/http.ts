@@ -34,7 +34,7 @@ export interface PartialDownload extends FileVersion {
   readonly received: number;
 }
 
-export interface FetchOptions {
+interface FetchOptions {
   readonly begun?: PartialDownload | undefined;
   /** Of the browser's own cache. */
   readonly cache?: RequestCache;

@@ -75,7 +75,7 @@ test('kernels in the order of Keras, float64 rounded', async () => {
 
 test('config: from the topology, or from the names where there is none', async () => {
   const config = async (name: string) => (await openWeights(data(name))).config;
-  assert.equal(await config('model.h5'), { batchNormEps: 2e-5, convBias: false, stride: undefined });
+  assert.equal(await config('model.h5'), { batchNormEps: 2e-5, convBias: false, strideIn: undefined });
   assert.equal(await config('weights.h5'), { batchNormEps: 1.001e-5, convBias: true, strideIn: 'conv1' });
   assert.equal(await config('keras3_named.h5'), await config('weights.h5'));
   assert.equal(await config('plain.h5'), {});
@@ -313,6 +313,39 @@ test('libhdf5 gets memory by the size of the file, and other modules as much as 
     mount(lib, 2 ** 25, () => 0);
     assert.not(lib._malloc(2 ** 26) === 0);
   }
+});
+
+test('a module of the application that is instantiated meanwhile is left alone', async () => {
+  // It imports what Emscripten's modules do, and exports that again, with a memory.
+  const other = Uint8Array.of(
+    ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    ...[1, 6, 1, 0x60, 1, 0x7f, 1, 0x7f],
+    ...[2, 30, 1, 3, ...Buffer.from('env'), 22, ...Buffer.from('emscripten_resize_heap'), 0, 0],
+    ...[5, 3, 1, 0, 1],
+    ...[7, 17, 2, 6, ...Buffer.from('memory'), 2, 0, 4, ...Buffer.from('grow'), 0, 0],
+  );
+  const imports = { env: { emscripten_resize_heap: () => 1 }, 'GOT.mem': {}, 'GOT.func': {} };
+  const { instantiate, compile } = WebAssembly;
+  // An instance that is kept would be handed out without another being made.
+  await loadLibhdf5(undefined);
+  let made: Promise<WebAssembly.WebAssemblyInstantiatedSource> | undefined;
+  try {
+    WebAssembly.compile = (bytes) => {
+      WebAssembly.compile = compile;
+      assert.is.not(WebAssembly.instantiate, instantiate);
+      made = WebAssembly.instantiate(other, imports);
+      return compile(bytes);
+    };
+    await loadLibhdf5(undefined);
+  } finally {
+    WebAssembly.compile = compile;
+  }
+  assert.is(WebAssembly.instantiate, instantiate);
+  const { module, instance } = (await made) ?? {};
+  assert.instance(module, WebAssembly.Module);
+  assert.instance(instance?.exports.memory, WebAssembly.Memory);
+  const grow = instance?.exports.grow as (bytes: number) => number;
+  assert.is(grow(2 ** 31 - 1), 1);
 });
 
 test('closing, leaving early, abort', async () => {

@@ -57,7 +57,7 @@ for (const [name, counts] of [
         const json = utf8(JSON.stringify(model(layers, { paths: ['w.bin'], weights: manifest })));
         await withFiles({ 'model.json': json }, async () => {
           const file = await openWeights('model.json');
-          assert.equal(file.config, { batchNormEps: 0.001, convBias: true, stride });
+          assert.equal(file.config, { batchNormEps: 0.001, convBias: true, strideIn: stride });
           checkTensors(file, list);
           await file.close();
         });

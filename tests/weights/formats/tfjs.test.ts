@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openWeights } from '../../../bindings/weights/open.js';
+import { property } from '../../support/property.js';
 import { conv, dense, type Layer, type Model, model, norm, type Weight, weight } from '../../support/tfjs-models.js';
 import {
   concat,
@@ -75,7 +76,7 @@ test('tensors in file order across shards and groups, with torch shapes, and con
     const file = await openWeights('net/model.json');
     assert.is(file.format, 'layers-model');
     assert.is(file.total, 320);
-    assert.equal(file.config, { batchNormEps: 0.001, convBias: true, stride: undefined });
+    assert.equal(file.config, { batchNormEps: 0.001, convBias: true, strideIn: undefined });
     assert.equal(
       file.tensors.map(({ order }) => order),
       ['OI', 'OI', 'IO', 'OI', 'IO', 'OI'],
@@ -85,16 +86,17 @@ test('tensors in file order across shards and groups, with torch shapes, and con
 });
 
 test('shards cut anywhere', async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(fc.nat(272), { maxLength: 6 }), async (places) => {
+  await property(
+    fc.array(fc.nat(272), { maxLength: 6 }),
+    async (places) => {
       const cuts = [0, ...places.toSorted((a, b) => a - b), 272];
       const json = small();
       const shards = cuts.slice(1).map((end, i) => [`s${i}.bin`, values[0].slice(cuts[i], end)] as const);
       Object.assign(json.weightsManifest[0] ?? {}, { paths: shards.map(([path]) => path) });
       const files = smallFiles(Object.fromEntries(shards.map(([path, bytes]) => [`net/${path}`, bytes])), json);
       await withFiles(files, async () => assert.equal(await readSmall(), expected));
-    }),
-    { numRuns: 50 },
+    },
+    { runs: 50 },
   );
 });
 

@@ -6,7 +6,7 @@
 
 import { parseJson } from '../../../util/json.js';
 import { label } from '../../../util/messages.js';
-import { Decoder } from '../../dtype.js';
+import { decoderOf } from '../../dtype.js';
 import type { ByteStream } from '../../stream/byte-stream.js';
 import { randomBytes } from '../../stream/random-access.js';
 import type { ArchConfig, Piece, Reader, TensorInfo } from '../../types.js';
@@ -182,7 +182,7 @@ async function* pieces(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Piece, void, undefined> {
   for (const { tensor, dataset } of tensors) {
-    const decoder = dataset.dtype === 'F64' ? new Decoder('F64', false) : undefined;
+    const decoder = dataset.dtype && decoderOf({ dtype: dataset.dtype, isBigEndian: false });
     for (const values of file.values(dataset)) {
       signal?.throwIfAborted();
       yield { tensor, bytes: decoder ? decoder.push(values) : values };

@@ -12,11 +12,11 @@ export const VARIABLES: Readonly<Record<string, string>> = {
   moving_variance: 'running_var',
 };
 
-export const alphabetIndex = (letter: string): number => letter.charCodeAt(0) - 'a'.charCodeAt(0);
-export const TENSOR = /^([^/]+)\/([a-z_]+)(?::0)?$/;
+const alphabetIndex = (letter: string): number => letter.charCodeAt(0) - 'a'.charCodeAt(0);
+const TENSOR = /^([^/]+)\/([a-z_]+)(?::0)?$/;
 
 /** What Keras 3 numbers, by the kind of layer that its group is named after and the number. */
-export const NUMBERED: Readonly<Record<string, readonly string[]>> = {
+const NUMBERED: Readonly<Record<string, readonly string[]>> = {
   conv2d: ['kernel', 'bias'],
   dense: ['kernel', 'bias'],
   batch_normalization: ['gamma', 'beta', 'moving_mean', 'moving_variance'],
@@ -53,7 +53,7 @@ export function torchModule(layer: string): string | undefined {
 }
 
 /** Unit 0 is the shortcut. Keras counts stages from 2 (the stem is the first), torchvision from 1. */
-export function unitModule(stage: number, block: number, unit: number, norm: boolean): string {
+function unitModule(stage: number, block: number, unit: number, norm: boolean): string {
   const path = `layer${stage - 1}.${block}`;
   if (unit === 0) return `${path}.downsample.${norm ? 1 : 0}`;
   return `${path}.${norm ? 'bn' : 'conv'}${unit}`;
