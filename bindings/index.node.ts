@@ -16,6 +16,7 @@ export * from './node/npm-package.js';
 export { pullAny } from './node/pretrained.js';
 export { identifyNetwork as guessNetwork, type NetworkMatch as NetworkGuess } from './weights/identify.js';
 export { inspectWeights, type TensorReport, type WeightReport } from './weights/inspect.js';
+export { withNetworkNames } from './weights/network-names.js';
 export { openWeights } from './weights/open.js';
 export { seededInput, seededWeights } from './weights/random.js';
 export { type WriteOptions, writeSafetensors } from './weights/write.js';

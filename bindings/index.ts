@@ -51,4 +51,10 @@ export type {
   Tensor,
 } from './model/types.js';
 export type { Pixels } from './platform/types.js';
+export {
+  type FromTensorsOptions,
+  fromTensors,
+  type MemoryTensor,
+  type TensorValues,
+} from './weights/from-tensors.js';
 export type { Dtype, NetworkHints, OpenOptions, Piece, TensorInfo, WeightFile, WeightSource } from './weights/open.js';

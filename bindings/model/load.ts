@@ -19,6 +19,7 @@ import { PlanExecutor } from '../engine/executor.js';
 import { PackedWeights } from '../engine/packed-weights.js';
 import { ThreadPool, threadCount } from '../engine/thread-pool.js';
 import { platform } from '../platform/platform.js';
+import { withNetworkNames } from '../weights/network-names.js';
 import { checkTensors, type OpenOptions, openWeights, type WeightFile, type WeightSource } from '../weights/open.js';
 import { ExecutorModel } from './model.js';
 import type { Model } from './types.js';
@@ -39,10 +40,10 @@ export interface RandomWeights {
 
 export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache' | 'hdf5'> {
   /**
-   * Path (in Node), URL, Response, Blob, stream, async iterable or bytes of a weight file; or `{ seed }` for random
-   * weights, with which a network can be timed.
+   * Path (in Node), URL, Response, Blob, stream, async iterable or bytes of a weight file; tensors in memory
+   * (`fromTensors`); or `{ seed }` for random weights, with which a network can be timed.
    */
-  readonly weights: WeightSource | RandomWeights;
+  readonly weights: WeightSource | WeightFile | RandomWeights;
   /**
    * Threads that run the kernels; by default `auto`, as many as there are cores, up to 8. Where memory cannot be shared
    * it is one, and `info()` says why. Results are the same, bit for bit, for every number.
@@ -88,11 +89,12 @@ async function openAny(
   { weights, signal, cache, hdf5 }: LoadOptions,
   network: NetworkOptions,
 ): Promise<WeightFile> {
+  if (typeof weights === 'object' && 'pieces' in weights) return weights;
   if (typeof weights !== 'object' || !('seed' in weights)) return openWeights(weights, { signal, cache, hdf5 });
   const { seed } = weights;
   if (!Number.isInteger(seed)) throw new TypeError(`weights: expected seed to be a whole number, got ${seed}.`);
-  const { seededWeights } = await import('../weights/random.js');
-  return openWeights(seededWeights(buildNetwork(name, network), seed), { signal });
+  const { randomWeights } = await import('../weights/random.js');
+  return randomWeights(buildNetwork(name, network), seed);
 }
 
 /**
@@ -126,7 +128,9 @@ export async function load(name: string, options: LoadOptions): Promise<Model> {
   let file: WeightFile | undefined;
   let threads: ThreadPool | undefined;
   try {
-    file = await openAny(name, options, network);
+    const opened = await openAny(name, options, network);
+    file = opened;
+    file = withNetworkNames(opened, name);
     const graph = buildNetwork(name, { ...file.config, ...network });
     if (labels && labels.length !== graph.nodes[graph.output]?.shape.c) {
       throw new TypeError(`labels: expected ${graph.nodes[graph.output]?.shape.c}, one a class, got ${labels.length}.`);

@@ -66,6 +66,10 @@ function float64s(bytes: Uint8Array): Float64Array {
   return new Float64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8);
 }
 
+/** Views numbers as little-endian bytes; on a big-endian machine they are copied. */
+export const bytesOfNumbers = (values: Float32Array | Uint16Array): Uint8Array =>
+  IS_LITTLE ? new Uint8Array(values.buffer, values.byteOffset, values.byteLength) : littleEndian(values.slice());
+
 function littleEndian(values: Float32Array | Uint16Array): Uint8Array {
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   if (!IS_LITTLE) swap(bytes, values.BYTES_PER_ELEMENT);

@@ -7,7 +7,6 @@ import { isHdf5, isIndex, isJson, isLegacyPytorch, isSafetensors, isZip } from '
 import type { ByteStream } from './stream/byte-stream.js';
 import { openSource } from './stream/open.js';
 import type { ByteSource, OpenOptions, WeightSource } from './stream/types.js';
-import { withTorchvisionNames } from './torch-names.js';
 import type { Format, WeightFile } from './types.js';
 
 export { checkTensors } from './match.js';
@@ -59,14 +58,8 @@ const IMPOSTORS: readonly { readonly is: (text: string) => boolean; readonly wha
  * Reads what a weight file says of itself, up to its first value. Throws one sentence where it is not a weight file or
  * a damaged one, or the signal's reason when that aborts, now or while the pieces are read; the source is closed then.
  */
-export async function openWeights(source: WeightSource, options: OpenOptions = {}): Promise<WeightFile> {
-  const file = await openFile(source, FORMATS, options);
-  try {
-    return withTorchvisionNames(file);
-  } catch (error) {
-    await file.close();
-    throw error;
-  }
+export function openWeights(source: WeightSource, options: OpenOptions = {}): Promise<WeightFile> {
+  return openFile(source, FORMATS, options);
 }
 
 async function openFile(

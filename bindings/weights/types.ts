@@ -1,5 +1,6 @@
 /** What every reader of weights makes of a file: named tensors in file order, and their bytes as they come. */
 
+import type { Graph } from '../../models/graph.js';
 import type { ByteStream } from './stream/byte-stream.js';
 import type { OpenOptions } from './stream/types.js';
 
@@ -39,6 +40,8 @@ export interface WeightFile {
   readonly tensors: readonly TensorInfo[];
   readonly metadata: Readonly<Record<string, string>>;
   readonly config: ArchConfig;
+  /** The network itself, if the file brings it. */
+  readonly graph?: Graph | undefined;
   /** Bytes of all tensors, which are the bytes of all pieces. */
   readonly total: number;
   /**

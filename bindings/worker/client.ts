@@ -161,7 +161,9 @@ async function postedLoad(
   if (weights instanceof ArrayBuffer || ArrayBuffer.isView(weights)) {
     return { options: { ...rest, weights: new Blob([weights as ArrayBuffer]) }, transfer: [] };
   }
-  const origin = await byteSourceOf(weights, { signal });
+  const isFile = 'pieces' in weights;
+  const stream = isFile ? (await import('../weights/write.js')).writeSafetensors(weights) : weights;
+  const origin = await byteSourceOf(stream, { signal });
   const { port1, port2 } = new MessageChannel();
   const release = serveStream(origin, port1);
   const { name, total, base } = origin;

@@ -61,6 +61,7 @@ const rooms: readonly Room[] = [
       'engine/binary',
       'engine/peak',
       'engine/thread-loop',
+      'weights/write',
       'browser',
       'models',
       'platform',

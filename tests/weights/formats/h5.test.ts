@@ -5,6 +5,7 @@ import '../../../bindings/index.node.js';
 import { platform, usePlatform } from '../../../bindings/platform/platform.js';
 import { slabsOf } from '../../../bindings/weights/formats/hdf5/hyperslabs.js';
 import { loadLibhdf5, mount, PATH } from '../../../bindings/weights/formats/hdf5/libhdf5.js';
+import { withNetworkNames } from '../../../bindings/weights/network-names.js';
 import { openWeights } from '../../../bindings/weights/open.js';
 import { writeSafetensors } from '../../../bindings/weights/write.js';
 import { concat, type Entry, failure, hostileChunks, memoryFiles, readAll } from '../../support/weight-files.js';
@@ -15,10 +16,11 @@ const data = (name: string): Bytes => new Uint8Array(readFileSync(new URL(`../..
 
 const byName = (entries: Entry[]) => entries.toSorted((a, b) => (a.name < b.name ? -1 : 1));
 
-/** All tensors in PyTorch's order: Keras's kernels are turned on the way. */
+/** All tensors under torchvision's names and in PyTorch's order: Keras's kernels are turned on the way. */
 async function read(source: Parameters<typeof openWeights>[0]): Promise<Entry[]> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of writeSafetensors(await openWeights(source))) chunks.push(chunk);
+  const file = withNetworkNames(await openWeights(source), 'resnet50');
+  for await (const chunk of writeSafetensors(file)) chunks.push(chunk);
   return byName(await readAll(await openWeights(concat(...chunks))));
 }
 
