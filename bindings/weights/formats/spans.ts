@@ -4,7 +4,7 @@ import { shown } from '../../util/messages.js';
 import { size } from '../../util/shape.js';
 import { decoderOf, heldDtype, STORED_BYTES, type Stored, type StoredDtype } from '../dtype.js';
 import type { ByteStream } from '../stream/byte-stream.js';
-import { type ArchConfig, DTYPE_BYTES, type Piece, type TensorInfo, type WeightFile } from '../types.js';
+import { DTYPE_BYTES, type Piece, type TensorInfo, type WeightFile } from '../types.js';
 
 /** A stretch of the stream: a tensor, or bytes to pass over. */
 export interface Span {
@@ -31,11 +31,8 @@ export function tensorBytes(subject: string, shape: readonly number[], dtype: St
   return bytes;
 }
 
-interface Description {
-  readonly format: string;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly config: ArchConfig;
-}
+/** What a file is, apart from its tensors. */
+type Description = Pick<WeightFile, 'format' | 'metadata' | 'config' | 'graph'>;
 
 /** The weight file of these tensors, whose bytes `read` gives, once. */
 export function weightFile(
