@@ -71,8 +71,9 @@ export { type Summary, type SummaryRow, summary } from './compile/summary.js';
 export { type Binary, supportsRelaxed, type WasmSource } from './engine/binary.js';
 export { type Heatmap, heatmap } from './image/heatmap.js';
 export type { Crop } from './image/preprocess.js';
-export type { Progress, RandomWeights } from './model/load.js';
+export type { Progress } from './model/load.js';
 export type { NetworkLike } from './model/network-like.js';
+export type { RandomWeights } from './model/open-network.js';
 export type {
   Cam,
   CamMap,
@@ -86,5 +87,12 @@ export type {
   Tensor,
 } from './model/types.js';
 export type { Pixels } from './platform/types.js';
+export {
+  type FromTensorsOptions,
+  fromTensors,
+  type MemoryTensor,
+  type TensorValues,
+} from './weights/from-tensors.js';
 export { identifyNetwork, type NetworkMatch } from './weights/identify.js';
+export { withNetworkNames } from './weights/network-names.js';
 export type { Dtype, NetworkHints, OpenOptions, Piece, TensorInfo, WeightFile, WeightSource } from './weights/open.js';

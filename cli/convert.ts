@@ -5,7 +5,7 @@ import { rename, rm, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Command, Option } from 'commander';
-import { openWeights, writeSafetensors } from '../bindings/index.node.js';
+import { openWeights, withNetworkNames, writeSafetensors } from '../bindings/index.node.js';
 import { checkOutput } from './output.js';
 
 const EXAMPLES = `
@@ -32,7 +32,7 @@ export function convertCommand(signal: AbortSignal): Command {
       // Renamed into place once it is complete, so that a failure leaves an older file as it was.
       const partial = `${to}.${process.pid}.partial`;
       try {
-        const bytes = writeSafetensors(file, { dtype: dtype && DTYPES[dtype] });
+        const bytes = writeSafetensors(withNetworkNames(file), { dtype: dtype && DTYPES[dtype] });
         await pipeline(Readable.from(bytes), createWriteStream(partial), { signal });
         await rename(partial, to);
       } catch (error) {

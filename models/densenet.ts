@@ -2,7 +2,7 @@
 
 import { GraphBuilder } from './builder.js';
 import type { Graph, NodeId } from './graph.js';
-import { inputOf, type Network, type NetworkOptions, resolveOptions } from './network.js';
+import { type Aliases, inputOf, type Network, type NetworkOptions, resolveOptions } from './network.js';
 import type { Pair } from './shape.js';
 
 /** Table 1: layers of each block, channels that a layer adds, channels of the stem. */
@@ -21,6 +21,9 @@ interface Variant {
 
 // Channels of a layer's 1x1 convolution for each that the layer adds: section 3, bottleneck layers.
 const BOTTLENECK = 4;
+
+/** torchvision's own names before PyTorch 0.4, which its published files still have. */
+const aliases: Aliases = { torch: [[/(\.denselayer\d+\.(?:norm|conv))\.([12])\./, '$1$2.']] };
 
 function densenet(name: string, { counts, growth, stem }: Variant): Network {
   const defaults = { classes: 1000, size: 224 as number | Pair, inChannels: 3, batchNormEps: 1e-5 };
@@ -58,7 +61,7 @@ function densenet(name: string, { counts, growth, stem }: Variant): Network {
   }
 
   const depth = counts.reduce((sum, count) => sum + 2 * count + 1, 1);
-  return { family: 'DenseNet', description: `${depth} layers, growth ${growth}`, defaults, build };
+  return { family: 'DenseNet', description: `${depth} layers, growth ${growth}`, defaults, aliases, build };
 }
 
 /** Every DenseNet by name. */

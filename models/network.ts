@@ -31,6 +31,16 @@ export interface NetworkOptions {
   readonly batchNormEps?: number;
 }
 
+/** What files of other worlds call a network's tensors, and torchvision's names for them. */
+export interface Aliases {
+  /** Patterns of names in PyTorch's world, each with what takes the place of its match. One row per difference. */
+  readonly torch?: readonly (readonly [pattern: RegExp, name: string])[];
+  /** By torchvision's names: linear weights that others keep as convolutions over the whole map, in the same order. */
+  readonly flattened?: RegExp;
+  /** Finds torchvision's module of a Keras layer; undefined for a layer that the network does not have. */
+  readonly keras?: (layer: string) => string | undefined;
+}
+
 export interface Network {
   /** Who belongs together in a list: `ResNet`. */
   readonly family: string;
@@ -38,6 +48,8 @@ export interface Network {
   readonly description: string;
   /** Every option that the network knows, with the value that it has unless told otherwise. */
   readonly defaults: NetworkOptions;
+  /** Absent if every file that is known uses torchvision's names. */
+  readonly aliases?: Aliases;
   /** Throws one sentence where an option is unknown or out of range. */
   build(options?: NetworkOptions): Graph;
 }

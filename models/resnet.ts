@@ -19,7 +19,16 @@ import {
 import { GraphBuilder } from './builder.js';
 import { oneOf } from './check.js';
 import type { Graph } from './graph.js';
-import { inputOf, type Network, type NetworkOptions, resolveOptions, type Shortcut, type StrideIn } from './network.js';
+import { kerasResnetModule } from './keras-names.js';
+import {
+  type Aliases,
+  inputOf,
+  type Network,
+  type NetworkOptions,
+  resolveOptions,
+  type Shortcut,
+  type StrideIn,
+} from './network.js';
 import type { Pair } from './shape.js';
 
 export interface Variant {
@@ -39,12 +48,29 @@ export interface Variant {
   readonly head?: ClassifierHead;
   readonly convBias?: boolean;
   readonly batchNormEps?: number;
+  readonly aliases: Aliases;
   /** What else its description should say. */
   readonly note?: string;
 }
 
 /** Section 4.1, table 1. */
-const imagenet = { family: 'ResNet', stem, width: 64, classes: 1000, size: 224, shortcut: 'B' } as const;
+const imagenet = {
+  family: 'ResNet',
+  stem,
+  width: 64,
+  classes: 1000,
+  size: 224,
+  shortcut: 'B',
+  aliases: { keras: kerasResnetModule } as Aliases,
+} as const;
+
+/** The names of the usual implementations for CIFAR. */
+const cifarAliases: Aliases = {
+  torch: [
+    [/^linear\./, 'fc.'],
+    [/^(layer\d\.\d+\.)shortcut\./, '$1downsample.'],
+  ],
+};
 
 /** Section 4.2: 6n + 2 layers. */
 const cifar = {
@@ -55,6 +81,7 @@ const cifar = {
   classes: 10,
   size: 32,
   shortcut: 'A',
+  aliases: cifarAliases,
 } as const;
 
 /** Section 3.3: the same layers without shortcuts. */
@@ -132,7 +159,7 @@ export function resnet(name: string, variant: Variant): Network {
   const blocks = `${block.name} blocks${variant.shortcut === 'none' ? ' without shortcuts' : ''}`;
   const place = block.strides.length > 1 ? [`stride on ${defaults.strideIn}`] : [];
   const description = [`${depth} layers`, blocks, ...place, ...(variant.note ? [variant.note] : [])].join(', ');
-  return { family: variant.family, description, defaults, build };
+  return { family: variant.family, description, defaults, aliases: variant.aliases, build };
 }
 
 /** Every network of this file by name. */

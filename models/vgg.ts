@@ -3,7 +3,7 @@
 import { GraphBuilder } from './builder.js';
 import type { Graph } from './graph.js';
 import { classifier } from './mlp-classifier.js';
-import { inputOf, type Network, type NetworkOptions, resolveOptions } from './network.js';
+import { type Aliases, inputOf, type Network, type NetworkOptions, resolveOptions } from './network.js';
 import type { Pair } from './shape.js';
 
 /** 3x3 convolutions before each of the five max pools: configurations A, B, D and E of table 1. */
@@ -15,6 +15,16 @@ const counts = {
 } as const;
 
 const widths = [64, 128, 256, 512, 512] as const;
+
+/** timm's names. It has the fully connected layers as convolutions over the whole map. */
+const aliases: Aliases = {
+  torch: [
+    [/^pre_logits\.fc1\./, 'classifier.0.'],
+    [/^pre_logits\.fc2\./, 'classifier.3.'],
+    [/^head\.fc\./, 'classifier.6.'],
+  ],
+  flattened: /^classifier\.[03]\.weight$/,
+};
 
 function vgg(name: string, convolutions: readonly number[], hasNorm: boolean): Network {
   const shared = { classes: 1000, size: 224 as number | Pair, inChannels: 3 };
@@ -39,7 +49,7 @@ function vgg(name: string, convolutions: readonly number[], hasNorm: boolean): N
 
   const depth = convolutions.reduce((sum, count) => sum + count, 3);
   const description = `${depth} layers, 3x3 convolutions${hasNorm ? ' with batch norm' : ''}`;
-  return { family: 'VGG', description, defaults, build };
+  return { family: 'VGG', description, defaults, aliases, build };
 }
 
 /** Every VGG by name. */

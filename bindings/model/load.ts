@@ -17,10 +17,11 @@ import {
 import type { Binary, WasmSource } from '../engine/binary.js';
 import { openExecutor } from '../engine/open-executor.js';
 import { threadCount } from '../engine/thread-pool.js';
-import { checkTensors, type OpenOptions, openWeights, type WeightFile, type WeightSource } from '../weights/open.js';
+import { checkTensors, type OpenOptions, type WeightFile, type WeightSource } from '../weights/open.js';
 import { ACTIVATIONS, type OutputActivation } from './classes.js';
 import { ExecutorModel } from './model.js';
 import { isGraph, isWeightSource, type NetworkLike } from './network-like.js';
+import { openNetwork, type RandomWeights } from './open-network.js';
 import type { Model } from './types.js';
 
 export interface Progress {
@@ -30,11 +31,6 @@ export interface Progress {
   readonly total: number;
   /** The tensor that came last. */
   readonly tensor: string;
-}
-
-/** Weights that are a function of a whole number and their names, uniform and scaled after He et al. 2015. */
-export interface RandomWeights {
-  readonly seed: number;
 }
 
 export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache' | 'hdf5'> {
@@ -98,71 +94,6 @@ async function resolved(given: PreprocessingLike, graph: Graph, base?: Preproces
   return resolvePreprocessing(given, graphInput(graph), base);
 }
 
-/** Opens a file of weights; what is one already is handed on. */
-async function openFile(weights: WeightSource | WeightFile, { signal, cache, hdf5 }: LoadOptions): Promise<WeightFile> {
-  const isFile = typeof weights === 'object' && 'pieces' in weights;
-  return isFile ? weights : openWeights(weights, { signal, cache, hdf5 });
-}
-
-/** Random weights of a graph. */
-async function randomFile(graph: Graph, { seed }: RandomWeights): Promise<WeightFile> {
-  if (!Number.isInteger(seed)) throw new TypeError(`weights: expected seed to be a whole number, got ${seed}.`);
-  const { seededWeights } = await import('../weights/random.js');
-  return openWeights(seededWeights(graph, seed));
-}
-
-/** The graph that a file brings, or that of the network whose tensors it has. */
-async function graphOf(file: WeightFile, subject: string, options: NetworkOptions): Promise<Graph> {
-  if (file.graph) return asGiven(file.graph, options);
-  const { identifyNetwork } = await import('../weights/identify.js');
-  const found = identifyNetwork(file.tensors);
-  if (!found) throw new Error(`${subject}: no known network has these tensors; name the network, or give its graph.`);
-  return buildNetwork(found.network, { ...file.config, ...found.options, ...options });
-}
-
-/** A graph takes no options: they are in it. */
-function asGiven(graph: Graph, options: NetworkOptions): Graph {
-  const [option] = Object.entries(options).flatMap(([key, value]) => (value === undefined ? [] : [key]));
-  if (option !== undefined) throw new TypeError(`${graph.name}: a graph takes no network options, got ${option}.`);
-  return graph;
-}
-
-/** Opens the weights, and finds or builds the graph that they are for. */
-async function openNetwork(
-  network: NetworkLike,
-  options: LoadOptions,
-  networkOptions: NetworkOptions,
-): Promise<{ readonly file: WeightFile; readonly graph: Graph }> {
-  const { weights } = options;
-  if (isWeightSource(network)) {
-    const file = await openFile(network, options);
-    const subject = typeof network === 'string' ? network : 'weights';
-    return closingOnError(file, () => graphOf(file, subject, networkOptions));
-  }
-  const build = (config: NetworkOptions): Graph =>
-    typeof network === 'string'
-      ? buildNetwork(network, { ...config, ...networkOptions })
-      : asGiven(network, networkOptions);
-  if (typeof weights === 'object' && 'seed' in weights) {
-    const graph = build({});
-    return { file: await randomFile(graph, weights), graph };
-  }
-  const file = await openFile(weights as WeightSource | WeightFile, options);
-  return closingOnError(file, () => build(file.config));
-}
-
-async function closingOnError(
-  file: WeightFile,
-  make: () => Graph | Promise<Graph>,
-): Promise<{ file: WeightFile; graph: Graph }> {
-  try {
-    return { file, graph: await make() };
-  } catch (error) {
-    await file.close();
-    throw error;
-  }
-}
-
 /**
  * Loads a network by its name, by its graph, or from a file that says which network it is of. Weights are packed as
  * their bytes come: JavaScript keeps no copy of them. What a file says of its network (a Keras model's strides, biases and
@@ -207,7 +138,7 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
   signal?.throwIfAborted();
   let file: WeightFile | undefined;
   try {
-    const opened = await openNetwork(network, options, networkOptions);
+    const opened = await openNetwork(network, weights, { signal, cache, hdf5 }, networkOptions);
     file = opened.file;
     const { graph } = opened;
     const classes = graphOutput(graph).shape.c;

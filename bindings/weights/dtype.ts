@@ -13,8 +13,18 @@ export const heldDtype = (stored: StoredDtype): Dtype => (stored === 'F64' ? 'F3
 /** Whether this machine keeps the low byte first, as files do. */
 const IS_LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
+/** How a file holds values, if not as little-endian values of the type that the tensor has. */
+export interface Stored {
+  readonly dtype: StoredDtype;
+  readonly isBigEndian: boolean;
+}
+
+/** Makes a decoder of stored values; undefined if their bytes are the tensor's as they are. */
+export const decoderOf = (stored: Stored | undefined): Decoder | undefined =>
+  stored && (stored.dtype === 'F64' || stored.isBigEndian) ? new Decoder(stored) : undefined;
+
 /** Makes little-endian values of a stored tensor's bytes, which come in pieces cut anywhere. */
-export class Decoder {
+class Decoder {
   readonly #width: number;
   readonly #dtype: StoredDtype;
   readonly #isBigEndian: boolean;
@@ -22,16 +32,15 @@ export class Decoder {
   readonly #carry: Uint8Array;
   #carried = 0;
 
-  constructor(dtype: StoredDtype, isBigEndian: boolean) {
+  constructor({ dtype, isBigEndian }: Stored) {
     this.#dtype = dtype;
     this.#isBigEndian = isBigEndian;
     this.#width = STORED_BYTES[dtype];
     this.#carry = new Uint8Array(this.#width);
   }
 
-  /** The values that `bytes` complete: `bytes` itself where nothing is to be done, else a copy; it may be empty. */
+  /** Returns the values that `bytes` complete, a copy; it may be empty. */
   push(bytes: Uint8Array): Uint8Array {
-    if (this.#dtype !== 'F64' && !this.#isBigEndian) return bytes;
     const count = Math.floor((this.#carried + bytes.length) / this.#width);
     const whole = new Uint8Array(count * this.#width);
     const taken = count > 0 ? whole.length - this.#carried : 0;
@@ -56,6 +65,10 @@ function float64s(bytes: Uint8Array): Float64Array {
   if (!IS_LITTLE) swap(bytes, 8);
   return new Float64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8);
 }
+
+/** Views numbers as little-endian bytes; on a big-endian machine they are copied. */
+export const bytesOfNumbers = (values: Float32Array | Uint16Array): Uint8Array =>
+  IS_LITTLE ? new Uint8Array(values.buffer, values.byteOffset, values.byteLength) : littleEndian(values.slice());
 
 function littleEndian(values: Float32Array | Uint16Array): Uint8Array {
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);

@@ -2,11 +2,12 @@
 
 import { toFloat32 } from './dtype.js';
 import { identifyNetwork, type NetworkMatch } from './identify.js';
+import { withNetworkNames } from './network-names.js';
 import { openWeights, type WeightSource } from './open.js';
 import { DTYPE_BYTES, type TensorInfo } from './types.js';
 
 export interface TensorReport extends TensorInfo {
-  /** Values that are not numbers, and infinite ones. */
+  /** How many values are not numbers, and how many are infinite. */
   readonly nan: number;
   readonly infinite: number;
 }
@@ -17,22 +18,23 @@ export interface WeightReport {
   readonly total: number;
   readonly values: number;
   readonly metadata: Readonly<Record<string, string>>;
-  /** In file order, by torchvision's names. */
+  /** In file order; under the names of `network`, if there is one. */
   readonly tensors: readonly TensorReport[];
-  /** The network whose tensors these are; undefined where it is none of the registry's. */
+  /** The network whose tensors these are; undefined if it is none of the registry's. */
   readonly network: NetworkMatch | undefined;
 }
 
-/** Reads a whole weight file, piece by piece. Rejects with one sentence where it is damaged, or the signal's reason. */
+/** Reads a whole weight file, piece by piece. Rejects if it is damaged, or with the signal's reason. */
 export async function inspectWeights(
   source: WeightSource,
   { signal }: { signal?: AbortSignal } = {},
 ): Promise<WeightReport> {
-  const file = await openWeights(source, { signal });
+  const opened = await openWeights(source, { signal });
   try {
+    const file = withNetworkNames(opened);
     const counts = new Map(file.tensors.map((tensor) => [tensor.name, { nan: 0, infinite: 0 }]));
     let values = 0;
-    // The bytes of a value whose others are in the next piece.
+    // The first bytes of a value whose others are in the next piece.
     let rest = new Uint8Array(0);
     for await (const { tensor, bytes } of file.pieces()) {
       const width = DTYPE_BYTES[tensor.dtype];
@@ -55,6 +57,6 @@ export async function inspectWeights(
     }));
     return { format, total, values, metadata, tensors, network: identifyNetwork(file.tensors) };
   } finally {
-    await file.close();
+    await opened.close();
   }
 }

@@ -2,6 +2,7 @@
 
 import type { Parameter } from '../../models/graph.js';
 import { label, shown } from '../util/messages.js';
+import { sameShape } from '../util/shape.js';
 import type { TensorInfo } from './types.js';
 
 /**
@@ -29,9 +30,6 @@ export function checkTensors(
     fail(label(extra[0].name), 'no such tensor', shown(extra[0].shape), extra.length, 'belong to another network');
   }
 }
-
-const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
-  a.length === b.length && a.every((size, i) => size === b[i]);
 
 function fail(subject: string, expected: string, got: string, count: number, fault: string): never {
   const others = count > 1 ? ` (${count} tensors ${fault})` : '';

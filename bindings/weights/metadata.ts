@@ -1,6 +1,8 @@
 /** What a file says of its network, kept in the metadata of safetensors, which has no other place for it. */
 
-import { shown } from '../util/messages.js';
+import type { Graph } from '../../models/graph.js';
+import { graphFromJson, graphToJson } from '../../models/graph-json.js';
+import { label, plain, shown } from '../util/messages.js';
 import type { ArchConfig } from './types.js';
 
 const PREFIX = 'resnet-wasm.';
@@ -12,15 +14,16 @@ const READ: { readonly [Key in keyof ArchConfig]-?: (text: string) => ArchConfig
   strideIn: (text) => (text === 'conv1' || text === 'conv2' ? text : undefined),
 };
 
-/** What 0.1 wrote. */
+/** Keys that 0.1 wrote. */
 const OLD_NAMES: Readonly<Record<string, readonly string[]>> = { strideIn: ['stride'] };
 
+/** Writes what is known of a network, an entry per key. */
 export function configToMetadata(config: ArchConfig): Record<string, string> {
   const given = Object.entries(config).filter(([, value]) => value !== undefined);
   return Object.fromEntries(given.map(([key, value]) => [PREFIX + key, String(value)]));
 }
 
-/** Throws one sentence, `subject` first, where a hint is none. */
+/** Reads what is known of a network. Throws, `subject` first, if an entry is none that this project writes. */
 export function configFromMetadata(subject: string, metadata: Readonly<Record<string, string>>): ArchConfig {
   const config: Record<string, unknown> = {};
   for (const [key, read] of Object.entries(READ)) {
@@ -35,4 +38,26 @@ export function configFromMetadata(subject: string, metadata: Readonly<Record<st
     }
   }
   return config;
+}
+
+const GRAPH = `${PREFIX}graph`;
+/** Of a message that may quote the file. */
+const LONGEST_MESSAGE = 300;
+
+/** Writes a graph, as one entry of JSON. */
+export const graphToMetadata = (graph: Graph | undefined): Record<string, string> =>
+  graph ? { [GRAPH]: graphToJson(graph) } : {};
+
+/** Takes the graph out of a file's metadata, if it is there. Throws, `subject` first, if it is none that can be run. */
+export function graphFromMetadata(
+  subject: string,
+  metadata: Readonly<Record<string, string>>,
+): { readonly graph?: Graph; readonly rest: Readonly<Record<string, string>> } {
+  const { [GRAPH]: text, ...rest } = metadata;
+  if (text === undefined) return { rest };
+  try {
+    return { graph: graphFromJson(text), rest };
+  } catch (cause) {
+    throw new Error(`${subject}: ${GRAPH}: ${label(plain(cause), LONGEST_MESSAGE)}.`, { cause });
+  }
 }

@@ -6,7 +6,6 @@ import { isHdf5, isIndex, isJson, isLegacyPytorch, isSafetensors, isZip } from '
 import type { ByteStream } from './stream/byte-stream.js';
 import { openSource } from './stream/open.js';
 import type { ByteSource, OpenOptions, WeightSource } from './stream/types.js';
-import { withTorchvisionNames } from './torch-names.js';
 import type { Format, WeightFile } from './types.js';
 
 export { checkTensors } from './match.js';
@@ -22,8 +21,13 @@ const FORMATS: readonly Format[] = [
   },
   {
     name: 'PyTorch checkpoint',
-    matches: (head) => isZip(head) || isLegacyPytorch(head),
-    reader: async () => (await import('./formats/pytorch/reader.js')).pytorch,
+    matches: isZip,
+    reader: async () => (await import('./formats/pytorch/reader.js')).archive,
+  },
+  {
+    name: 'PyTorch checkpoint',
+    matches: isLegacyPytorch,
+    reader: async () => (await import('./formats/pytorch/reader.js')).legacy,
   },
   { name: 'Keras HDF5 file', matches: isHdf5, reader: async () => (await import('./formats/keras/h5.js')).h5 },
   {
@@ -57,14 +61,8 @@ const IMPOSTORS: readonly { readonly is: (text: string) => boolean; readonly wha
  * Reads what a weight file says of itself, up to its first value. Throws one sentence where it is not a weight file or
  * a damaged one, or the signal's reason when that aborts, now or while the pieces are read; the source is closed then.
  */
-export async function openWeights(source: WeightSource, options: OpenOptions = {}): Promise<WeightFile> {
-  const file = await openFile(source, FORMATS, options);
-  try {
-    return withTorchvisionNames(file);
-  } catch (error) {
-    await file.close();
-    throw error;
-  }
+export function openWeights(source: WeightSource, options: OpenOptions = {}): Promise<WeightFile> {
+  return openFile(source, FORMATS, options);
 }
 
 async function openFile(
@@ -92,5 +90,6 @@ async function formatOf(stream: ByteStream, formats: readonly Format[]): Promise
   if (format) return format;
   const text = textStart(head);
   const what = IMPOSTORS.find(({ is }) => is(text))?.what ?? 'something else';
-  throw new Error(`${stream.name}: expected ${either(formats.map(({ name }) => name))}, got ${what}.`);
+  const names = [...new Set(formats.map(({ name }) => name))];
+  throw new Error(`${stream.name}: expected ${either(names)}, got ${what}.`);
 }

@@ -4,13 +4,11 @@
  */
 
 import { type Graph, type Parameter, parameters } from '../../models/graph.js';
-
-/** A seed from a name: 32-bit FNV-1a over its UTF-8 bytes. */
-function fnv1a32(name: string): number {
-  let hash = 0x811c9dc5;
-  for (const byte of new TextEncoder().encode(name)) hash = Math.imul(hash ^ byte, 0x01000193);
-  return hash >>> 0;
-}
+import { fnv1a32 } from '../util/hash.js';
+import { size } from '../util/shape.js';
+import { fromTensors } from './from-tensors.js';
+import type { WeightFile } from './types.js';
+import { writeSafetensors } from './write.js';
 
 /** Writes values `first`, `first` + 1, … of the tensor that `key` names to `to`: mulberry32, scaled to [low, high). */
 function fill(to: Float32Array, key: number, first: number, [low, high]: readonly [number, number]): void {
@@ -25,16 +23,14 @@ function fill(to: Float32Array, key: number, first: number, [low, high]: readonl
   }
 }
 
-/** `count` values in [low, high), rounded to float32 once. */
+/** Makes `count` values in [low, high), rounded to float32 once. */
 export function uniform(name: string, count: number, low: number, high: number): Float32Array {
   const values = new Float32Array(count);
   fill(values, fnv1a32(name), 0, [low, high]);
   return values;
 }
 
-const size = (shape: readonly number[]): number => shape.reduce((product, n) => product * n, 1);
-
-/** The batch norm that ends a residual branch has a small scale, so that 50 additions stay in range. */
+/** Tells the batch norm that ends a residual branch: its scale is small, so that 50 additions stay in range. */
 function endsBranch(graph: Graph, id: number): boolean {
   const name = graph.nodes[id]?.name ?? '';
   return /\.bn[23]$/.test(name) && graph.nodes.some(({ kind, inputs }) => kind === 'add' && inputs.includes(id));
@@ -52,44 +48,43 @@ function range(graph: Graph, { node, role, shape }: Parameter): readonly [number
   return [-bound, bound];
 }
 
-/** Values of one parameter, row-major in its shape. */
+/** Makes the values of one parameter, row-major in its shape. */
 export function seededTensor(graph: Graph, parameter: Parameter): Float32Array {
   return uniform(parameter.name, size(parameter.shape), ...range(graph, parameter));
 }
 
-/** The input of `shape`, NCHW. */
+/** Makes an input of `shape`, NCHW, with values from -2 to 2. */
 export const seededInput = (shape: readonly number[]): Float32Array => uniform('input', size(shape), -2, 2);
 
-// Values in a piece: 1 MiB, so that no tensor is held whole.
+/** Values in a piece: 1 MiB, so that no tensor is held whole. */
 const PIECE = 262144;
 
 /**
- * A safetensors file of all parameters in `state_dict` order, float32: the header, then pieces of at most 1 MiB. Seed 0
- * depends on the names alone.
+ * Makes a weight file of all parameters in `state_dict` order, float32, whose values are made as they are read: of VGG's
+ * 550 MB there is never more than a piece. Seed 0 depends on the names alone.
  */
-export async function* seededWeights(graph: Graph, seed = 0): AsyncGenerator<Uint8Array, void, undefined> {
-  const list = parameters(graph);
-  const header: Record<string, unknown> = { __metadata__: { format: 'pt' } };
-  let offset = 0;
-  for (const { name, shape } of list) {
-    const end = offset + 4 * size(shape);
-    header[name] = { dtype: 'F32', shape, data_offsets: [offset, end] };
-    offset = end;
-  }
-  const text = JSON.stringify(header);
-  const json = new TextEncoder().encode(text.padEnd(Math.ceil(text.length / 8) * 8));
-  const head = new Uint8Array(8 + json.length);
-  new DataView(head.buffer).setBigUint64(0, BigInt(json.length), true);
-  head.set(json, 8);
-  yield head;
-  for (const parameter of list) {
-    const bounds = range(graph, parameter);
-    const key = fnv1a32(parameter.name) ^ Math.imul(seed, 0x9e3779b9);
-    const count = size(parameter.shape);
-    for (let first = 0; first < count; first += PIECE) {
-      const values = new Float32Array(Math.min(PIECE, count - first));
-      fill(values, key, first, bounds);
-      yield new Uint8Array(values.buffer);
-    }
+export const randomWeights = (graph: Graph, seed = 0): WeightFile =>
+  fromTensors(
+    parameters(graph).map((parameter) => ({
+      name: parameter.name,
+      shape: parameter.shape,
+      data: () => valuesOf(graph, parameter, seed),
+    })),
+  );
+
+/** Makes the values of one parameter in pieces, each in the place of the one before. */
+function* valuesOf(graph: Graph, parameter: Parameter, seed: number): Generator<Float32Array, void, undefined> {
+  const bounds = range(graph, parameter);
+  const key = fnv1a32(parameter.name) ^ Math.imul(seed, 0x9e3779b9);
+  const count = size(parameter.shape);
+  const piece = new Float32Array(Math.min(PIECE, count));
+  for (let first = 0; first < count; first += PIECE) {
+    const values = piece.subarray(0, count - first);
+    fill(values, key, first, bounds);
+    yield values;
   }
 }
+
+/** Writes `randomWeights` as a safetensors file, chunk by chunk. */
+export const seededWeights = (graph: Graph, seed = 0): AsyncGenerator<Uint8Array, void, undefined> =>
+  writeSafetensors(randomWeights(graph, seed));

@@ -1,7 +1,9 @@
-/** Names of tensors in PyTorch's world, which become those of torchvision's `state_dict`s. */
+/** Names of tensors in other worlds, which become those of torchvision's `state_dict`s: what a network's aliases say. */
 
+import type { Aliases } from '../../models/network.js';
 import { label, shown } from '../util/messages.js';
-import type { Piece, TensorInfo, WeightFile } from './types.js';
+import { size } from '../util/shape.js';
+import type { TensorInfo } from './types.js';
 
 type Named = Pick<TensorInfo, 'name' | 'shape'>;
 
@@ -11,62 +13,49 @@ export const COUNTER = /\.num_batches_tracked$/;
 /** What wrappers put before every name: DataParallel, torch.compile, training frameworks. */
 const WRAPPERS = ['module.', '_orig_mod.', 'model.', 'net.'];
 
-/** What one kind of file calls a module, and what torchvision does. One line a difference. */
-const RENAMES: readonly (readonly [pattern: RegExp, name: string])[] = [
-  // timm's VGG.
-  [/^pre_logits\.fc1\./, 'classifier.0.'],
-  [/^pre_logits\.fc2\./, 'classifier.3.'],
-  [/^head\.fc\./, 'classifier.6.'],
-  // torchvision's own DenseNets of before PyTorch 0.4, which its published files still have.
-  [/(\.denselayer\d+\.(?:norm|conv))\.([12])\./, '$1$2.'],
-  // The usual implementations for CIFAR.
-  [/^linear\./, 'fc.'],
-  [/^(layer\d\.\d+\.)shortcut\./, '$1downsample.'],
-];
-
-/** timm's VGG has its fully connected layers as convolutions over the whole map: the same values in the same order. */
-const FLATTENED = /^classifier\.[03]\.weight$/;
-
-/**
- * torchvision's name and shape for each tensor, in order. All names lose a wrapper's prefix if all have it. Throws one
- * sentence where two tensors come to have one name.
- */
-export function torchvisionNames(tensors: readonly Named[]): Named[] {
-  let names = tensors.map(({ name }) => name);
-  // Each wraps at most once.
-  for (let i = 0; i < WRAPPERS.length; i++) {
-    const { length } = wrapperOf(names);
-    if (length > 0) names = names.map((name) => name.slice(length));
-  }
-  const sources = new Map<string, string>();
-  return tensors.map(({ name: source, shape }, i) => {
-    const name = RENAMES.reduce((text, [pattern, with_]) => text.replace(pattern, with_), names[i] ?? '');
-    const other = sources.get(name);
-    if (other !== undefined) {
-      throw new Error(`${label(name)}: expected one tensor, got ${shown(other)} and ${shown(source)}.`);
-    }
-    sources.set(name, source);
-    const isFlat = !(FLATTENED.test(name) && shape.length === 4);
-    return { name, shape: isFlat ? shape : [shape[0] ?? 0, shape.slice(1).reduce((product, n) => product * n, 1)] };
-  });
-}
-
-/** The file with torchvision's names and shapes; one that has them already is the same file. */
-export function withTorchvisionNames(file: WeightFile): WeightFile {
-  const named = torchvisionNames(file.tensors);
-  if (named.every(({ name }, i) => name === file.tensors[i]?.name)) return file;
-  const tensors = file.tensors.map((tensor, i) => ({ ...tensor, ...named[i] }));
-  const renamed = new Map(file.tensors.map((tensor, i) => [tensor, tensors[i]]));
-  async function* pieces(): AsyncGenerator<Piece, void, undefined> {
-    for await (const { tensor, bytes } of file.pieces()) yield { tensor: renamed.get(tensor) ?? tensor, bytes };
-  }
-  return { ...file, tensors, pieces, close: () => file.close() };
-}
-
-/** The prefix that all names have and something follows; empty where there is none. */
+/** Finds the prefix that all names have, with something after it; empty if there is none. */
 function wrapperOf(names: readonly string[]): string {
   const [first] = names;
   if (first === undefined) return '';
   const wrapper = WRAPPERS.find((prefix) => first.startsWith(prefix)) ?? '';
   return names.every((name) => name.startsWith(wrapper) && name.length > wrapper.length) ? wrapper : '';
+}
+
+/** Cuts off the prefixes that wrappers put before all of a file's names. */
+export function unwrapped(names: readonly string[]): readonly string[] {
+  let rest = names;
+  // Each wraps at most once.
+  for (let i = 0; i < WRAPPERS.length; i++) {
+    const { length } = wrapperOf(rest);
+    if (length === 0) break;
+    rest = rest.map((name) => name.slice(length));
+  }
+  return rest;
+}
+
+/** Translates one name, without a wrapper's prefix. */
+function translated(name: string, { torch = [], keras }: Aliases): string {
+  const end = name.lastIndexOf('.');
+  const module = keras?.(name.slice(0, end));
+  const start = module === undefined ? name : module + name.slice(end);
+  return torch.reduce((text, [pattern, with_]) => text.replace(pattern, with_), start);
+}
+
+/**
+ * Gives each tensor, in order, torchvision's name and shape, as the aliases of its network say, without a wrapper's
+ * prefix. Throws if two tensors come to have one name.
+ */
+export function torchvisionNames(tensors: readonly Named[], aliases: Aliases = {}): Named[] {
+  const names = unwrapped(tensors.map(({ name }) => name));
+  const sources = new Map<string, string>();
+  return tensors.map(({ name: source, shape }, i) => {
+    const name = translated(names[i] ?? '', aliases);
+    const other = sources.get(name);
+    if (other !== undefined) {
+      throw new Error(`${label(name)}: ${shown(other)} and ${shown(source)} are both this tensor.`);
+    }
+    sources.set(name, source);
+    const isFlattened = shape.length > 2 && aliases.flattened?.test(name);
+    return { name, shape: isFlattened ? [shape[0] ?? 0, size(shape.slice(1))] : shape };
+  });
 }

@@ -53,7 +53,7 @@ export interface WeightFile {
   close(): Promise<void>;
 }
 
-export interface OpenContext extends OpenOptions {
+interface OpenContext extends OpenOptions {
   /** Opens another file of the same set, in a format that stands alone; its tensors have the names of the file. */
   openOther(source: string | URL): Promise<WeightFile>;
 }

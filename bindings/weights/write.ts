@@ -1,8 +1,10 @@
 /** Weights of any format -> safetensors: bytes to be written or sent as they come. */
 
+import type { Graph } from '../../models/graph.js';
 import { label } from '../util/messages.js';
+import { size } from '../util/shape.js';
 import { fromFloat32, toFloat32 } from './dtype.js';
-import { configToMetadata } from './metadata.js';
+import { configToMetadata, graphToMetadata } from './metadata.js';
 import { DTYPE_BYTES, type Dtype, type TensorInfo, type WeightFile } from './types.js';
 
 const LARGEST_F16 = 65504;
@@ -13,27 +15,30 @@ export interface WriteOptions {
    * they are: they are a hundredth of a network's bytes, and a variance may be beyond float16's range.
    */
   readonly dtype?: Dtype | undefined;
+  /** The network that the tensors belong to, with which `load` needs no name; by default the file's own, if it has one. */
+  readonly graph?: Graph | undefined;
 }
 
 /**
- * A safetensors file of all tensors of `file`, row-major under torchvision's names, in its order; rounded to nearest,
- * ties to even. Every chunk has memory of its own. What the file says of its network is kept as metadata. Holds one
- * piece at a time, or one tensor twice where its order is another (Keras's). Throws one sentence where the file is
- * damaged, or a value is beyond float16's range; closes the file in any case.
+ * Writes a safetensors file of all tensors of `file`: row-major, under its names and in its order, rounded to nearest,
+ * ties to even. Every chunk has memory of its own. What the file says of its network, and its graph, are kept as
+ * metadata. Holds one piece at a time, or one tensor twice if its order is Keras's. A linear layer of Keras's over a map
+ * that is not 1 × 1 keeps the order of its inputs. Throws if the file is damaged, or a value is beyond float16's range;
+ * closes the file in any case.
  */
 export async function* writeSafetensors(
   file: WeightFile,
-  { dtype }: WriteOptions = {},
+  { dtype, graph = file.graph }: WriteOptions = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const dtypes = file.tensors.map((tensor) => targetDtype(tensor, dtype));
-  yield header(file, dtypes);
+  yield header({ ...file, graph }, dtypes);
   const remaining = file.tensors.map((tensor, i) => ({ tensor, dtype: dtypes[i] ?? tensor.dtype })).values();
   let writer: TensorWriter | undefined;
   for await (const { tensor, bytes } of file.pieces()) {
     if (tensor !== writer?.tensor) {
       writer?.end();
       let next = remaining.next().value;
-      while (next && next.tensor !== tensor && sizeOf(next.tensor) === 0) next = remaining.next().value;
+      while (next && next.tensor !== tensor && size(next.tensor.shape) === 0) next = remaining.next().value;
       if (next?.tensor !== tensor) {
         throw new Error(`${label(tensor.name)}: expected tensors in the order that the file tells, got another.`);
       }
@@ -45,21 +50,19 @@ export async function* writeSafetensors(
   writer?.end();
 }
 
-const sizeOf = ({ shape }: TensorInfo): number => shape.reduce((product, n) => product * n, 1);
-
 const targetDtype = ({ shape, dtype: own }: TensorInfo, wanted: Dtype = own): Dtype =>
   shape.length < 2 && wanted !== 'F32' ? own : wanted;
 
 /** Padded with spaces, so that values begin at a multiple of eight bytes. */
-function header({ tensors, metadata, config }: WeightFile, dtypes: readonly Dtype[]): Uint8Array {
+function header({ tensors, metadata, config, graph }: WeightFile, dtypes: readonly Dtype[]): Uint8Array {
   let end = 0;
   const entries = tensors.map((tensor, i) => {
     const dtype = dtypes[i] ?? tensor.dtype;
     const begin = end;
-    end += sizeOf(tensor) * DTYPE_BYTES[dtype];
+    end += size(tensor.shape) * DTYPE_BYTES[dtype];
     return [tensor.name, { dtype, shape: tensor.shape, data_offsets: [begin, end] }] as const;
   });
-  const all = { ...metadata, format: 'pt', ...configToMetadata(config) };
+  const all = { ...metadata, format: 'pt', ...configToMetadata(config), ...graphToMetadata(graph) };
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries([['__metadata__', all], ...entries])));
   const length = Math.ceil(json.length / 8) * 8;
   const bytes = new Uint8Array(8 + length).fill(0x20);
@@ -83,7 +86,7 @@ class TensorWriter {
     this.tensor = tensor;
     this.#dtype = dtype;
     const width = DTYPE_BYTES[tensor.dtype];
-    this.#missing = sizeOf(tensor) * width;
+    this.#missing = size(tensor.shape) * width;
     this.#kept = new Uint8Array(tensor.order === 'IO' ? this.#missing : width);
   }
 
@@ -135,7 +138,7 @@ class TensorWriter {
 /** [window, in, out] -> [out, in, window]. */
 function transposed({ shape, dtype }: TensorInfo, bytes: Uint8Array): Uint8Array {
   const [outputs = 1, inputs = 1, ...window] = shape;
-  const taps = window.reduce((product, n) => product * n, 1);
+  const taps = size(window);
   const Unit = DTYPE_BYTES[dtype] === 4 ? Uint32Array : Uint16Array;
   const from = new Unit(bytes.buffer as ArrayBuffer);
   const to = new Unit(from.length);

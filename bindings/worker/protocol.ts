@@ -2,7 +2,8 @@
 
 import type { Graph, Preprocessing } from '../../models/index.js';
 import type { Binary, WasmSource } from '../engine/binary.js';
-import type { LoadOptions, Progress, RandomWeights } from '../model/load.js';
+import type { LoadOptions, Progress } from '../model/load.js';
+import type { RandomWeights } from '../model/open-network.js';
 import type { Model, ModelInfo, Summary } from '../model/types.js';
 
 /** The methods of a model that return a promise, which the worker runs. */

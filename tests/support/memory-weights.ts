@@ -1,7 +1,8 @@
 /** Weight files from values in memory: any order of tensors, any type, any pieces. */
 
+import { fromTensors } from '../../bindings/weights/from-tensors.js';
 import { uniform } from '../../bindings/weights/random.js';
-import type { Dtype, Piece, TensorInfo, WeightFile } from '../../bindings/weights/types.js';
+import type { Dtype, TensorInfo, WeightFile } from '../../bindings/weights/types.js';
 import { type Graph, inputShape, type Node, type Parameter, parameters } from '../../models/index.js';
 import type { Values } from './reference.js';
 
@@ -94,35 +95,23 @@ export function memoryWeights(
   options: FileOptions = {},
 ): WeightFile {
   const { dtype = 'F32', order = 'OI', arrange = (list) => list, pieces = [65536], failure } = options;
-  const entries = arrange(parameters(graph)).map((parameter) => {
-    const { name, shape } = parameter;
-    const isMatrix = shape.length > 1;
-    const tensor: TensorInfo = { name, shape, dtype, order: isMatrix ? order : 'OI' };
-    const values = Float32Array.from(tensors.get(name) ?? []);
-    return {
-      tensor,
-      bytes: bytesOf(isMatrix && order === 'IO' ? transposed(graph, parameter, values) : values, dtype),
-    };
-  });
-  async function* read(): AsyncGenerator<Piece, void, undefined> {
-    let count = 0;
-    for (const { tensor, bytes } of entries) {
-      for (let at = 0; at < bytes.length; ) {
-        if (count === failure?.at) throw failure.error;
-        const piece = bytes.slice(at, at + (pieces[count++ % pieces.length] as number));
-        at += piece.length;
-        yield { tensor, bytes: piece };
-        piece.fill(0xdd);
-      }
+  let count = 0;
+  function* cut(bytes: Uint8Array): Generator<Uint8Array, void, undefined> {
+    for (let at = 0; at < bytes.length; ) {
+      if (count === failure?.at) throw failure.error;
+      const piece = bytes.slice(at, at + (pieces[count++ % pieces.length] as number));
+      at += piece.length;
+      yield piece;
+      piece.fill(0xdd);
     }
   }
-  return {
-    format: 'memory',
-    tensors: entries.map(({ tensor }) => tensor),
-    metadata: {},
-    config: {},
-    total: entries.reduce((sum, { bytes }) => sum + bytes.length, 0),
-    pieces: read,
-    close: async () => {},
-  };
+  return fromTensors(
+    arrange(parameters(graph)).map((parameter) => {
+      const { name, shape } = parameter;
+      const values = Float32Array.from(tensors.get(name) ?? []);
+      const isTurned = shape.length > 1 && order === 'IO';
+      const bytes = bytesOf(isTurned ? transposed(graph, parameter, values) : values, dtype);
+      return { name, shape, dtype, order: isTurned ? 'IO' : 'OI', data: () => cut(bytes) };
+    }),
+  );
 }

@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { build, type Plugin } from 'esbuild';
-import { openWeights, pretrained, writeSafetensors } from '../../bindings/index.node.js';
+import { openWeights, pretrained, withNetworkNames, writeSafetensors } from '../../bindings/index.node.js';
 import type { PublishedSet } from '../weights.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -106,7 +106,7 @@ async function putWeights(folder: string, isWanted: boolean): Promise<void> {
     const { network, options, preprocessing } = found.set;
     const path = join(folder, PUBLISHED.file);
     await pipeline(
-      Readable.from(writeSafetensors(await openWeights(found.path), { dtype: 'F16' })),
+      Readable.from(writeSafetensors(withNetworkNames(await openWeights(found.path)), { dtype: 'F16' })),
       createWriteStream(path),
     );
     sets.push({

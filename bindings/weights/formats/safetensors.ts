@@ -6,7 +6,7 @@
 import { duplicateKey, isRecord, parseJson } from '../../util/json.js';
 import { either, label, shown } from '../../util/messages.js';
 import { STORED_BYTES, type StoredDtype } from '../dtype.js';
-import { configFromMetadata } from '../metadata.js';
+import { configFromMetadata, graphFromMetadata } from '../metadata.js';
 import type { ByteStream } from '../stream/byte-stream.js';
 import { COUNTER } from '../torch-names.js';
 import type { Reader } from '../types.js';
@@ -34,8 +34,10 @@ export const safetensors: Reader = {
     if (stream.total !== undefined && stream.total !== expected) {
       throw new Error(`${stream.name}: expected ${expected} bytes as its header says, got ${stream.total}.`);
     }
-    const config = configFromMetadata(`${stream.name}: header`, metadata);
-    return spannedFile({ format: 'safetensors', metadata, config }, stream, spansOf(entries));
+    const subject = `${stream.name}: header`;
+    const config = configFromMetadata(subject, metadata);
+    const { graph, rest } = graphFromMetadata(subject, metadata);
+    return spannedFile({ format: 'safetensors', metadata: rest, config, graph }, stream, spansOf(entries));
   },
 };
 

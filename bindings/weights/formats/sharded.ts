@@ -5,6 +5,7 @@
 
 import { duplicateKey, isRecord, parseJson } from '../../util/json.js';
 import { label, shown } from '../../util/messages.js';
+import { size } from '../../util/shape.js';
 import { STORED_BYTES } from '../dtype.js';
 import { checkedPath, sibling } from '../stream/beside.js';
 import { COUNTER } from '../torch-names.js';
@@ -93,7 +94,7 @@ function checkTotal(
   const tensors = headers.flatMap((shard) => shard.tensors);
   const counters = places.filter(([name]) => COUNTER.test(name)).length * COUNTER_BYTES;
   const total = tensors.reduce((sum, { shape, dtype, stored }) => {
-    return sum + shape.reduce((product, n) => product * n, STORED_BYTES[stored ?? dtype]);
+    return sum + size(shape) * STORED_BYTES[stored ?? dtype];
   }, counters);
   if (stated !== total) {
     throw new Error(`${file}: metadata: expected total_size ${total}, got ${shown(stated)}.`);

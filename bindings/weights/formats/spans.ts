@@ -1,9 +1,10 @@
 /** Tensors that lie one after the other in a stream: what the readers share. */
 
 import { shown } from '../../util/messages.js';
-import { Decoder, heldDtype, STORED_BYTES, type StoredDtype } from '../dtype.js';
+import { size } from '../../util/shape.js';
+import { decoderOf, heldDtype, STORED_BYTES, type Stored, type StoredDtype } from '../dtype.js';
 import type { ByteStream } from '../stream/byte-stream.js';
-import { type ArchConfig, DTYPE_BYTES, type Piece, type TensorInfo, type WeightFile } from '../types.js';
+import { DTYPE_BYTES, type Piece, type TensorInfo, type WeightFile } from '../types.js';
 
 /** A stretch of the stream: a tensor, or bytes to pass over. */
 export interface Span {
@@ -11,30 +12,27 @@ export interface Span {
   /** In the stream. */
   readonly bytes: number;
   /** What the stream holds, where that is not the tensor's type in little-endian order. */
-  readonly stored?: { readonly dtype: StoredDtype; readonly isBigEndian: boolean };
+  readonly stored?: Stored;
 }
 
 /** A shape as a file states it. Throws one sentence, `subject` first, where it is none. */
 export function checkedShape(subject: string, shape: unknown): number[] {
-  const valid = Array.isArray(shape) && shape.every((size) => Number.isSafeInteger(size) && size >= 0);
+  const valid = Array.isArray(shape) && shape.every((n) => Number.isSafeInteger(n) && n >= 0);
   if (!valid) throw new Error(`${subject}: expected a shape of whole numbers from 0, got ${shown(shape)}.`);
   return shape;
 }
 
 /** Bytes of a tensor. Throws one sentence, `subject` first, where they are too many to count exactly. */
 export function tensorBytes(subject: string, shape: readonly number[], dtype: StoredDtype): number {
-  const bytes = shape.reduce((product, size) => product * size, STORED_BYTES[dtype]);
+  const bytes = size(shape) * STORED_BYTES[dtype];
   if (!Number.isSafeInteger(bytes)) {
     throw new Error(`${subject}: expected a shape of at most 2^53 bytes, got ${shown(shape)}.`);
   }
   return bytes;
 }
 
-export interface Description {
-  readonly format: string;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly config: ArchConfig;
-}
+/** What a file is, apart from its tensors. */
+type Description = Pick<WeightFile, 'format' | 'metadata' | 'config' | 'graph'>;
 
 /** The weight file of these tensors, whose bytes `read` gives, once. */
 export function weightFile(
@@ -61,8 +59,6 @@ export function weightFile(
   };
 }
 
-const size = (shape: readonly number[]): number => shape.reduce((product, n) => product * n, 1);
-
 /** The weight file that `spans` describe: they begin where the stream now is, and end with it. */
 export function spannedFile(description: Description, stream: ByteStream, spans: readonly Span[]): WeightFile {
   const tensors = spans.flatMap(({ tensor }) => tensor ?? []);
@@ -83,7 +79,7 @@ export async function* spanPieces(
   { tensor, bytes, stored }: Span,
   ended: () => string,
 ): AsyncGenerator<Piece, void, undefined> {
-  const decoder = stored && new Decoder(stored.dtype, stored.isBigEndian);
+  const decoder = decoderOf(stored);
   for (let left = bytes; left > 0; ) {
     const part = await stream.next(left);
     if (!part) throw new Error(ended());

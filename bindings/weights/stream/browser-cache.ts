@@ -4,7 +4,7 @@
  */
 
 import { type FileVersion, fetchBytes, type PartialDownload } from './http.js';
-import type { ByteSource } from './types.js';
+import type { ByteSource, OpenOptions } from './types.js';
 
 const CACHE = 'resnet-wasm weights';
 
@@ -39,7 +39,7 @@ const partKey = (url: string, i: number): string => `https://weights.invalid/par
 const PATIENCE_MS = 2000;
 
 /** The bytes of an http or https URL: those that are kept, then those that are not, which are kept as they pass. */
-export async function cachedBytes(url: URL, signal: AbortSignal | undefined): Promise<ByteSource> {
+export async function cachedBytes(url: URL, { signal, retry }: OpenOptions): Promise<ByteSource> {
   const unlock = await lock(url.href, signal);
   const found = await lookUp(url.href);
   const kept = ({ cache, entry }: Found<Entry>): ByteSource => {
@@ -50,13 +50,13 @@ export async function cachedBytes(url: URL, signal: AbortSignal | undefined): Pr
   // Storage is missing, forbidden or broken, or another load is keeping parts of its own.
   if (!found || !unlock) {
     unlock?.();
-    return fetchBytes(url, signal);
+    return fetchBytes(url, signal, { retry });
   }
   const { cache, entry } = found;
   try {
     const begun: PartialDownload | undefined = entry && { ...entry, received: entry.bytes };
     // The browser's own cache need not keep them too.
-    const { version, begin, total, chunks } = await fetchBytes(url, signal, { begun, cache: 'no-store' });
+    const { version, begin, total, chunks } = await fetchBytes(url, signal, { begun, cache: 'no-store', retry });
     const before = entry && begin > 0 ? entry : undefined;
     const keeper = new CacheWriter(
       cache,

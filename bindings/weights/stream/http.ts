@@ -1,23 +1,17 @@
 /** Bytes over HTTP: asked for again where a connection breaks, a server is busy, or nothing comes any more. */
 
 import { label } from '../../util/messages.js';
-import type { ByteSource } from './types.js';
+import type { ByteSource, RetryOptions } from './types.js';
 
-/** How patient a download is. Tests have less time. */
-export const retryPolicy = {
-  /** Requests one after the other that bring nothing. */
+const RETRY: Required<RetryOptions> = {
   attempts: 5,
-  /** Requests in all. */
   requests: 100,
-  /** Milliseconds before the next request, after `n` that brought nothing. */
-  delay: (n: number): number => 250 * 2 ** n,
-  /** The longest time that a server may ask for, in milliseconds. */
+  delay: (n) => 250 * 2 ** n,
   longest: 60_000,
-  /** Milliseconds without a byte after which a connection counts as broken. */
   silence: 60_000,
 };
 
-/** Statuses that another time may be others. */
+/** Retryable statuses. */
 const BUSY = [408, 425, 429, 500, 502, 503, 504];
 
 /** Codes of Node's errors that another time will be the same. Browsers do not tell. */
@@ -34,10 +28,11 @@ export interface PartialDownload extends FileVersion {
   readonly received: number;
 }
 
-export interface FetchOptions {
+interface FetchOptions {
   readonly begun?: PartialDownload | undefined;
   /** Of the browser's own cache. */
   readonly cache?: RequestCache;
+  readonly retry?: RetryOptions | undefined;
 }
 
 export interface Fetched extends ByteSource {
@@ -55,9 +50,9 @@ export interface Fetched extends ByteSource {
 export async function fetchBytes(
   url: URL,
   signal: AbortSignal | undefined,
-  { begun, cache = 'default' }: FetchOptions = {},
+  { begun, cache = 'default', retry }: FetchOptions = {},
 ): Promise<Fetched> {
-  const download = new Download(url, signal, cache);
+  const download = new Download(url, signal, cache, { ...RETRY, ...retry });
   const { total, begin, version } = await download.start(begun);
   return { name: url.href, total, base: url, chunks: download, begin, version };
 }
@@ -66,6 +61,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
   readonly #url: URL;
   readonly #signal: AbortSignal | undefined;
   readonly #cache: RequestCache;
+  readonly #retry: Required<RetryOptions>;
   /** Aborted by the caller's signal, or when no more is wanted. */
   readonly #closing = new AbortController();
   readonly #onAbort = () => this.#close(this.#signal?.reason);
@@ -84,7 +80,8 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
   #requests = 0;
   #idle = 0;
 
-  constructor(url: URL, signal: AbortSignal | undefined, cache: RequestCache) {
+  constructor(url: URL, signal: AbortSignal | undefined, cache: RequestCache, retry: Required<RetryOptions>) {
+    this.#retry = retry;
     this.#url = url;
     this.#signal = signal;
     this.#cache = cache;
@@ -194,7 +191,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
   }
 
   async #resume(cause: unknown): Promise<void> {
-    if (this.#idle >= retryPolicy.attempts || this.#requests >= retryPolicy.requests) {
+    if (this.#idle >= this.#retry.attempts || this.#requests >= this.#retry.requests) {
       const expected = `${this.#total ?? 'more'} bytes`;
       throw new Error(`${this.#url}: expected ${expected}, got a broken connection after ${this.#received}.`, {
         cause,
@@ -204,7 +201,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
     await this.#pause();
     const { etag, modified } = this.#version;
     const isPart = this.#received > 0 && !this.#isEncoded;
-    // A weak ETag, of what is only alike, is none for If-Range.
+    // If-Range takes strong ETags only (RFC 9110, section 13.1.5).
     const condition = etag?.startsWith('W/') ? modified : (etag ?? modified);
     const response = await this.#ask({
       ...(isPart ? { range: `bytes=${this.#received}-` } : {}),
@@ -267,7 +264,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
       this.#request = new AbortController();
       this.#requests += 1;
       this.#idle += 1;
-      const isLast = this.#idle >= retryPolicy.attempts || this.#requests >= retryPolicy.requests;
+      const isLast = this.#idle >= this.#retry.attempts || this.#requests >= this.#retry.requests;
       try {
         const { signal } = this.#request;
         // Weights hardly shrink; and only bytes as they are can be asked for by their place.
@@ -294,7 +291,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
   /** Waits before the next request: longer each time that nothing came, or as the server says. */
   #pause(retryAfter?: string | null): Promise<void> {
     const asked = /^\d{1,6}$/.test(retryAfter ?? '') ? Number(retryAfter) * 1000 : 0;
-    const delay = Math.max(retryPolicy.delay(this.#idle), Math.min(asked, retryPolicy.longest));
+    const delay = Math.max(this.#retry.delay(this.#idle), Math.min(asked, this.#retry.longest));
     const { signal } = this.#closing;
     return new Promise((resolve, reject) => {
       const stop = () => {
@@ -310,12 +307,12 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
     });
   }
 
-  /** What `wait` comes to, unless nothing comes for too long: then the request is given up. */
+  /** Awaits `wait()`; aborts the request after `silence` milliseconds without data. */
   async #unlessSilent<T>(wait: () => Promise<T>): Promise<T> {
     const request = this.#request;
     const timer = setTimeout(
-      () => request.abort(new Error(`silence of ${retryPolicy.silence / 1000} seconds`)),
-      retryPolicy.silence,
+      () => request.abort(new Error(`silence of ${this.#retry.silence / 1000} seconds`)),
+      this.#retry.silence,
     );
     try {
       return await wait();

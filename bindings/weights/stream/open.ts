@@ -17,15 +17,15 @@ export async function openSource(source: WeightSource | ByteSource, options: Ope
 /** What a source's bytes come from. Throws as `openSource` does. */
 export async function byteSourceOf(
   source: WeightSource | ByteSource,
-  { signal, cache = true }: OpenOptions,
+  { signal, cache = true, retry }: OpenOptions,
 ): Promise<ByteSource> {
   if (typeof source === 'string' || source instanceof URL) {
     signal?.throwIfAborted();
     const location = typeof source === 'string' && /^(https?|blob|file):/i.test(source) ? urlOf(source) : source;
     if (location instanceof URL && location.protocol !== 'file:') {
       const isKept = cache && typeof caches !== 'undefined' && /^https?:$/.test(location.protocol);
-      if (isKept) return (await import('./browser-cache.js')).cachedBytes(location, signal);
-      return (await import('./http.js')).fetchBytes(location, signal);
+      if (isKept) return (await import('./browser-cache.js')).cachedBytes(location, { signal, retry });
+      return (await import('./http.js')).fetchBytes(location, signal, { retry });
     }
     const file = await platform.openFile(location);
     return {

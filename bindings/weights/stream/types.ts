@@ -30,6 +30,20 @@ export interface ByteSource {
   readonly random?: (() => RandomBytes) | undefined;
 }
 
+/** How long a download goes on without success. */
+export interface RetryOptions {
+  /** Requests in a row that bring nothing; by default 5. */
+  readonly attempts?: number;
+  /** Requests in all; by default 100. */
+  readonly requests?: number;
+  /** Milliseconds to wait before the next request, after `n` in a row that brought nothing; by default 250 · 2ⁿ. */
+  readonly delay?: (n: number) => number;
+  /** The longest wait that a server may ask for, in milliseconds; by default a minute. */
+  readonly longest?: number;
+  /** Milliseconds without a byte after which a connection counts as broken; by default a minute. */
+  readonly silence?: number;
+}
+
 /** How sources are opened. */
 export interface OpenOptions {
   readonly signal?: AbortSignal | undefined;
@@ -43,4 +57,6 @@ export interface OpenOptions {
    * reads HDF5 files. Node finds the package by itself.
    */
   readonly hdf5?: string | URL | undefined;
+  /** When downloads are tried again, and when they are given up. */
+  readonly retry?: RetryOptions | undefined;
 }

@@ -5,6 +5,7 @@ import '../../../bindings/index.node.js';
 import { platform, usePlatform } from '../../../bindings/platform/platform.js';
 import { slabsOf } from '../../../bindings/weights/formats/hdf5/hyperslabs.js';
 import { loadLibhdf5, mount, PATH } from '../../../bindings/weights/formats/hdf5/libhdf5.js';
+import { withNetworkNames } from '../../../bindings/weights/network-names.js';
 import { openWeights } from '../../../bindings/weights/open.js';
 import { writeSafetensors } from '../../../bindings/weights/write.js';
 import { concat, type Entry, failure, hostileChunks, memoryFiles, readAll } from '../../support/weight-files.js';
@@ -15,10 +16,11 @@ const data = (name: string): Bytes => new Uint8Array(readFileSync(new URL(`../..
 
 const byName = (entries: Entry[]) => entries.toSorted((a, b) => (a.name < b.name ? -1 : 1));
 
-/** All tensors in PyTorch's order: Keras's kernels are turned on the way. */
+/** All tensors under torchvision's names and in PyTorch's order: Keras's kernels are turned on the way. */
 async function read(source: Parameters<typeof openWeights>[0]): Promise<Entry[]> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of writeSafetensors(await openWeights(source))) chunks.push(chunk);
+  const file = withNetworkNames(await openWeights(source), 'resnet50');
+  for await (const chunk of writeSafetensors(file)) chunks.push(chunk);
   return byName(await readAll(await openWeights(concat(...chunks))));
 }
 
@@ -313,6 +315,39 @@ test('libhdf5 gets memory by the size of the file, and other modules as much as 
     mount(lib, 2 ** 25, () => 0);
     assert.not(lib._malloc(2 ** 26) === 0);
   }
+});
+
+test('a module of the application that is instantiated meanwhile is left alone', async () => {
+  // It imports what Emscripten's modules do, and exports that again, with a memory.
+  const other = Uint8Array.of(
+    ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    ...[1, 6, 1, 0x60, 1, 0x7f, 1, 0x7f],
+    ...[2, 30, 1, 3, ...Buffer.from('env'), 22, ...Buffer.from('emscripten_resize_heap'), 0, 0],
+    ...[5, 3, 1, 0, 1],
+    ...[7, 17, 2, 6, ...Buffer.from('memory'), 2, 0, 4, ...Buffer.from('grow'), 0, 0],
+  );
+  const imports = { env: { emscripten_resize_heap: () => 1 }, 'GOT.mem': {}, 'GOT.func': {} };
+  const { instantiate, compile } = WebAssembly;
+  // An instance that is kept would be handed out without another being made.
+  await loadLibhdf5(undefined);
+  let made: Promise<WebAssembly.WebAssemblyInstantiatedSource> | undefined;
+  try {
+    WebAssembly.compile = (bytes) => {
+      WebAssembly.compile = compile;
+      assert.is.not(WebAssembly.instantiate, instantiate);
+      made = WebAssembly.instantiate(other, imports);
+      return compile(bytes);
+    };
+    await loadLibhdf5(undefined);
+  } finally {
+    WebAssembly.compile = compile;
+  }
+  assert.is(WebAssembly.instantiate, instantiate);
+  const { module, instance } = (await made) ?? {};
+  assert.instance(module, WebAssembly.Module);
+  assert.instance(instance?.exports.memory, WebAssembly.Memory);
+  const grow = instance?.exports.grow as (bytes: number) => number;
+  assert.is(grow(2 ** 31 - 1), 1);
 });
 
 test('closing, leaving early, abort', async () => {

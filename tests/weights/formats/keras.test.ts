@@ -2,9 +2,11 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { torchModule } from '../../../bindings/weights/formats/keras/names.js';
+import { identifyNetwork } from '../../../bindings/weights/identify.js';
+import { withNetworkNames } from '../../../bindings/weights/network-names.js';
 import { checkTensors, openWeights } from '../../../bindings/weights/open.js';
 import { buildNetwork, parameters } from '../../../models/index.js';
+import { kerasResnetModule } from '../../../models/keras-names.js';
 import { conv, dense, type Layer, model, norm, weight } from '../../support/tfjs-models.js';
 import { failure, utf8, withFiles } from '../../support/weight-files.js';
 
@@ -58,13 +60,38 @@ for (const [name, counts] of [
         await withFiles({ 'model.json': json }, async () => {
           const file = await openWeights('model.json');
           assert.equal(file.config, { batchNormEps: 0.001, convBias: true, strideIn: stride });
-          checkTensors(file, list);
+          checkTensors(withNetworkNames(file, name), list);
+          checkTensors(withNetworkNames(file), list);
+          assert.equal(identifyNetwork(file.tensors), { network: name, options: { convBias: true } });
           await file.close();
         });
       });
     }
   }
 }
+
+test('layers of other networks keep their names, and say nothing of a ResNet', async () => {
+  const layers = [conv('block1_conv1'), conv('block1_conv2'), norm('norm'), dense('fc1')];
+  const weights = [
+    weight('block1_conv1/kernel', [3, 3, 2, 4]),
+    weight('norm/gamma', [4]),
+    weight('fc1/kernel', [8, 5]),
+  ];
+  Object.assign(layers[1]?.config ?? {}, { use_bias: false });
+  const json = utf8(JSON.stringify(model(layers, { paths: ['w.bin'], weights })));
+  await withFiles({ 'model.json': json }, async () => {
+    const file = await openWeights('model.json');
+    const names = file.tensors.map(({ name, shape, order }) => [name, shape, order]);
+    assert.equal(names, [
+      ['block1_conv1.weight', [4, 2, 3, 3], 'IO'],
+      ['norm.weight', [4], 'OI'],
+      ['fc1.weight', [5, 8], 'IO'],
+    ]);
+    assert.equal(file.config, {});
+    assert.is(withNetworkNames(file), file);
+    await file.close();
+  });
+});
 
 test('strides of bottlenecks that contradict each other', async () => {
   const units = (stage: number, first: number, second: number): Layer[] => [
@@ -109,7 +136,7 @@ test('layers of other networks have no name here', () => {
     'Conv1',
     'fc',
   ]) {
-    assert.is(torchModule(layer), undefined, layer);
+    assert.is(kerasResnetModule(layer), undefined, layer);
   }
 });
 

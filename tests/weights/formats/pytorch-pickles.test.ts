@@ -133,11 +133,6 @@ const pickles: [string, Bytes, string | RegExp][] = [
     /expected every key once, got "a" twice\.$/,
   ],
   [
-    'names that become one',
-    dictionary({ 'linear.bias': good, 'fc.bias': good }),
-    'fc.bias: expected one tensor, got "linear.bias" and "fc.bias".',
-  ],
-  [
     'a pair twice in an OrderedDict',
     call(global('collections', 'OrderedDict'), list(list(text('a'), good), list(text('a'), good))),
     /expected pairs of different keys, got \["a", …\]\.$/,

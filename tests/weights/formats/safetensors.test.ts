@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkTensors, openWeights } from '../../../bindings/weights/open.js';
 import { buildNetwork, parameters } from '../../../models/index.js';
+import { property } from '../../support/property.js';
 import {
   concat,
   type Entry,
@@ -81,8 +82,10 @@ test('safetensors: any tensors in any chunks come back', async () => {
   });
   const tensors = fc.uniqueArray(tensor, { selector: ({ name }) => name, maxLength: 8 });
   const sizes = fc.array(fc.integer({ min: 1, max: 700 }), { minLength: 1, maxLength: 5 });
-  await fc.assert(
-    fc.asyncProperty(tensors, sizes, fc.dictionary(fc.string(), fc.string()), async (list, chunks, metadata) => {
+  const metadatas = fc.dictionary(fc.string(), fc.string());
+  await property(
+    fc.tuple(tensors, sizes, metadatas),
+    async ([list, chunks, metadata]) => {
       const entries = list.map(({ name, dtype, shape, seed }) => {
         const bytes = shape.reduce((product, n) => product * n, dtype === 'F32' ? 4 : 2);
         return { name, dtype, shape, bytes: pattern(bytes, seed) };
@@ -95,8 +98,8 @@ test('safetensors: any tensors in any chunks come back', async () => {
         read,
         entries.filter(({ bytes }) => bytes.length > 0),
       );
-    }),
-    { numRuns: 200 },
+    },
+    { runs: 200 },
   );
 });
 

@@ -5,8 +5,8 @@ import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openWeights } from '../../../bindings/weights/open.js';
-import { retryPolicy } from '../../../bindings/weights/stream/http.js';
 import { openSource } from '../../../bindings/weights/stream/open.js';
+import type { RetryOptions } from '../../../bindings/weights/stream/types.js';
 import { failure, pattern, readAll, rejection, safetensorsFile } from '../../support/weight-files.js';
 
 const entry = { name: 'fc.weight', dtype: 'F32', shape: [50, 1000], bytes: pattern(200_000) };
@@ -19,6 +19,7 @@ interface Hub {
   readonly server: http.Server;
   readonly url: string;
   delays: number[];
+  retry: RetryOptions;
 }
 
 type Answer = (request: http.IncomingMessage, response: http.ServerResponse) => void;
@@ -67,7 +68,8 @@ const status =
     void response.writeHead(code, headers).end('<html>no</html>');
 
 const hub = suite<Hub>('fetch');
-const before = { ...retryPolicy };
+/** By default. */
+const ATTEMPTS = 5;
 
 hub.before(async (context) => {
   const server = http.createServer((request, response) => {
@@ -83,21 +85,20 @@ hub.before(async (context) => {
 hub.before.each((context) => {
   context.requests.length = 0;
   context.delays = [];
-  Object.assign(retryPolicy, before, {
-    delay: (n: number) => {
+  context.retry = {
+    delay: (n) => {
       context.delays.push(n);
       return 0;
     },
-  });
+  };
 });
 
 hub.after(({ server }) => {
-  Object.assign(retryPolicy, before);
   server.closeAllConnections();
   server.close();
 });
 
-const reads = async ({ url }: Hub) => assert.equal(await readAll(await openWeights(url)), [entry]);
+const reads = async ({ url, retry }: Hub) => assert.equal(await readAll(await openWeights(url, { retry })), [entry]);
 
 const ranges = ({ requests }: Hub) => requests.map(({ headers }) => headers.range);
 
@@ -142,7 +143,7 @@ hub('a server without ranges sends all anew', async (context) => {
 hub('without Content-Length: whole, and broken off', async (context) => {
   context.answers = [serve({ length: false })];
   await reads(context);
-  const stream = await openSource(context.url);
+  const stream = await openSource(context.url, { retry: context.retry });
   assert.is(stream.total, undefined);
   await stream.close();
   context.answers = [serve({ length: false, drop: 100_000 }), serve({ length: false })];
@@ -191,7 +192,7 @@ hub('another version of the file is refused, whatever the server answers with', 
   const other = /expected the file of before, \\"a\\", got another, \\"b\\"\.$/;
   const broken = serve({ drop: 70_000, etag: '"a"' });
   context.answers = [broken, serve({ etag: '"b"' })];
-  assert.match(await failure(readAll(await openWeights(context.url))), other);
+  assert.match(await failure(readAll(await openWeights(context.url, { retry: context.retry }))), other);
   // Without regard to If-Range.
   context.answers = [
     broken,
@@ -200,10 +201,10 @@ hub('another version of the file is refused, whatever the server answers with', 
       serve({ etag: '"b"' })(request, response);
     },
   ];
-  assert.match(await failure(readAll(await openWeights(context.url))), other);
+  assert.match(await failure(readAll(await openWeights(context.url, { retry: context.retry }))), other);
   context.answers = [serve({ drop: 70_000 }), serve({ of: bytes.subarray(0, -1) })];
   assert.is(
-    await failure(readAll(await openWeights(context.url))),
+    await failure(readAll(await openWeights(context.url, { retry: context.retry }))),
     `${context.url}: expected ${bytes.length} bytes as before, got a file of ${bytes.length - 1}.`,
   );
 });
@@ -217,7 +218,7 @@ hub('a range that begins elsewhere is refused', async (context) => {
     },
   ];
   assert.is(
-    await failure(readAll(await openWeights(context.url))),
+    await failure(readAll(await openWeights(context.url, { retry: context.retry }))),
     `${context.url}: expected bytes from 70000 on, got "bytes 1-2/${bytes.length}".`,
   );
 });
@@ -225,7 +226,7 @@ hub('a range that begins elsewhere is refused', async (context) => {
 hub('a refusal on the way is final', async (context) => {
   context.answers = [serve({ drop: 70_000 }), status(403)];
   assert.is(
-    await failure(readAll(await openWeights(context.url))),
+    await failure(readAll(await openWeights(context.url, { retry: context.retry }))),
     `${context.url}: expected status 2xx to go on after 70000 bytes, got 403 Forbidden.`,
   );
 });
@@ -233,7 +234,7 @@ hub('a refusal on the way is final', async (context) => {
 hub('a length that is too long, and one that is too short', async (context) => {
   context.answers = [serve({ length: bytes.length + 5, drop: bytes.length })];
   assert.is(
-    await failure(openWeights(context.url)),
+    await failure(openWeights(context.url, { retry: context.retry })),
     `${context.url}: expected ${bytes.length} bytes as its header says, got ${bytes.length + 5}.`,
   );
   context.answers = [
@@ -243,7 +244,7 @@ hub('a length that is too long, and one that is too short', async (context) => {
     },
   ];
   assert.is(
-    await failure(openWeights(context.url)),
+    await failure(openWeights(context.url, { retry: context.retry })),
     `${context.url}: expected ${bytes.length} bytes as its header says, got 100.`,
   );
 });
@@ -251,23 +252,23 @@ hub('a length that is too long, and one that is too short', async (context) => {
 hub('a connection that brings nothing, again and again, is given up', async (context) => {
   context.answers = [serve({ drop: 70_000 }), serve({ drop: 0 })];
   assert.is(
-    await failure(readAll(await openWeights(context.url))),
+    await failure(readAll(await openWeights(context.url, { retry: context.retry }))),
     `${context.url}: expected ${bytes.length} bytes, got a broken connection after 70000.`,
   );
-  assert.is(context.requests.length, 1 + retryPolicy.attempts);
+  assert.is(context.requests.length, 1 + ATTEMPTS);
   // Longer from time to time.
   assert.equal(context.delays, [0, 1, 2, 3, 4]);
   // All anew each time is nothing new.
   context.requests.length = 0;
   context.answers = [serve({ drop: 70_000, ranges: false })];
-  await failure(readAll(await openWeights(context.url)));
-  assert.is(context.requests.length, 1 + retryPolicy.attempts);
+  await failure(readAll(await openWeights(context.url, { retry: context.retry })));
+  assert.is(context.requests.length, 1 + ATTEMPTS);
 });
 
 hub('one that brings a byte at a time is given up as well', async (context) => {
-  retryPolicy.requests = 20;
+  context.retry = { ...context.retry, requests: 20 };
   context.answers = [serve({ drop: 1 })];
-  await failure(openWeights(context.url));
+  await failure(openWeights(context.url, { retry: context.retry }));
   assert.is(context.requests.length, 20);
 });
 
@@ -275,7 +276,7 @@ hub('a busy server is asked again, when it says', async (context) => {
   context.answers = [status(503), status(429, { 'retry-after': '0' }), status(500), serve()];
   await reads(context);
   assert.equal(context.delays, [1, 2, 3]);
-  retryPolicy.longest = 30;
+  context.retry = { ...context.retry, longest: 30 };
   context.answers = [status(503, { 'retry-after': '3600' }), serve()];
   const start = performance.now();
   await reads(context);
@@ -284,17 +285,17 @@ hub('a busy server is asked again, when it says', async (context) => {
   context.requests.length = 0;
   context.answers = [status(503)];
   assert.is(
-    await failure(openWeights(context.url)),
+    await failure(openWeights(context.url, { retry: context.retry })),
     `${context.url}: expected status 2xx, got 503 Service Unavailable.`,
   );
-  assert.is(context.requests.length, retryPolicy.attempts);
+  assert.is(context.requests.length, ATTEMPTS);
 });
 
 hub('what no other time will change is not asked again', async (context) => {
   for (const code of [400, 401, 403, 404, 410]) {
     context.requests.length = 0;
     context.answers = [status(code)];
-    await failure(openWeights(context.url));
+    await failure(openWeights(context.url, { retry: context.retry }));
     assert.is(context.requests.length, 1, `${code}`);
   }
 });
@@ -303,12 +304,12 @@ hub('an answer that breaks before its first byte is asked for again', async (con
   context.answers = [(request) => void request.socket.destroy(), (request) => void request.socket.destroy(), serve()];
   await reads(context);
   context.answers = [(request) => void request.socket.destroy()];
-  const message = await failure(openWeights(context.url));
+  const message = await failure(openWeights(context.url, { retry: context.retry }));
   assert.ok(message.startsWith(`${context.url}: expected an answer, got `), message);
 });
 
 hub('silence counts as a broken connection', async (context) => {
-  retryPolicy.silence = 40;
+  context.retry = { ...context.retry, silence: 40 };
   const silent: Answer = (_, response) => {
     response.setHeader('content-length', bytes.length);
     response.write(bytes.subarray(0, 60_000));
@@ -318,18 +319,20 @@ hub('silence counts as a broken connection', async (context) => {
   assert.equal(ranges(context), [undefined, undefined, 'bytes=60000-']);
   context.answers = [() => {}];
   assert.is(
-    await failure(openWeights(context.url)),
+    await failure(openWeights(context.url, { retry: context.retry })),
     `${context.url}: expected an answer, got silence of 0.04 seconds.`,
   );
 });
 
 hub('abort while it waits to ask again', async (context) => {
-  retryPolicy.delay = () => 60_000;
+  context.retry = { ...context.retry, delay: () => 60_000 };
   const reason = new Error('enough');
   for (const answers of [[status(503)], [serve({ drop: 70_000 }), serve()]]) {
     context.answers = answers;
     const controller = new AbortController();
-    const reading = rejection(openWeights(context.url, { signal: controller.signal }).then(readAll));
+    const reading = rejection(
+      openWeights(context.url, { signal: controller.signal, retry: context.retry }).then(readAll),
+    );
     await sleep(50);
     controller.abort(reason);
     assert.is(await reading, reason);
@@ -337,9 +340,9 @@ hub('abort while it waits to ask again', async (context) => {
 });
 
 hub('close while it waits to ask again', async (context) => {
-  retryPolicy.delay = () => 60_000;
+  context.retry = { ...context.retry, delay: () => 60_000 };
   context.answers = [serve({ drop: 70_000 }), serve()];
-  const stream = await openSource(context.url);
+  const stream = await openSource(context.url, { retry: context.retry });
   const taking = rejection(stream.take(bytes.length));
   await sleep(50);
   await stream.close();

@@ -8,7 +8,6 @@ import * as assert from 'uvu/assert';
 import { openWeights } from '../../../bindings/weights/open.js';
 import { sibling } from '../../../bindings/weights/stream/beside.js';
 import { ByteStream } from '../../../bindings/weights/stream/byte-stream.js';
-import { retryPolicy } from '../../../bindings/weights/stream/http.js';
 import { openSource } from '../../../bindings/weights/stream/open.js';
 import type { WeightSource } from '../../../bindings/weights/stream/types.js';
 import {
@@ -298,7 +297,8 @@ test('sibling: beside a path or URL, the query kept', () => {
   assert.is(String(sibling(url, 'a/b c?.bin')), 'https://h/x/a/b%20c%3F.bin?token=1');
 });
 
-retryPolicy.delay = () => 0;
+/** Without waiting. */
+const AT_ONCE = { retry: { delay: () => 0 } };
 
 const server = suite<{ http: http.Server; url: string; closed: string[] }>('http');
 
@@ -352,7 +352,7 @@ server('the total is known by Content-Length, without Content-Encoding', async (
     ['/chunked', undefined],
     ['/gzip', undefined],
   ] as const) {
-    const stream = await openSource(url + path);
+    const stream = await openSource(url + path, AT_ONCE);
     assert.is(stream.total, total);
     await stream.close();
   }
@@ -360,7 +360,7 @@ server('the total is known by Content-Length, without Content-Encoding', async (
 
 server('a status other than 2xx names URL and status', async ({ url }) => {
   const message = `${url}/none: expected status 2xx, got 404 Not Found.`;
-  assert.is(await failure(openWeights(`${url}/none`)), message);
+  assert.is(await failure(openWeights(`${url}/none`, AT_ONCE)), message);
   assert.is(await failure(openWeights(await fetch(`${url}/none`))), message);
 });
 
@@ -369,16 +369,16 @@ server('nobody listens', async () => {
   await new Promise<void>((resolve) => free.listen(0, '127.0.0.1', resolve));
   const { port } = free.address() as AddressInfo;
   await new Promise((resolve) => free.close(resolve));
-  const message = await failure(openWeights(`http://127.0.0.1:${port}/x`));
+  const message = await failure(openWeights(`http://127.0.0.1:${port}/x`, AT_ONCE));
   assert.ok(message.startsWith(`http://127.0.0.1:${port}/x: expected an answer, got `), message);
 });
 
 server('a file cut on the server is refused at once; a broken connection when it breaks', async ({ url }) => {
   assert.is(
-    await failure(openWeights(`${url}/short`)),
+    await failure(openWeights(`${url}/short`, AT_ONCE)),
     `${url}/short: expected ${bytes.length} bytes as its header says, got ${bytes.length - 1}.`,
   );
-  const file = await openWeights(`${url}/broken`);
+  const file = await openWeights(`${url}/broken`, AT_ONCE);
   assert.is(
     await failure(readAll(file)),
     `${url}/broken: expected ${bytes.length} bytes, got a broken connection after 600.`,
@@ -387,13 +387,13 @@ server('a file cut on the server is refused at once; a broken connection when it
 
 server('abort ends the request: before the answer, and in the middle of it', async ({ url, closed }) => {
   const first = new AbortController();
-  const opening = rejection(openWeights(`${url}/silent`, { signal: first.signal }));
+  const opening = rejection(openWeights(`${url}/silent`, { ...AT_ONCE, signal: first.signal }));
   await sleep(20);
   first.abort(reason);
   assert.is(await opening, reason);
 
   const second = new AbortController();
-  const file = await openWeights(`${url}/hangs`, { signal: second.signal });
+  const file = await openWeights(`${url}/hangs`, { ...AT_ONCE, signal: second.signal });
   const reading = rejection(readAll(file));
   await sleep(20);
   second.abort(reason);

@@ -2,6 +2,7 @@
 
 import type { RandomBytes } from '../../../platform/types.js';
 import { label, shown } from '../../../util/messages.js';
+import { size } from '../../../util/shape.js';
 import { STORED_BYTES, type StoredDtype } from '../../dtype.js';
 import { hasDamagedHeap } from './global-heap.js';
 import { slabsOf } from './hyperslabs.js';
@@ -19,7 +20,7 @@ const DTYPES: readonly StoredDtype[] = ['F16', 'F32', 'F64'];
 /** libhdf5's own filters: deflate, shuffle, fletcher32, szip, nbit, scaleoffset. */
 const FILTERS = [1, 2, 3, 4, 5, 6];
 
-export interface Member {
+interface Member {
   readonly name: string;
   readonly path: string;
   /** Undefined for types, and for links that lead nowhere or to another file. */
@@ -137,16 +138,16 @@ export class Hdf5 {
   dataset(path: string): Dataset {
     const lib = this.#lib;
     const metadata = this.#run(path, () => lib.get_dataset_metadata(this.#file, path));
-    const { shape, size, type, chunks } = metadata;
+    const { shape, size: width, type, chunks } = metadata;
     const subject = label(path.slice(1));
     if (!shape) throw new Error(`${subject}: expected values, got none.`);
     if (metadata.virtual_sources) throw new Error(`${subject}: expected values of its own, got a view of others.`);
-    const dtype = type === FLOAT ? DTYPES.find((name) => STORED_BYTES[name] === size) : undefined;
+    const dtype = type === FLOAT ? DTYPES.find((name) => STORED_BYTES[name] === width) : undefined;
     if (!chunks) return { path, shape, dtype, chunks: undefined };
-    const bytes = chunks.reduce((product, n) => product * n, size);
+    const bytes = size(chunks) * width;
     const most = Math.min(MAX_CHUNK_BYTES, MAX_EXPANSION * this.size);
     if (!(bytes > 0 && bytes <= most)) {
-      throw new Error(`${subject}: expected chunks of 1 to ${most} bytes, got ${shown(chunks)} of ${size} each.`);
+      throw new Error(`${subject}: expected chunks of 1 to ${most} bytes, got ${shown(chunks)} of ${width} each.`);
     }
     const filters = this.#run(path, () => lib.get_dataset_filters(this.#file, path));
     const other = filters.find(({ id }) => !FILTERS.includes(id));
@@ -172,7 +173,7 @@ export class Hdf5 {
         this.#isReadingValues = true;
         this.#run(path, () => checked(lib.get_dataset_data(this.#file, path, counts, offsets, steps, BigInt(at))));
         this.#isReadingValues = false;
-        yield lib.HEAPU8.subarray(at, at + count.reduce((product, n) => product * n, width));
+        yield lib.HEAPU8.subarray(at, at + size(count) * width);
       }
     } finally {
       if (this.#isSound && !this.#isClosed) lib._free(at);

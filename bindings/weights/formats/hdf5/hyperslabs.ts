@@ -1,28 +1,28 @@
 /** How a tensor is read in stretches: row-major hyperslabs, each as far as possible of whole chunks. */
 
+import { size } from '../../../util/shape.js';
+
 /** A stretch's bytes, and those of a stretch that follows the chunks, which are unpacked anew for each. */
 const SLAB_BYTES = 2 ** 20;
 const MAX_SLAB_BYTES = 2 ** 25;
 
-export interface Slab {
+interface Slab {
   readonly offset: readonly number[];
   readonly count: readonly number[];
 }
 
-export interface Slabs {
+interface Slabs {
   /** Bytes of the largest one. */
   readonly bytes: number;
   /** One after the other, they are all values in their order. */
   readonly slabs: Iterable<Slab>;
 }
 
-const product = (sizes: readonly number[]): number => sizes.reduce((all, n) => all * n, 1);
-
 /** The slabs of a tensor of `shape`, of values of `width` bytes, in chunks of the shape `chunks` or in none. */
 export function slabsOf(shape: readonly number[], chunks: readonly number[] | undefined, width: number): Slabs {
   if (shape.length === 0) return { bytes: width, slabs: [{ offset: [], count: [] }] };
   if (shape.includes(0)) return { bytes: 0, slabs: [] };
-  const innerBytes = (axis: number) => width * product(shape.slice(axis + 1));
+  const innerBytes = (axis: number) => width * size(shape.slice(axis + 1));
   // Axes before this one are walked value by value, those behind it taken whole.
   let axis = shape.findIndex((_, i) => innerBytes(i) <= SLAB_BYTES);
   let step = Math.max(1, Math.floor(SLAB_BYTES / innerBytes(axis)));
@@ -40,11 +40,11 @@ export function slabsOf(shape: readonly number[], chunks: readonly number[] | un
 function* walk(shape: readonly number[], axis: number, step: number): Generator<Slab, void, undefined> {
   const [outer, length, inner] = [shape.slice(0, axis), shape[axis] ?? 1, shape.slice(axis + 1)];
   const zeros = inner.map(() => 0);
-  for (let i = 0; i < product(outer); i++) {
+  for (let i = 0; i < size(outer); i++) {
     let rest = i;
-    const place = outer.toReversed().map((size) => {
-      const at = rest % size;
-      rest = (rest - at) / size;
+    const place = outer.toReversed().map((length) => {
+      const at = rest % length;
+      rest = (rest - at) / length;
       return at;
     });
     for (let at = 0; at < length; at += step) {

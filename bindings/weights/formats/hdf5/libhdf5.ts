@@ -37,14 +37,13 @@ export interface Libhdf5 {
   ): number;
 }
 
-export interface HdfMetadata {
+interface HdfMetadata {
   /** An H5T_class_t: 1 for floating point, 3 for text. */
   readonly type: number;
   /** Bytes of an element. */
   readonly size: number;
   readonly total_size: number;
   readonly vlen: boolean;
-  readonly littleEndian: boolean;
   readonly shape: number[] | null;
   readonly chunks: number[] | null;
   readonly virtual_sources?: readonly unknown[];
@@ -109,26 +108,39 @@ interface Limit {
 
 const limits = new WeakMap<Libhdf5, Limit>();
 
-type Imports = { readonly env?: Record<string, unknown> };
-
 /** Settles when no instance is being made. */
 let last: Promise<unknown> = Promise.resolve();
 
+/** An export by which libhdf5's module is recognised. */
+const OWN_EXPORT = 'H5Fopen';
+
+/** What an Emscripten module that may load others at run time, as h5wasm's, imports. */
+interface Imports {
+  readonly env?: Record<string, unknown>;
+  readonly 'GOT.mem'?: unknown;
+}
+
 /**
- * Makes an instance that finds no memory beyond the limit. h5wasm has no option for that: until it is made,
- * `WebAssembly.instantiate` is another, which leaves all other modules as they are.
+ * Makes an instance whose memory does not grow beyond the limit. h5wasm has no option for that, so that
+ * `WebAssembly.instantiate` is replaced until the instance is made; modules other than libhdf5 pass through it as they
+ * are.
  */
 function withLimit(limit: Limit, make: () => Promise<Libhdf5>): Promise<Libhdf5> {
   const made = last.then(async () => {
     const { instantiate } = WebAssembly;
-    const limited = (module: BufferSource, imports: Imports = {}) => {
+    const limited = async (source: BufferSource | WebAssembly.Module, imports: Imports = {}) => {
+      const given = imports as WebAssembly.Imports;
       const grow = imports.env?.emscripten_resize_heap as ((bytes: number) => unknown) | undefined;
-      if (!grow) return instantiate(module, imports as WebAssembly.Imports);
+      const isCandidate = grow && 'GOT.mem' in imports && !(source instanceof WebAssembly.Module);
+      if (!isCandidate) return instantiate(source as BufferSource, given);
+      const module = await WebAssembly.compile(source);
+      const isOwn = WebAssembly.Module.exports(module).some(({ name }) => name === OWN_EXPORT);
+      if (!isOwn) return { module, instance: await instantiate(module, given) };
       const growing = (bytes: number): unknown => bytes >>> 0 <= limit.bytes && grow(bytes);
       const env = new Proxy(imports.env ?? {}, {
         get: (target, name) => (name === 'emscripten_resize_heap' ? growing : Reflect.get(target, name)),
       });
-      return instantiate(module, { ...imports, env } as WebAssembly.Imports);
+      return { module, instance: await instantiate(module, { ...given, env } as WebAssembly.Imports) };
     };
     WebAssembly.instantiate = limited as typeof instantiate;
     try {

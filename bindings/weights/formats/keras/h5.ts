@@ -6,13 +6,13 @@
 
 import { parseJson } from '../../../util/json.js';
 import { label } from '../../../util/messages.js';
-import { Decoder } from '../../dtype.js';
+import { decoderOf } from '../../dtype.js';
 import type { ByteStream } from '../../stream/byte-stream.js';
 import { randomBytes } from '../../stream/random-access.js';
 import type { ArchConfig, Piece, Reader, TensorInfo } from '../../types.js';
 import { type Dataset, endOf, Hdf5, MAX_EXPANSION, SUPERBLOCK_BYTES } from '../hdf5/file.js';
 import { heldTensor, tensorBytes, weightFile } from '../spans.js';
-import { numberedTensor, torchTensor } from './names.js';
+import { numberedTensor, stateDictTensor } from './names.js';
 import { applicationConfig, kerasConfig, kerasLayers } from './topology.js';
 
 const MODEL_WEIGHTS = 'model_weights';
@@ -58,7 +58,7 @@ export const h5: Reader = {
         const keras = names?.[i];
         const { shape } = dataset;
         const named =
-          keras === undefined ? ({ name: path.join('.'), shape, order: 'OI' } as const) : torchTensor(keras, shape);
+          keras === undefined ? ({ name: path.join('.'), shape, order: 'OI' } as const) : stateDictTensor(keras, shape);
         return { tensor: checkedTensor(path.join('/'), named, dataset), dataset };
       });
       checkNames(tensors, found);
@@ -148,7 +148,7 @@ function checkNames(tensors: readonly Placed[], found: readonly Found[]): void {
   tensors.forEach(({ tensor: { name } }, i) => {
     const path = label(found[i]?.path.join('/') ?? '');
     const other = paths.get(name);
-    if (other !== undefined) throw new Error(`${label(name)}: expected one tensor, got "${other}" and "${path}".`);
+    if (other !== undefined) throw new Error(`${label(name)}: "${other}" and "${path}" are both this tensor.`);
     paths.set(name, path);
   });
 }
@@ -182,7 +182,7 @@ async function* pieces(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Piece, void, undefined> {
   for (const { tensor, dataset } of tensors) {
-    const decoder = dataset.dtype === 'F64' ? new Decoder('F64', false) : undefined;
+    const decoder = dataset.dtype && decoderOf({ dtype: dataset.dtype, isBigEndian: false });
     for (const values of file.values(dataset)) {
       signal?.throwIfAborted();
       yield { tensor, bytes: decoder ? decoder.push(values) : values };

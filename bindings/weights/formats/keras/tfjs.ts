@@ -12,7 +12,7 @@ import { openSource } from '../../stream/open.js';
 import type { OpenOptions } from '../../stream/types.js';
 import type { Reader, TensorInfo } from '../../types.js';
 import { checkedShape, type Span, spannedFile, tensorBytes } from '../spans.js';
-import { kerasLayerOf, torchTensor } from './names.js';
+import { kerasLayerOf, stateDictTensor } from './names.js';
 import { type KerasLayer, kerasConfig, kerasLayers } from './topology.js';
 
 const MAX_JSON_BYTES = 100_000_000;
@@ -63,7 +63,7 @@ function checkedManifest(file: string, manifest: unknown[], layers: ReadonlyMap<
       const { name, tensor } = checkedWeight(file, weight, layers);
       const other = sources.get(tensor.name);
       if (other !== undefined) {
-        throw new Error(`${tensor.name}: expected one tensor, got ${shown(other)} and ${shown(name)}.`);
+        throw new Error(`${label(tensor.name)}: ${shown(other)} and ${shown(name)} are both this tensor.`);
       }
       sources.set(tensor.name, name);
       return { tensor, bytes: tensorBytes(label(name), tensor.shape, tensor.dtype) };
@@ -89,7 +89,7 @@ function checkedWeight(
     throw new Error(`${label(name)}: expected values of float32, got quantization to ${shown(kind)}.`);
   }
   if (dtype !== 'float32') throw new Error(`${label(name)}: expected dtype "float32", got ${shown(dtype)}.`);
-  const tensor = torchTensor(name, checkedShape(label(name), weight.shape));
+  const tensor = stateDictTensor(name, checkedShape(label(name), weight.shape));
   if (!layers.has(kerasLayerOf(name))) {
     throw new Error(`${label(name)}: expected its layer in modelTopology, got none there.`);
   }

@@ -1,9 +1,10 @@
-/** Keras's residual networks: their names, which become torchvision's, and what their topology tells. */
+/** What the topology of a Keras model, or the names of its layers, tells of a residual network. */
 
+import { kerasResnetModule } from '../../../../models/keras-names.js';
 import { isRecord } from '../../../util/json.js';
 import { label, shown } from '../../../util/messages.js';
 import type { ArchConfig } from '../../types.js';
-import { kerasLayerOf, torchModule } from './names.js';
+import { kerasLayerOf } from './names.js';
 
 /** A layer of a topology, as far as this project reads it. */
 export interface KerasLayer {
@@ -34,9 +35,16 @@ export function kerasLayers(subject: string, topology: unknown): Map<string, Ker
   return layers;
 }
 
-/** What the layers say of the network. Throws one sentence where they contradict each other. */
+const HAS_VALUES = /^(Conv2D|Dense|BatchNormalization(V\d)?)$/;
+
+/**
+ * Reads what the layers say of a residual network, and nothing of another. Throws if layers of a residual network
+ * contradict each other.
+ */
 export function kerasConfig(layers: ReadonlyMap<string, KerasLayer>): ArchConfig {
   const all = [...layers.values()];
+  const named = all.filter(({ kind }) => HAS_VALUES.test(kind));
+  if (!named.every(({ name }) => kerasResnetModule(name) !== undefined)) return {};
   const batchNormEps = agreed(
     'epsilon',
     all.filter(({ kind }) => /^BatchNormalization(V\d)?$/.test(kind)),
@@ -61,7 +69,7 @@ export function kerasConfig(layers: ReadonlyMap<string, KerasLayer>): ArchConfig
  * generation, halve maps in a block's first convolution. No others of such names are known.
  */
 export function applicationConfig(tensors: readonly string[]): ArchConfig {
-  const modules = tensors.map((name) => torchModule(kerasLayerOf(name)));
+  const modules = tensors.map((name) => kerasResnetModule(kerasLayerOf(name)));
   if (!modules.some((path) => path?.endsWith('.conv3'))) return {};
   const isRecent = tensors.some((name) => /^conv1_conv\//.test(name));
   const convBias = tensors.some((name, i) => /conv\d$/.test(modules[i] ?? '') && /\/bias(:0)?$/.test(name));
@@ -84,7 +92,7 @@ function agreed<T>(what: string, layers: readonly KerasLayer[], read: (layer: Ke
 
 /** Which convolution of a bottleneck halves the map in the first block of a stage. */
 function bottleneckStride(layers: readonly KerasLayer[]): 'conv1' | 'conv2' | undefined {
-  const byModule = new Map(layers.map((layer) => [torchModule(layer.name), layer]));
+  const byModule = new Map(layers.map((layer) => [kerasResnetModule(layer.name), layer]));
   const stages = ['layer2.0', 'layer3.0', 'layer4.0'].filter((block) => byModule.has(`${block}.conv3`));
   let place: 'conv1' | 'conv2' | undefined;
   for (const block of stages) {

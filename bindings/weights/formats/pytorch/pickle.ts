@@ -16,11 +16,12 @@ const MAX_LONG = 16;
 /** Bytes of the stream that the machine sees at once, unless it wants more. */
 const AHEAD = 65536;
 
-/** Thrown where an opcode goes on beyond the bytes that are there: before it changes anything, so that it can be run anew. */
+/** The opcode that ends a pickle. */
 const STOP = 0x2e;
 
 const UTF8 = new TextDecoder();
 
+/** Thrown when an opcode needs more bytes than are buffered. Nothing has changed yet; it is retried after a refill. */
 const SHORT = Symbol('short');
 
 /** A dictionary, or an OrderedDict, in the order of insertion. Empty ones take no memory for a table. */

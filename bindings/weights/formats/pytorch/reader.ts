@@ -7,7 +7,6 @@
 import { label, shown } from '../../../util/messages.js';
 import type { ByteStream } from '../../stream/byte-stream.js';
 import type { Piece, Reader, WeightFile } from '../../types.js';
-import { isZip } from '../sniff.js';
 import { weightFile } from '../spans.js';
 import { unpickle } from './pickle.js';
 import { Checkpoint, findStateDict, type Storage } from './state-dict.js';
@@ -22,9 +21,11 @@ const PICKLE = 'data.pkl';
 const STORAGES = 'data/';
 const BYTE_ORDER = 'byteorder';
 
-export const pytorch: Reader = {
-  open: async (stream) => (isZip(await stream.peek(4)) ? openArchive(stream) : openLegacy(stream)),
-};
+/** Reads the ZIP archives that PyTorch writes since 1.6. */
+export const archive: Reader = { open: openArchive };
+
+/** Reads the pickles and storages that PyTorch wrote before 1.6. */
+export const legacy: Reader = { open: openLegacy };
 
 /** The file of these tensors, in the order of the storages' keys, which is the file's. */
 function fileOf(

@@ -1,6 +1,7 @@
 /** What a PyTorch pickle means: tensors that look into storages, and the `state_dict` among all else in a checkpoint. */
 
 import { label, shown } from '../../../util/messages.js';
+import { size } from '../../../util/shape.js';
 import { STORED_BYTES, type StoredDtype } from '../../dtype.js';
 import { COUNTER } from '../../torch-names.js';
 import { Dictionary, type Environment, Global } from './pickle.js';
@@ -29,16 +30,16 @@ export class View {
     this.offset = offset;
     this.shape = shape;
     this.stride = stride;
-    this.count = shape.reduce((product, n) => product * n, 1);
+    this.count = size(shape);
   }
 
   /** Whether its values lie one after the other. */
   get isContiguous(): boolean {
     let expected = 1;
     for (let axis = this.shape.length - 1; axis >= 0; axis--) {
-      const size = this.shape[axis] as number;
-      if (size !== 1 && this.stride[axis] !== expected) return this.count === 0;
-      expected *= size;
+      const length = this.shape[axis] as number;
+      if (length !== 1 && this.stride[axis] !== expected) return this.count === 0;
+      expected *= length;
     }
     return true;
   }

@@ -1,7 +1,7 @@
 /** Storages of a PyTorch file -> tensors: in passing where they lie one after the other, else out of a whole storage. */
 
 import { label, shown } from '../../../util/messages.js';
-import { Decoder, STORED_BYTES, type StoredDtype } from '../../dtype.js';
+import { decoderOf, STORED_BYTES, type StoredDtype } from '../../dtype.js';
 import type { ByteStream } from '../../stream/byte-stream.js';
 import type { Piece, TensorInfo } from '../../types.js';
 import { heldTensor, spanPieces } from '../spans.js';
@@ -94,8 +94,8 @@ export async function* storagePieces(
   const bytes = await stream.take(storage.bytes);
   if (bytes.length < storage.bytes) throw new Error(ended());
   for (const { tensor, view } of reads) {
-    const decoder = new Decoder(dtype, isBigEndian);
-    for (const part of gathered(bytes, width, view)) yield { tensor, bytes: decoder.push(part) };
+    const decoder = decoderOf({ dtype, isBigEndian });
+    for (const part of gathered(bytes, width, view)) yield { tensor, bytes: decoder ? decoder.push(part) : part };
   }
 }
 

@@ -24,7 +24,7 @@ const MAX_ENTRIES = 100_000;
 /** An entry whose size stands behind it is searched for its end only so far. */
 const MAX_SEARCH = 65536;
 
-export interface ZipEntry {
+interface ZipEntry {
   readonly name: string;
   /** Undefined where it stands behind the entry. */
   readonly bytes: number | undefined;

@@ -1,0 +1,76 @@
+/** From what a caller names to a file of weights and the graph that they are for. */
+
+import { buildNetwork, type Graph, type NetworkOptions } from '../../models/index.js';
+import { identifyNetwork } from '../weights/identify.js';
+import { withNetworkNames } from '../weights/network-names.js';
+import { type OpenOptions, openWeights, type WeightFile, type WeightSource } from '../weights/open.js';
+import { isWeightSource, type NetworkLike } from './network-like.js';
+
+/** Weights that are a function of a whole number and their names, uniform and scaled after He et al. 2015. */
+export interface RandomWeights {
+  readonly seed: number;
+}
+
+interface Opened {
+  /** Its tensors have the graph's names. */
+  readonly file: WeightFile;
+  readonly graph: Graph;
+}
+
+/** Opens the weights, and finds or builds the graph that they are for. A file that does not fit is closed. */
+export async function openNetwork(
+  network: NetworkLike,
+  weights: WeightSource | WeightFile | RandomWeights | undefined,
+  options: OpenOptions,
+  networkOptions: NetworkOptions,
+): Promise<Opened> {
+  if (isWeightSource(network)) {
+    const subject = typeof network === 'string' ? network : 'weights';
+    return closedOnError(await openFile(network, options), (file) => identified(file, subject, networkOptions));
+  }
+  const build = (config: NetworkOptions): Graph =>
+    typeof network === 'string'
+      ? buildNetwork(network, { ...config, ...networkOptions })
+      : withoutOptions(network, networkOptions);
+  if (typeof weights === 'object' && 'seed' in weights) {
+    const { seed } = weights;
+    if (!Number.isInteger(seed)) throw new TypeError(`weights: expected seed to be a whole number, got ${seed}.`);
+    const graph = build({});
+    return { file: (await import('../weights/random.js')).randomWeights(graph, seed), graph };
+  }
+  return closedOnError(await openFile(weights as WeightSource | WeightFile, options), (file) => ({
+    file: withNetworkNames(file, network),
+    graph: build(file.config),
+  }));
+}
+
+/** Opens a file of weights; what is one already is handed on. */
+async function openFile(weights: WeightSource | WeightFile, options: OpenOptions): Promise<WeightFile> {
+  const isFile = typeof weights === 'object' && weights !== null && 'pieces' in weights;
+  return isFile ? weights : openWeights(weights, options);
+}
+
+/** The graph that a file brings, or that of the network whose tensors it has. */
+function identified(file: WeightFile, subject: string, options: NetworkOptions): Opened {
+  if (file.graph) return { file, graph: withoutOptions(file.graph, options) };
+  const found = identifyNetwork(file.tensors);
+  if (!found) throw new Error(`${subject}: no known network has these tensors; name the network, or give its graph.`);
+  const graph = buildNetwork(found.network, { ...file.config, ...found.options, ...options });
+  return { file: withNetworkNames(file, found.network), graph };
+}
+
+/** A graph takes no options: they are in it. */
+function withoutOptions(graph: Graph, options: NetworkOptions): Graph {
+  const [option] = Object.entries(options).flatMap(([key, value]) => (value === undefined ? [] : [key]));
+  if (option !== undefined) throw new TypeError(`${graph.name}: a graph takes no network options, got ${option}.`);
+  return graph;
+}
+
+async function closedOnError(file: WeightFile, make: (file: WeightFile) => Opened): Promise<Opened> {
+  try {
+    return make(file);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
