@@ -5,7 +5,8 @@ import type { Binary } from '../bindings/engine/binary.js';
 import type { Executor } from '../bindings/engine/executor.js';
 import { openExecutor } from '../bindings/engine/open-executor.js';
 import { openWeights } from '../bindings/weights/open.js';
-import { seededWeights, uniform } from '../bindings/weights/random.js';
+import { seededWeights } from '../bindings/weights/random.js';
+import { uniform } from '../bindings/weights/uniform.js';
 import { type Graph, graphInput } from '../models/index.js';
 
 /** Opens `graph` on one thread, with seeded values as the input of one image. */

@@ -9,7 +9,8 @@ import { parseArgs } from 'node:util';
 import { summary } from '../bindings/compile/summary.js';
 import { BINARIES, type Binary, supportsRelaxed } from '../bindings/engine/core.js';
 import { load, type Model, measurePeak } from '../bindings/index.node.js';
-import { seededWeights, uniform } from '../bindings/weights/random.js';
+import { seededWeights } from '../bindings/weights/random.js';
+import { uniform } from '../bindings/weights/uniform.js';
 import { buildNetwork, graphInput } from '../models/index.js';
 import { machineText, median } from './machine.js';
 

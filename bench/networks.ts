@@ -5,7 +5,8 @@ import { parseArgs } from 'node:util';
 import { summary } from '../bindings/compile/summary.js';
 import { BINARIES, supportsRelaxed } from '../bindings/engine/core.js';
 import { load } from '../bindings/index.node.js';
-import { seededWeights, uniform } from '../bindings/weights/random.js';
+import { seededWeights } from '../bindings/weights/random.js';
+import { uniform } from '../bindings/weights/uniform.js';
 import { buildNetwork, graphInput } from '../models/index.js';
 import { machineText, median } from './machine.js';
 

@@ -16,7 +16,8 @@ export { type PretrainedSet, type PretrainedWeights, pretrained } from './node/p
 export type { CacheOptions, FetchOptions } from './node/weight-cache.js';
 export { inspectWeights, type TensorReport, type WeightReport } from './weights/inspect.js';
 export { openWeights } from './weights/open.js';
-export { seededInput, seededWeights } from './weights/random.js';
+export { seededWeights } from './weights/random.js';
+export { seededInput } from './weights/uniform.js';
 export { type WriteOptions, writeSafetensors } from './weights/write.js';
 
 usePlatform(nodePlatform(new URL('../dist/thread.node.js', import.meta.url)));

@@ -13,8 +13,8 @@ import type { OpenOptions, WeightFile, WeightSource } from './weights/open.js';
 import { absolute, loadInWorker, measurePeakInWorker } from './worker/client.js';
 
 export * from './index.js';
-export { seededInput } from './weights/random.js';
 export type { CachedWeights } from './weights/stream/browser-cache.js';
+export { seededInput } from './weights/uniform.js';
 
 const newWorker = (): Worker => new Worker(new URL('../dist/worker.js', import.meta.url), { type: 'module' });
 

@@ -1,6 +1,6 @@
 /** Engines side by side: first whether they compute the same, then run by run in turn. Runs in Node and in a page. */
 
-import { seededInput } from '../../bindings/weights/random.js';
+import { seededInput } from '../../bindings/weights/uniform.js';
 import { buildNetwork } from '../../models/index.js';
 import { type EngineName, type Places, start } from './engines.js';
 import { makeLayers, permuted } from './layers.js';

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import * as assert from 'uvu/assert';
-import { uniform } from '../../bindings/weights/random.js';
+import { uniform } from '../../bindings/weights/uniform.js';
 import { eachBinary } from '../support/each-binary.js';
 import { brain, half } from '../support/memory-weights.js';
 import { assertSameBits, constant, Desk, edges, packedGroups, type Region } from '../support/records.js';

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import * as assert from 'uvu/assert';
 import type { Core } from '../../bindings/engine/core.js';
-import { uniform } from '../../bindings/weights/random.js';
+import { uniform } from '../../bindings/weights/uniform.js';
 import { eachBinary } from '../support/each-binary.js';
 import {
   activationFields,

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { makePlan } from '../../bindings/compile/plan.js';
-import { uniform } from '../../bindings/weights/random.js';
+import { uniform } from '../../bindings/weights/uniform.js';
 import { type Graph, GraphBuilder } from '../../models/index.js';
 import { graphs } from '../support/any-graph.js';
 import { evaluateAll, type Inputs } from '../support/evaluate.js';

@@ -5,7 +5,7 @@ import type { Choose } from '../../bindings/compile/conv-algorithm.js';
 import { makePlan } from '../../bindings/compile/plan.js';
 import type { Core } from '../../bindings/engine/core.js';
 import type { Executor } from '../../bindings/engine/executor.js';
-import { uniform } from '../../bindings/weights/random.js';
+import { uniform } from '../../bindings/weights/uniform.js';
 import { type Graph, GraphBuilder, graphInput } from '../../models/index.js';
 import { anyGraph } from '../support/any-graph.js';
 import { eachBinary } from '../support/each-binary.js';

@@ -3,7 +3,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { heat, heatmap } from '../../bindings/image/heatmap.js';
-import { uniform } from '../../bindings/weights/random.js';
+import { uniform } from '../../bindings/weights/uniform.js';
 
 /** Keys 1981, equation 4 with a = −1/2. */
 function kernel(distance: number): number {

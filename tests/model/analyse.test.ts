@@ -4,7 +4,7 @@ import '../support/flags.mjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { buildNetwork, GraphBuilder, load, type Model, type Pixels } from '../../bindings/index.node.js';
-import { uniform } from '../../bindings/weights/random.js';
+import { uniform } from '../../bindings/weights/uniform.js';
 import { anyTensors, memoryWeights } from '../support/memory-weights.js';
 import { assertSameBits } from '../support/records.js';
 import { failure, rejection } from '../support/weight-files.js';

@@ -14,7 +14,8 @@ import {
   preprocessings,
 } from '../../bindings/index.node.js';
 import { camStep } from '../../bindings/model/cam.js';
-import { seededTensor, seededWeights, uniform } from '../../bindings/weights/random.js';
+import { seededTensor, seededWeights } from '../../bindings/weights/random.js';
+import { uniform } from '../../bindings/weights/uniform.js';
 import { type Graph, GraphBuilder, graphInput, networkNames, parameters } from '../../models/index.js';
 import { anyGraph } from '../support/any-graph.js';
 import { eachBinary } from '../support/each-binary.js';

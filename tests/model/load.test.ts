@@ -13,7 +13,8 @@ import {
   type Tensor,
 } from '../../bindings/index.node.js';
 import { load as loadWithoutPull } from '../../bindings/model/load.js';
-import { seededInput, seededWeights, uniform } from '../../bindings/weights/random.js';
+import { seededWeights } from '../../bindings/weights/random.js';
+import { seededInput, uniform } from '../../bindings/weights/uniform.js';
 import type { Graph } from '../../models/index.js';
 import { assertSameBits } from '../support/records.js';
 import { concat, failure, rejection } from '../support/weight-files.js';

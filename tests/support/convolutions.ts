@@ -2,7 +2,7 @@
 
 import type { AlgorithmName as Algorithm } from '../../bindings/compile/conv-algorithm.js';
 import type { Core } from '../../bindings/engine/core.js';
-import { uniform } from '../../bindings/weights/random.js';
+import { uniform } from '../../bindings/weights/uniform.js';
 import {
   activationFields,
   assertSameBits,

@@ -4,7 +4,8 @@ import './flags.mjs';
 import { readFileSync } from 'node:fs';
 import * as assert from 'uvu/assert';
 import { type Binary, buildNetwork, load, summary } from '../../bindings/index.node.js';
-import { seededInput, seededWeights } from '../../bindings/weights/random.js';
+import { seededWeights } from '../../bindings/weights/random.js';
+import { seededInput } from '../../bindings/weights/uniform.js';
 
 interface Logits {
   readonly input: readonly number[];

@@ -1,8 +1,8 @@
 /** Weight files from values in memory: any order of tensors, any type, any pieces. */
 
 import { fromTensors } from '../../bindings/weights/from-tensors.js';
-import { uniform } from '../../bindings/weights/random.js';
 import type { Dtype, TensorInfo, WeightFile } from '../../bindings/weights/types.js';
+import { uniform } from '../../bindings/weights/uniform.js';
 import { type Graph, inputShape, type Node, type Parameter, parameters } from '../../models/index.js';
 import type { Values } from './reference.js';
 

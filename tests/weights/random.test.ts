@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { seededInput, seededTensor, seededWeights, uniform } from '../../bindings/weights/random.js';
+import { seededTensor, seededWeights } from '../../bindings/weights/random.js';
+import { seededInput, uniform } from '../../bindings/weights/uniform.js';
 import { buildNetwork, parameters } from '../../models/index.js';
 
 const cifar = buildNetwork('resnet20_cifar');
