@@ -3,7 +3,23 @@
 import { textStart } from '../util/json.js';
 import { either } from '../util/messages.js';
 import { safetensors } from './formats/safetensors.js';
-import { isHdf5, isIndex, isJson, isLegacyPytorch, isSafetensors, isZip } from './formats/sniff.js';
+import {
+  isGguf,
+  isGzip,
+  isHdf5,
+  isIndex,
+  isJson,
+  isLegacyPytorch,
+  isNumpy,
+  isOnnx,
+  isPickle,
+  isPicture,
+  isSafetensors,
+  isSavedModel,
+  isTar,
+  isTflite,
+  isZip,
+} from './formats/sniff.js';
 import type { ByteStream } from './stream/byte-stream.js';
 import { openSource } from './stream/open.js';
 import type { ByteSource, OpenOptions, WeightSource } from './stream/types.js';
@@ -40,14 +56,29 @@ const FORMATS: readonly Format[] = [
 
 const HEAD_BYTES = 512;
 
-/** What people have instead of weights, with the words for it. */
-const IMPOSTORS: readonly { readonly is: (text: string) => boolean; readonly what: string }[] = [
+/** What people have instead of weights, with what to do. ZIP archives have a table of their own (pytorch/impostors.ts). */
+const IMPOSTORS: readonly { readonly is: (head: Uint8Array, text: string) => boolean; readonly what: string }[] = [
   {
-    is: (text) => text.startsWith('version https://git-lfs'),
+    is: (_, text) => text.startsWith('version https://git-lfs'),
     what: 'a Git LFS pointer ("git lfs pull" fetches the file itself)',
   },
-  { is: (text) => text.startsWith('<'), what: 'an HTML or XML page' },
-  { is: (text) => text === '', what: 'an empty file' },
+  {
+    is: (_, text) => text.startsWith('<'),
+    what: 'an HTML or XML page',
+  },
+  { is: isOnnx, what: 'an ONNX model (save the weights of the PyTorch model that it was made of)' },
+  { is: isTflite, what: 'a TensorFlow Lite model (save the Keras model that it was made of as HDF5)' },
+  { is: isSavedModel, what: "TensorFlow's SavedModel (load it with Keras, and save it as HDF5)" },
+  { is: isGguf, what: 'a GGUF file, which holds language models' },
+  { is: isNumpy, what: "one of NumPy's arrays, .npy (make tensors of all arrays, and torch.save them by their names)" },
+  {
+    is: isPickle,
+    what: 'a Python pickle that torch.save did not write (scikit-learn and joblib write such; torch.save a state_dict)',
+  },
+  { is: isGzip, what: 'a gzip archive (unpack it)' },
+  { is: isTar, what: 'a tar archive (unpack it)' },
+  { is: isPicture, what: 'a picture' },
+  { is: (_, text) => text === '', what: 'an empty file' },
 ];
 
 /**
@@ -88,6 +119,6 @@ async function formatOf(stream: ByteStream, formats: readonly Format[]): Promise
   const format = formats.find(({ matches }) => matches(head));
   if (format) return format;
   const text = textStart(head);
-  const what = IMPOSTORS.find(({ is }) => is(text))?.what ?? 'something else';
+  const what = IMPOSTORS.find(({ is }) => is(head, text))?.what ?? 'something else';
   throw new Error(`${stream.name}: expected ${either(formats.map(({ name }) => name))}, got ${what}.`);
 }

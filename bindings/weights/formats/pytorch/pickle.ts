@@ -1,64 +1,37 @@
 /**
- * Python's pickles, protocols 2 to 5, as far as a `state_dict` needs them. A pickle is a program for a stack machine;
- * this machine makes numbers, texts, lists and dictionaries, and calls nothing but the functions it is given by name.
- * After https://github.com/python/cpython/blob/main/Lib/pickletools.py.
+ * Python's pickles, as far as a `state_dict` needs them. A pickle is a program for a stack machine; this machine makes
+ * numbers, texts, lists and dictionaries, and calls nothing but the functions that it is given by name. Whatever else
+ * a pickle calls or makes is an `Opaque` value.
  */
 
-import { label, shown } from '../../../util/messages.js';
+import { shown } from '../../../util/messages.js';
 import type { ByteStream } from '../../stream/byte-stream.js';
+import { BY_OPCODE, STOP } from './opcodes.js';
+import { Dictionary, Global, kindOf, Opaque } from './values.js';
 
-/** Opcodes: ResNet-152's state_dict has 30,000. Each takes a byte of the file and makes at most one small object. */
-const MAX_OPCODES = 500_000;
-const MAX_BYTES = 2 ** 24;
-/** Of a name or a whole number. */
+/**
+ * ResNet-152's state_dict has 30,000 opcodes; a checkpoint may hold the losses of a million steps beside it. Each takes
+ * a byte of the file and makes at most one small object.
+ */
+const MAX_OPCODES = 4_000_000;
+/** Of what the machine looks at; bytes objects are passed over and do not count. */
+const MAX_BYTES = 2 ** 26;
+/** Of a name, and of a text that ends with its line. */
 const MAX_NAME = 256;
+const MAX_LINE = 65536;
+/** Bytes of a whole number; longer ones stay opaque. */
 const MAX_LONG = 16;
 /** Bytes of the stream that the machine sees at once, unless it wants more. */
 const AHEAD = 65536;
 
-/** Thrown where an opcode goes on beyond the bytes that are there: before it changes anything, so that it can be run anew. */
-const STOP = 0x2e;
-
 const UTF8 = new TextDecoder();
 
+/** Thrown if an opcode goes on beyond the bytes at hand: before it changes anything, so that it can be run anew. */
 const SHORT = Symbol('short');
 
-/** A dictionary, or an OrderedDict, in the order of insertion. Empty ones take no memory for a table. */
-export class Dictionary {
-  #entries: Map<unknown, unknown> | undefined;
-
-  get entries(): Iterable<[unknown, unknown]> {
-    return this.#entries ?? [];
-  }
-
-  get(key: unknown): unknown {
-    return this.#entries?.get(key);
-  }
-
-  /** False where the key is there already. */
-  set(key: unknown, value: unknown): boolean {
-    this.#entries ??= new Map();
-    if (this.#entries.has(key)) return false;
-    this.#entries.set(key, value);
-    return true;
-  }
-}
-
-/** A function or class that a pickle may name. */
-export class Global {
-  readonly name: string;
-  /** Makes the value of a call; undefined for a class that is only named. Throws one sentence. */
-  readonly call: ((args: readonly unknown[]) => unknown) | undefined;
-
-  constructor(name: string, call?: (args: readonly unknown[]) => unknown) {
-    this.name = name;
-    this.call = call;
-  }
-}
-
 export interface Environment {
-  /** By module and name: `collections.OrderedDict`. */
-  readonly globals: ReadonlyMap<string, Global>;
+  /** What a name stands for, with its module before it: `collections.OrderedDict`. */
+  global(name: string): Global;
   /** What a persistent id stands for. Throws one sentence. */
   persistent(id: unknown): unknown;
 }
@@ -68,56 +41,7 @@ export function unpickle(stream: ByteStream, subject: string, environment: Envir
   return new Machine(stream, subject, environment).run();
 }
 
-type Instruction = readonly [opcode: number, run: (m: Machine) => void];
-
-/** The stack holds values; marks stand between them. Operands are read before anything changes. */
-const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
-  PROTO: [0x80, (m) => m.protocol(m.u8())],
-  FRAME: [0x95, (m) => m.take(8)],
-  MARK: [0x28, (m) => m.mark()],
-  POP: [0x30, (m) => m.pop()],
-  POP_MARK: [0x31, (m) => m.popMark()],
-  NONE: [0x4e, (m) => m.push(null)],
-  NEWTRUE: [0x88, (m) => m.push(true)],
-  NEWFALSE: [0x89, (m) => m.push(false)],
-  BININT: [0x4a, (m) => m.push(m.view(4).getInt32(0, true))],
-  BININT1: [0x4b, (m) => m.push(m.u8())],
-  BININT2: [0x4d, (m) => m.push(m.u16())],
-  LONG1: [0x8a, (m) => m.long(m.u8())],
-  LONG4: [0x8b, (m) => m.long(m.u32())],
-  BINFLOAT: [0x47, (m) => m.push(m.view(8).getFloat64(0, false))],
-  SHORT_BINUNICODE: [0x8c, (m) => m.text(m.u8())],
-  SHORT_BINSTRING: [0x55, (m) => m.text(m.u8())],
-  BINUNICODE: [0x58, (m) => m.text(m.u32())],
-  BINSTRING: [0x54, (m) => m.text(m.u32())],
-  SHORT_BINBYTES: [0x43, (m) => m.push(new Uint8Array(m.take(m.u8())))],
-  BINBYTES: [0x42, (m) => m.push(new Uint8Array(m.take(m.u32())))],
-  EMPTY_TUPLE: [0x29, (m) => m.push([])],
-  EMPTY_LIST: [0x5d, (m) => m.push([])],
-  TUPLE: [0x74, (m) => m.push(m.popMark())],
-  TUPLE1: [0x85, (m) => m.tuple(1)],
-  TUPLE2: [0x86, (m) => m.tuple(2)],
-  TUPLE3: [0x87, (m) => m.tuple(3)],
-  APPEND: [0x61, (m) => m.append([m.pop()])],
-  APPENDS: [0x65, (m) => m.append(m.popMark())],
-  EMPTY_DICT: [0x7d, (m) => m.push(new Dictionary())],
-  SETITEM: [0x73, (m) => m.setItems([m.pop(), m.pop()].reverse())],
-  SETITEMS: [0x75, (m) => m.setItems(m.popMark())],
-  BINPUT: [0x71, (m) => m.put(m.u8())],
-  LONG_BINPUT: [0x72, (m) => m.put(m.u32())],
-  MEMOIZE: [0x94, (m) => m.put()],
-  BINGET: [0x68, (m) => m.get(m.u8())],
-  LONG_BINGET: [0x6a, (m) => m.get(m.u32())],
-  GLOBAL: [0x63, (m) => m.global(m.line(), m.line())],
-  STACK_GLOBAL: [0x93, (m) => m.stackGlobal()],
-  REDUCE: [0x52, (m) => m.reduce(m.pop())],
-  BUILD: [0x62, (m) => m.build(m.pop())],
-  BINPERSID: [0x51, (m) => m.persistent(m.pop())],
-};
-
-const BY_OPCODE = new Map(Object.values(INSTRUCTIONS));
-
-class Machine {
+export class Machine {
   readonly #stream: ByteStream;
   readonly #subject: string;
   readonly #environment: Environment;
@@ -135,7 +59,7 @@ class Machine {
   }
 
   async run(): Promise<unknown> {
-    let passed = 0;
+    let looked = 0;
     for (let count = 0, opcode = 0; opcode !== STOP; ) {
       const start = this.#at;
       try {
@@ -145,32 +69,47 @@ class Machine {
       } catch (reason) {
         if (reason !== SHORT) throw reason;
         const wanted = this.#at - start;
-        passed += start;
-        if (passed + wanted > MAX_BYTES) this.fail(`at most ${MAX_BYTES} bytes`, 'more');
-        await this.#stream.take(start);
+        looked += Math.min(start, this.#bytes.length);
+        if (looked + wanted > MAX_BYTES) this.fail(`at most ${MAX_BYTES} bytes`, 'more');
+        await this.#pass(start);
         this.#bytes = await this.#stream.peek(Math.max(AHEAD, wanted));
         this.#at = 0;
-        if (this.#bytes.length < wanted) this.fail('its end', `the file's, ${passed + this.#bytes.length} bytes in`);
+        if (this.#bytes.length < wanted) {
+          this.fail('its end', `the file's, ${this.#stream.position + this.#bytes.length} bytes in`);
+        }
       }
     }
-    await this.#stream.take(this.#at);
+    await this.#pass(this.#at);
     const value = this.pop();
     if (this.#stack.length > 0) this.fail('one value at its end', `${this.#stack.length + 1}`);
     return value;
   }
 
+  /** Goes on in the stream, to its end if there is less. */
+  async #pass(count: number): Promise<void> {
+    for (let left = count; left > 0; ) {
+      const part = await this.#stream.next(left);
+      if (!part) return;
+      left -= part.length;
+    }
+  }
+
   step(opcode: number): void {
     const run = BY_OPCODE.get(opcode);
-    if (!run) this.fail('an opcode that a state_dict needs', `0x${opcode.toString(16).padStart(2, '0')}`);
+    if (!run) this.fail('an opcode of pickles', `0x${opcode.toString(16).padStart(2, '0')}`);
     run(this);
   }
 
   protocol(version: number): void {
-    if (version < 2 || version > 5) this.fail('protocol 2 to 5', `${version}`);
+    if (version > 5) this.fail('protocol 0 to 5', `${version}`);
   }
 
   long(length: number): void {
-    if (length > MAX_LONG) this.fail(`whole numbers of at most ${MAX_LONG} bytes`, `one of ${length}`);
+    if (length > MAX_LONG) {
+      this.#at += length;
+      this.push(new Opaque('a long number'));
+      return;
+    }
     let value = 0n;
     for (const byte of this.take(length).toReversed()) value = (value << 8n) | BigInt(byte);
     value = BigInt.asIntN(8 * length, value);
@@ -183,10 +122,22 @@ class Machine {
     this.push(UTF8.decode(this.take(length)));
   }
 
+  /** Passes over a bytes object: no tensor's values are in one. */
+  bytes(length: number): void {
+    this.#at += length;
+    this.push(new Opaque('bytes'));
+  }
+
   append(items: readonly unknown[]): void {
     const list = this.top();
+    if (list instanceof Opaque) return;
     if (!Array.isArray(list)) this.fail('a list to append to', kindOf(list));
     for (const item of items) list.push(item);
+  }
+
+  dictionary(items: readonly unknown[]): void {
+    this.push(new Dictionary());
+    this.setItems(items);
   }
 
   setItems(items: readonly unknown[]): void {
@@ -215,19 +166,14 @@ class Machine {
     this.push(Array.from({ length }, () => this.pop()).reverse());
   }
 
-  stackGlobal(): void {
-    const name = this.pop();
-    this.global(this.pop(), name);
+  named(module: unknown, name: unknown): Global {
+    if (typeof module !== 'string' || typeof name !== 'string') return new Global('something without a name');
+    return this.#environment.global(`${module}.${name}`);
   }
 
-  global(module: unknown, name: unknown): void {
-    if (typeof module !== 'string' || typeof name !== 'string') {
-      this.fail('a module and a name', `${kindOf(module)} and ${kindOf(name)}`);
-    }
-    const path = `${module}.${name}`;
-    const known = this.#environment.globals.get(path);
-    if (!known) this.fail('tensors in dictionaries, as of model.state_dict()', `${label(path)}, which is not run`);
-    this.push(known);
+  stackGlobal(): void {
+    const name = this.pop();
+    this.push(this.named(this.pop(), name));
   }
 
   persistent(id: unknown): void {
@@ -236,16 +182,25 @@ class Machine {
 
   reduce(args: unknown): void {
     const callee = this.pop();
-    if (!(callee instanceof Global) || !callee.call || !Array.isArray(args)) {
-      this.fail('a function and its arguments', `${kindOf(callee)} and ${kindOf(args)}`);
-    }
-    this.push(callee.call(args));
+    const isKnown = callee instanceof Global && callee.call && Array.isArray(args);
+    this.push(isKnown ? callee.call?.(args) : new Opaque(kindOf(callee)));
   }
 
-  /** Attributes: a state_dict has `_metadata`, its modules' versions, which nobody needs here. */
-  build(_state: unknown): void {
+  /** Arguments by name are those of no function that is known here. */
+  reduceWithNames(_names: unknown, _args: unknown): void {
+    this.push(new Opaque(kindOf(this.pop())));
+  }
+
+  instance([callee, ...rest]: readonly unknown[], args: readonly unknown[] = rest): void {
+    this.push(callee);
+    this.reduce(args);
+  }
+
+  /** Attributes. Those of a dictionary or tensor are not needed: a state_dict has its modules' versions there. */
+  build(state: unknown): void {
     const target = this.top();
-    if (!(target instanceof Dictionary)) this.fail('attributes of a dictionary', `those of ${kindOf(target)}`);
+    // What has slots gets a pair: attributes, and values of slots.
+    if (target instanceof Opaque) target.state = Array.isArray(state) ? state[0] : state;
   }
 
   push(value: unknown): void {
@@ -295,22 +250,23 @@ class Machine {
     return this.view(4).getUint32(0, true);
   }
 
-  line(): string {
-    const bytes: number[] = [];
-    for (let byte = this.u8(); byte !== 0x0a; byte = this.u8()) {
-      if (bytes.push(byte) > MAX_NAME) this.fail(`names of at most ${MAX_NAME} bytes`, 'one longer');
+  u64(): number {
+    return Number(this.view(8).getBigUint64(0, true));
+  }
+
+  line(most = MAX_NAME): string {
+    const start = this.#at;
+    while (this.u8() !== 0x0a) {
+      if (this.#at - start > most) this.fail(`names of at most ${most} bytes`, 'one longer');
     }
-    return String.fromCharCode(...bytes);
+    return UTF8.decode(this.#bytes.subarray(start, this.#at - 1));
+  }
+
+  longLine(): string {
+    return this.line(MAX_LINE);
   }
 
   fail(expected: string, got: string): never {
     throw new Error(`${this.#subject}: expected ${expected}, got ${got}.`);
   }
-}
-
-/** What a value is, for a message. */
-function kindOf(value: unknown): string {
-  if (value instanceof Dictionary) return 'a dictionary';
-  if (value instanceof Global) return value.name;
-  return Array.isArray(value) ? 'a list' : shown(value);
 }
