@@ -126,6 +126,7 @@ export class Directory {
       const extra = bytes.subarray(extraAt, extraAt + extraBytes);
       const [size = 0, packed = 0, place = 0] = wide(extra, [u32(header, 24), u32(header, 20), u32(header, 42)]);
       if (names.has(name)) throw this.error(name, 'every entry once', 'it twice');
+      if (place >= this.begin) throw this.error(name, 'a place before the directory', `${place} bytes in`);
       names.add(name);
       entries.push({
         name,

@@ -34,7 +34,7 @@ export async function openLegacy(stream: ByteStream): Promise<WeightFile> {
   const unknown = [...storages.values()].find((storage) => storage.bytes === undefined);
   if (unknown) {
     const type = label(unknown.type.name);
-    throw new Error(`${stream.name}: expected storages of known types, one after the other, got a ${type}.`);
+    throw new Error(`${stream.name}: expected storages of known types, one after the other, got ${type}.`);
   }
   const bytes = [...storages.values()].reduce((sum, each) => sum + COUNT_BYTES + bytesOf(each), stream.position);
   if (stream.total !== undefined && stream.total !== bytes) {
