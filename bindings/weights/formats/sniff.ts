@@ -23,7 +23,7 @@ export const isLegacyPytorch = (head: Uint8Array): boolean =>
 export const isPickle = (head: Uint8Array): boolean =>
   head[0] === 0x80 &&
   isBetween(head[1], 2, 5) &&
-  /[cC}\](XKMJ.\x8a\x8c\x8f\x95]/.test(String.fromCharCode(head[2] ?? 0));
+  /[cC}\]()XKMJ.\x8a\x8c\x8f\x95]/.test(String.fromCharCode(head[2] ?? 0));
 
 export const isNumpy = (head: Uint8Array): boolean => bytesAt(head, 0, [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]);
 

@@ -69,6 +69,7 @@ const CALLS = {
   'an old instance of a class on the stack': concat(MARK, global('os', 'system'), text('true'), op(0x6f)),
   'items of an instance': concat(global('a', 'Dict'), op(0x29, 0x81), text('k'), int(1), op(0x73), int(2), op(0x61)),
   'a name on the stack': concat(text('posix'), text('system'), op(0x93)),
+  'a name as long as a book': concat(text('m'.repeat(400)), text('n'.repeat(400)), op(0x93)),
   'a name that is none': concat(list(), list(), op(0x93)),
   'attributes of a list': concat(list(), dictionary({ a: int(1) }), op(0x62)),
   extensions: list(op(0x82, 1), op(0x83, 1, 1), op(0x84, 1, 1, 1, 1)),

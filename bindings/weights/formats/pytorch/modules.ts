@@ -50,8 +50,8 @@ export function moduleTensors(
       throw new Error(`${subject}: expected ${expected}, got more at ${label(prefix)}.`);
     }
     for (const [name, tensor] of own) {
-      const isTensor = tensor instanceof View || tensor instanceof OpaqueTensor;
-      if (isTensor && typeof name === 'string' && !unsaved.has(name)) found.push([prefix + name, tensor]);
+      if (typeof name !== 'string' || name.length > MAX_NAME || unsaved.has(name)) continue;
+      if (tensor instanceof View || tensor instanceof OpaqueTensor) found.push([prefix + name, tensor]);
     }
     for (const [name, value] of inner.reverse()) {
       if (typeof name === 'string') waiting.push({ prefix: `${prefix}${name}.`, value, depth: depth + 1 });

@@ -168,6 +168,8 @@ export class Machine {
 
   named(module: unknown, name: unknown): Global {
     if (typeof module !== 'string' || typeof name !== 'string') return new Global('something without a name');
+    // Texts on the stack may be as long as the file, and named again and again.
+    if (module.length + name.length > 2 * MAX_NAME) return new Global('something of a long name');
     return this.#environment.global(`${module}.${name}`);
   }
 

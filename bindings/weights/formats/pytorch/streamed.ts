@@ -85,7 +85,8 @@ class StreamedArchive {
   /** Keys of the storages that are wanted, as they are handed out: those that are held came first. */
   orderOf({ reads, storages }: Content): string[] {
     const held = [...this.#held.keys()].map((name) => within(this.#root + STORAGES, name));
-    const others = [...storages.keys()].filter((key) => !held.includes(key));
+    const isHeld = new Set(held);
+    const others = [...storages.keys()].filter((key) => !isHeld.has(key));
     return [...held, ...(this.#isNumbered ? others : others.sort())].filter((key) => reads.has(key));
   }
 
