@@ -13,7 +13,7 @@ import { Dictionary, Global, kindOf, Opaque } from './values.js';
  * ResNet-152's state_dict has 30,000 opcodes; a checkpoint may hold the losses of a million steps beside it. Each takes
  * a byte of the file and makes at most one small object.
  */
-const MAX_OPCODES = 4_000_000;
+const MAX_OPCODES = 2_000_000;
 /** Of what the machine looks at; bytes objects are passed over and do not count. */
 const MAX_BYTES = 2 ** 26;
 /** Of a name, and of a text that ends with its line. */

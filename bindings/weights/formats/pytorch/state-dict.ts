@@ -55,6 +55,8 @@ const MAX_OTHERS = 8;
 const MAX_NAME = 1024;
 const MAX_TEXT = 80;
 
+type NamedTensor = readonly [name: string, tensor: View | OpaqueTensor];
+
 /** A dictionary, list or object in the checkpoint. */
 interface Place {
   readonly value: unknown;
@@ -67,7 +69,7 @@ interface Candidate {
   readonly path: readonly string[];
   /** All that it is in, from the whole checkpoint on. */
   readonly around: readonly unknown[];
-  readonly tensors: readonly (readonly [name: string, tensor: View | OpaqueTensor])[];
+  readonly tensors: readonly NamedTensor[];
   /** How many of its tensors may be weights, without those that cannot be read. */
   readonly size: number;
 }
@@ -131,7 +133,7 @@ function candidatesOf(subject: string, root: unknown): Candidate[] {
   for (const place of places) {
     const { value, depth } = place;
     const ofModule = moduleTensors(subject, value, budget);
-    const tensors = ofModule ?? childrenOf(value).filter(isNamedTensor);
+    const tensors = ofModule ?? tensorsIn(value);
     const weights = tensors.filter(([name, tensor]) => mayBeWeight(name, tensor));
     const size = weights.filter(([, tensor]) => tensor instanceof View).length;
     if (weights.length > 0) found.push({ ...wayTo(place), tensors, size });
@@ -157,16 +159,20 @@ function wayTo(place: Place): Pick<Candidate, 'path' | 'around'> {
 }
 
 /** Keys and values of a dictionary, places and items of a list, attributes of an object. */
-function childrenOf(value: unknown): [unknown, unknown][] {
-  if (Array.isArray(value)) return [...value.entries()];
-  const attributes = value instanceof Opaque && value.state instanceof Dictionary ? [...value.state.entries] : [];
-  return value instanceof Dictionary ? [...value.entries, ...attributes] : [];
+function* childrenOf(value: unknown): Generator<[unknown, unknown], void, undefined> {
+  if (Array.isArray(value)) yield* value.entries();
+  if (value instanceof Dictionary) yield* value.entries;
+  if (value instanceof Opaque && value.state instanceof Dictionary) yield* value.state.entries;
 }
 
-const isNamedTensor = (child: [unknown, unknown]): child is [string, View | OpaqueTensor] =>
-  typeof child[0] === 'string' &&
-  child[0].length <= MAX_NAME &&
-  (child[1] instanceof View || child[1] instanceof OpaqueTensor);
+function tensorsIn(value: unknown): NamedTensor[] {
+  const found: NamedTensor[] = [];
+  for (const [name, tensor] of childrenOf(value)) {
+    if (typeof name !== 'string' || name.length > MAX_NAME) continue;
+    if (tensor instanceof View || tensor instanceof OpaqueTensor) found.push([name, tensor]);
+  }
+  return found;
+}
 
 function withoutTensors(value: unknown): string {
   if (value instanceof View || value instanceof OpaqueTensor) return 'a tensor alone';
@@ -178,9 +184,11 @@ function withoutTensors(value: unknown): string {
 
 /** Numbers and short texts beside a state_dict, such as `epoch` and `arch`. */
 function scalars(around: unknown): [string, string][] {
-  return childrenOf(around).flatMap(([key, value]) => {
+  const found: [string, string][] = [];
+  for (const [key, value] of childrenOf(around)) {
     const isShort = typeof value === 'string' && value.length <= MAX_TEXT;
     const isShown = isShort || typeof value === 'number' || typeof value === 'boolean';
-    return isShown && typeof key === 'string' && key.length <= MAX_TEXT ? [[key, String(value)]] : [];
-  });
+    if (isShown && typeof key === 'string' && key.length <= MAX_TEXT) found.push([key, String(value)]);
+  }
+  return found;
 }
