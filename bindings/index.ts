@@ -95,4 +95,4 @@ export {
 } from './weights/from-tensors.js';
 export { identifyNetwork, type NetworkMatch } from './weights/identify.js';
 export { withNetworkNames } from './weights/network-names.js';
-export type { Dtype, NetworkHints, OpenOptions, Piece, TensorInfo, WeightFile, WeightSource } from './weights/open.js';
+export type { ArchConfig, Dtype, OpenOptions, Piece, TensorInfo, WeightFile, WeightSource } from './weights/open.js';

@@ -1,6 +1,5 @@
 /** Opens weights of any format that the project reads. */
 
-import { textStart } from '../util/json.js';
 import { either } from '../util/messages.js';
 import { isHdf5, isIndex, isJson, isLegacyPytorch, isSafetensors, isZip } from './formats/sniff.js';
 import type { ByteStream } from './stream/byte-stream.js';
@@ -10,7 +9,7 @@ import type { Format, WeightFile } from './types.js';
 
 export { checkTensors } from './match.js';
 export type { OpenOptions, WeightSource } from './stream/types.js';
-export type { ArchConfig as NetworkHints, Dtype, Piece, TensorInfo, WeightFile } from './types.js';
+export type { ArchConfig, Dtype, Piece, TensorInfo, WeightFile } from './types.js';
 
 /** In the order of trial; told apart by content, since a stream has no name and names deceive. */
 const FORMATS: readonly Format[] = [
@@ -21,13 +20,8 @@ const FORMATS: readonly Format[] = [
   },
   {
     name: 'PyTorch checkpoint',
-    matches: isZip,
-    reader: async () => (await import('./formats/pytorch/reader.js')).archive,
-  },
-  {
-    name: 'PyTorch checkpoint',
-    matches: isLegacyPytorch,
-    reader: async () => (await import('./formats/pytorch/reader.js')).legacy,
+    matches: (head) => isZip(head) || isLegacyPytorch(head),
+    reader: async () => (await import('./formats/pytorch/reader.js')).pytorch,
   },
   { name: 'Keras HDF5 file', matches: isHdf5, reader: async () => (await import('./formats/keras/h5.js')).h5 },
   {
@@ -46,16 +40,6 @@ const FORMATS: readonly Format[] = [
 ];
 
 const HEAD_BYTES = 512;
-
-/** What people have instead of weights, with the words for it. */
-const IMPOSTORS: readonly { readonly is: (text: string) => boolean; readonly what: string }[] = [
-  {
-    is: (text) => text.startsWith('version https://git-lfs'),
-    what: 'a Git LFS pointer ("git lfs pull" fetches the file itself)',
-  },
-  { is: (text) => text.startsWith('<'), what: 'an HTML or XML page' },
-  { is: (text) => text === '', what: 'an empty file' },
-];
 
 /**
  * Reads what a weight file says of itself, up to its first value. Throws one sentence where it is not a weight file or
@@ -88,8 +72,6 @@ async function formatOf(stream: ByteStream, formats: readonly Format[]): Promise
   const head = await stream.peek(HEAD_BYTES);
   const format = formats.find(({ matches }) => matches(head));
   if (format) return format;
-  const text = textStart(head);
-  const what = IMPOSTORS.find(({ is }) => is(text))?.what ?? 'something else';
-  const names = [...new Set(formats.map(({ name }) => name))];
-  throw new Error(`${stream.name}: expected ${either(names)}, got ${what}.`);
+  const { impostor } = await import('./formats/impostors.js');
+  throw new Error(`${stream.name}: expected ${either(formats.map(({ name }) => name))}, got ${impostor(head)}.`);
 }

@@ -7,8 +7,8 @@ import type { TensorInfo } from './types.js';
 
 type Named = Pick<TensorInfo, 'name' | 'shape'>;
 
-/** Counters of PyTorch's batch norms, which no inference needs; the only tensors that may be of any type. */
-export const COUNTER = /\.num_batches_tracked$/;
+/** Counters of PyTorch's batch norms, of AveragedModel and thop, which no inference needs; they may be of any type. */
+export const COUNTER = /\.num_batches_tracked$|(^|\.)(n_averaged|total_ops|total_params)$/;
 
 /** What wrappers put before every name: DataParallel, torch.compile, training frameworks. */
 const WRAPPERS = ['module.', '_orig_mod.', 'model.', 'net.'];

@@ -34,12 +34,24 @@ export interface ArchConfig {
   readonly strideIn?: 'conv1' | 'conv2';
 }
 
+/** A checkpoint may hold several sets of tensors, and tensors that are no weights. */
+export interface Selection {
+  /** Where in the checkpoint the tensors are, keys joined by dots: `state_dict`; empty if they are the whole. */
+  readonly key: string;
+  /** Where others are that could be meant. */
+  readonly others: readonly string[];
+  /** Tensors beside them that are no weights, and were left out: counters, whole numbers, truth values. */
+  readonly skipped: readonly string[];
+}
+
 export interface WeightFile {
   readonly format: string;
   /** In file order; known, with every length checked, before the first piece. */
   readonly tensors: readonly TensorInfo[];
   readonly metadata: Readonly<Record<string, string>>;
   readonly config: ArchConfig;
+  /** What of a checkpoint was read. */
+  readonly selection?: Selection | undefined;
   /** The network itself, if the file brings it. */
   readonly graph?: Graph | undefined;
   /** Bytes of all tensors, which are the bytes of all pieces. */

@@ -24,6 +24,9 @@ export const call = (callee: Bytes, ...args: Bytes[]): Bytes => concat(callee, t
 export const persistent = (id: Bytes): Bytes => concat(id, op(0x51));
 export const dictionary = (items: Record<string, Bytes>): Bytes =>
   concat(op(0x7d), MARK, ...Object.entries(items).flatMap(([key, value]) => [text(key), value]), op(0x75));
+/** Attributes of an instance whose class has no arguments, as modules and most objects are pickled. */
+export const instance = (module: string, name: string, state: Bytes): Bytes =>
+  concat(global(module, name), op(0x29, 0x81), state, op(0x62));
 export const pickle = (...parts: Bytes[]): Bytes => concat(op(0x80, 2), ...parts, op(0x2e));
 
 export const storage = (key: string, count: number, type = 'FloatStorage'): Bytes =>
@@ -75,8 +78,11 @@ export interface Entry {
   readonly central?: { readonly name?: string; readonly bytes?: number; readonly at?: number } | undefined;
 }
 
-/** An archive of these entries, sizes in the local headers unless an entry says otherwise. */
-export function zipFile(entries: readonly Entry[], comment = ''): Bytes {
+/**
+ * An archive of these entries, sizes in the local headers unless an entry says otherwise. If it is wide, its directory
+ * has all numbers in 64 bits, as PyTorch writes it.
+ */
+export function zipFile(entries: readonly Entry[], comment = '', isWide = false): Bytes {
   const parts: Bytes[] = [];
   const central: Bytes[] = [];
   let at = 0;
@@ -97,18 +103,24 @@ export function zipFile(entries: readonly Entry[], comment = ''): Bytes {
     const mention = 'central' in entry ? entry.central : {};
     if (mention) {
       const listed = utf8(mention.name ?? name);
-      const size = le(mention.bytes ?? data.length, 4);
-      const place = le(mention.at ?? at, 4);
+      const [size, place] = [mention.bytes ?? data.length, mention.at ?? at];
       const head = concat(utf8('PK'), op(1, 2), le(20, 2), le(20, 2), le(flags, 2), le(method, 2), new Uint8Array(8));
-      central.push(concat(head, size, size, le(listed.length, 2), new Uint8Array(12), place, listed));
+      const shown = (value: number) => (isWide ? le(0xffffffff, 4) : le(value, 4));
+      const more = isWide ? concat(le(1, 2), le(24, 2), u64(size), u64(size), u64(place)) : op();
+      const lengths = concat(le(listed.length, 2), le(more.length, 2), new Uint8Array(10));
+      central.push(concat(head, shown(size), shown(size), lengths, shown(place), listed, more));
     }
     parts.push(part);
     at += part.length;
   }
   const directory = concat(...central);
-  const end = concat(utf8('PK'), op(5, 6), new Uint8Array(4), le(central.length, 2), le(central.length, 2));
-  const tail = concat(le(directory.length, 4), le(at, 4), le(comment.length, 2), utf8(comment));
-  return concat(...parts, directory, end, tail);
+  const count = u64(central.length);
+  const end64 = concat(utf8('PK'), op(6, 6), u64(44), new Uint8Array(12), count, count, u64(directory.length), u64(at));
+  const locator = concat(utf8('PK'), op(6, 7), le(0, 4), u64(at + directory.length), le(1, 4));
+  const counts = isWide ? le(0xffffffff, 4) : concat(le(central.length, 2), le(central.length, 2));
+  const places = isWide ? concat(le(0xffffffff, 4), le(0xffffffff, 4)) : concat(le(directory.length, 4), le(at, 4));
+  const end = concat(utf8('PK'), op(5, 6), new Uint8Array(4), counts, places, le(comment.length, 2), utf8(comment));
+  return concat(...parts, directory, ...(isWide ? [end64, locator] : []), end);
 }
 
 export const HAS_DESCRIPTOR = 8;
@@ -118,6 +130,13 @@ export const descriptor = (bytes: number, width: 4 | 8 = 4): Bytes => {
   const size = width === 4 ? le(bytes, 4) : u64(bytes);
   return concat(utf8('PK'), op(7, 8), le(0, 4), size, size);
 };
+
+/** An entry of an archive whose folder is `a`. */
+export const entry = (name: string, data: Bytes, rest: Partial<Entry> = {}): Entry => ({
+  name: `a/${name}`,
+  data,
+  ...rest,
+});
 
 /** 100 values of float32, the storage that holds them, and a tensor of them all. */
 export const values = pattern(400);

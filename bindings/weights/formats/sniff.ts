@@ -2,7 +2,8 @@
 
 import { textStart } from '../../util/json.js';
 
-const bytesAt = (head: Uint8Array, at: number, bytes: readonly number[]): boolean =>
+/** Whether `bytes` stand at a place. */
+export const bytesAt = (head: Uint8Array, at: number, bytes: readonly number[]): boolean =>
   bytes.every((byte, i) => head[at + i] === byte);
 
 /** Byte 8 opens the JSON; the eight before it are a number, so that one of them at least occurs in no text. */

@@ -1,15 +1,20 @@
 #!/usr/bin/env python3
 """Writes the PyTorch files of this folder: make_pth.py (with Debian's python3-torch 1.13.1).
 
-Every NAME.pt has its NAME.legacy.pt (the form before PyTorch 1.6) and NAME.safetensors, the values that both hold.
+NAME.safetensors has the values of NAME.pt and of NAME.legacy.pt (the form before PyTorch 1.6).
 """
 
+import argparse
+import collections
+import functools
 import json
 import os
+import pathlib
 import struct
 import zipfile
 from collections import OrderedDict
 
+import numpy
 import torch
 from torch import nn
 
@@ -106,7 +111,7 @@ views = OrderedDict(
 views["tied"] = views["plain"]
 save("views", views, views)
 
-# A model that holds code by reference, which no reader runs.
+# A model that holds code by reference, which no reader runs: its tensors are found by the attributes of modules.
 torch.save(nn.Sequential(nn.Linear(2, 2)), path("whole_model.pt"))
 
 # As a big-endian machine writes since PyTorch 2.1, which says so in an entry of its own.
@@ -125,3 +130,44 @@ with zipfile.ZipFile(path("big_endian.pt"), "w") as target:
 with zipfile.ZipFile(path("deflated.pt"), "w", zipfile.ZIP_DEFLATED) as target:
     for entry in source.infolist():
         target.writestr(entry.filename, source.read(entry))
+
+# What training scripts put beside a state_dict. The weights are plain numbers, so that this file can be made alone.
+plain = OrderedDict(weight=torch.arange(6.0).view(2, 3), bias=torch.arange(2.0))
+training = torch.optim.SGD([torch.ones(1)], 0.1, momentum=0.9)
+beside = dict(
+    namespace=argparse.Namespace(lr=0.1, net={"depth": 18}),
+    numpy_scalar=numpy.float64(71.2),
+    numpy_array=numpy.arange(3.0),
+    numpy_text=numpy.array(["cat", "dog"]),
+    device=torch.device("cpu"),
+    path=pathlib.PurePosixPath("x"),
+    a_set={1},
+    frozen=frozenset([1, 2]),
+    long_int=10**60,
+    raw=b"x" * 300,
+    array=bytearray(b"y" * 300),
+    onecycle=torch.optim.lr_scheduler.OneCycleLR(training, 0.1, 10).state_dict(),
+    optimizer=training,
+    dtype=torch.float16,
+    size=torch.Size([1, 2]),
+    counter=collections.Counter("aab"),
+    queue=collections.deque([1], 3),
+    default=collections.defaultdict(list, a=[1]),
+    function=functools.partial(torch.relu, torch.ones(1)),
+    rng=torch.get_rng_state(),
+    complex=3 + 4j,
+    sparse=torch.eye(3).to_sparse(),
+    quantized=torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8),
+)
+for name, protocol in ("beside", 2), ("beside5", 5):
+    save(name, {"epoch": 1, "state_dict": plain, **beside}, plain, protocol)
+
+# A module in a module, with a buffer that state_dict() leaves out, one of whole numbers, and a bias that is None. The
+# form before 1.6 would have PyTorch's source in it.
+inner = nn.ModuleDict({"a": nn.Linear(2, 3, bias=False), "b": nn.BatchNorm1d(3)})
+inner.a.weight.data = torch.arange(6.0).view(3, 2)
+inner.b.register_buffer("unsaved", torch.ones(2), persistent=False)
+for protocol in 2, 5:
+    whole = {"epoch": 1, "model": nn.DataParallel(inner)}
+    torch.save(whole, path(f"module{protocol}.pt"), pickle_protocol=protocol)
+    safetensors(f"module{protocol}.safetensors", floats(inner.state_dict()))

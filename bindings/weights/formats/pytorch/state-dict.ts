@@ -1,195 +1,194 @@
-/** What a PyTorch pickle means: tensors that look into storages, and the `state_dict` among all else in a checkpoint. */
+/** The `state_dict` among all else in a checkpoint. */
 
 import { label, shown } from '../../../util/messages.js';
-import { size } from '../../../util/shape.js';
-import { STORED_BYTES, type StoredDtype } from '../../dtype.js';
 import { COUNTER } from '../../torch-names.js';
-import { Dictionary, type Environment, Global } from './pickle.js';
-
-/** A row of values that tensors look into; its bytes come later in the file. */
-export interface Storage {
-  readonly key: string;
-  /** torch's name: `FloatStorage`. */
-  readonly type: string;
-  /** Undefined for what are no values of floating point. */
-  readonly dtype: StoredDtype | undefined;
-  readonly count: number;
-  readonly bytes: number;
-}
-
-/** Values offset + Σ index · stride of a storage. */
-export class View {
-  readonly storage: Storage;
-  readonly offset: number;
-  readonly shape: readonly number[];
-  readonly stride: readonly number[];
-  readonly count: number;
-
-  constructor(storage: Storage, offset: number, shape: readonly number[], stride: readonly number[]) {
-    this.storage = storage;
-    this.offset = offset;
-    this.shape = shape;
-    this.stride = stride;
-    this.count = size(shape);
-  }
-
-  /** Whether its values lie one after the other. */
-  get isContiguous(): boolean {
-    let expected = 1;
-    for (let axis = this.shape.length - 1; axis >= 0; axis--) {
-      const length = this.shape[axis] as number;
-      if (length !== 1 && this.stride[axis] !== expected) return this.count === 0;
-      expected *= length;
-    }
-    return true;
-  }
-}
+import { OpaqueTensor, View } from './checkpoint.js';
+import { TORCHSCRIPT } from './impostors.js';
+import { moduleTensors, newBudget } from './modules.js';
+import { Dictionary, Opaque } from './values.js';
 
 export interface NamedView {
   readonly name: string;
   readonly view: View;
 }
 
-interface StorageType {
-  readonly dtype?: StoredDtype;
-  readonly width: number;
+export interface StateDict {
+  readonly views: readonly NamedView[];
+  /** Numbers and short texts in the dictionaries around it. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Where in the checkpoint it is, keys joined by dots; empty if it is the whole. */
+  readonly key: string;
+  /** Where others are that have at least half as many tensors. */
+  readonly others: readonly string[];
+  /** Names of its tensors that are no weights: counters, whole numbers, truth values, complex numbers. */
+  readonly skipped: readonly string[];
 }
 
-const STORAGE_TYPES: Readonly<Record<string, StorageType>> = {
-  DoubleStorage: { dtype: 'F64', width: STORED_BYTES.F64 },
-  FloatStorage: { dtype: 'F32', width: STORED_BYTES.F32 },
-  HalfStorage: { dtype: 'F16', width: STORED_BYTES.F16 },
-  BFloat16Storage: { dtype: 'BF16', width: STORED_BYTES.BF16 },
-  LongStorage: { width: 8 },
-  IntStorage: { width: 4 },
-  ShortStorage: { width: 2 },
-  CharStorage: { width: 1 },
-  ByteStorage: { width: 1 },
-  BoolStorage: { width: 1 },
-};
+/** Where checkpoints keep the state_dict that people mean, the likelier first. */
+const KEYS = [
+  'state_dict',
+  'model_state_dict',
+  'model_state',
+  'model',
+  'module',
+  'net',
+  'network',
+  'weights',
+  'params',
+  'ema',
+  'state_dict_ema',
+  'model_ema',
+  'ema_state_dict',
+  'params_ema',
+  'teacher',
+  'student',
+];
 
-/** Where checkpoints keep their state_dict, in the order of trial. */
-const WRAPPERS = ['state_dict', 'model_state_dict', 'model', 'net', 'network', 'weights', 'params'];
-const MAX_WRAPPERS = 3;
+/** What training keeps of tensors besides the weights: taken only if there is nothing else. */
+const TRAINING = /optim|sched|scaler|grad/i;
 
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
-
-const isCounts = (value: unknown): value is number[] => Array.isArray(value) && value.every(isCount);
-
-/**
- * What a state_dict's pickle may name, and the storages that it has named so far, by key. Nothing here runs code of the
- * file's choice: a call makes a dictionary or a View, or fails with one sentence that begins with `subject`.
- */
-export class Checkpoint implements Environment {
-  readonly #subject: string;
-  readonly storages = new Map<string, Storage>();
-  readonly globals: ReadonlyMap<string, Global>;
-
-  constructor(subject: string) {
-    this.#subject = subject;
-    const functions: Record<string, (args: readonly unknown[]) => unknown> = {
-      'collections.OrderedDict': ([items = []]) => this.#ordered(items),
-      'torch._utils._rebuild_tensor': (args) => this.#tensor(args),
-      'torch._utils._rebuild_tensor_v2': (args) => this.#tensor(args),
-      'torch._utils._rebuild_parameter': ([tensor]) => tensor,
-      'torch.Size': ([sizes = []]) => sizes,
-    };
-    this.globals = new Map([
-      ...Object.entries(functions).map(([name, call]) => [name, new Global(name, call)] as const),
-      ...Object.keys(STORAGE_TYPES).map((name) => [`torch.${name}`, new Global(name)] as const),
-    ]);
-  }
-
-  /** ('storage', type, key, place, count[, None or (key of a part, its offset, its count)]) */
-  persistent(id: unknown): unknown {
-    const [kind, type, key, , count, part = null] = Array.isArray(id) ? id : [];
-    const row = type instanceof Global ? STORAGE_TYPES[type.name] : undefined;
-    if (kind !== 'storage' || !row || typeof key !== 'string' || !isCount(count) || part !== null) {
-      this.#fail('a storage (kind, type, key, place, count)', shown(id));
-    }
-    const bytes = count * row.width;
-    if (!isCount(bytes)) this.#fail('storages of at most 2^53 bytes', `${count} values`);
-    const storage = { key, type: (type as Global).name, dtype: row.dtype, count, bytes };
-    const known = this.storages.get(key);
-    if (!known) this.storages.set(key, storage);
-    else if (known.type !== storage.type || known.count !== count) {
-      const other = `${known.count} in a ${known.type} and ${count} in a ${storage.type}`;
-      this.#fail(`one count and type of storage ${label(key)}`, other);
-    }
-    return known ?? storage;
-  }
-
-  #ordered(items: unknown): Dictionary {
-    const dictionary = new Dictionary();
-    if (!Array.isArray(items)) this.#fail('pairs to put into an OrderedDict', shown(items));
-    for (const pair of items) {
-      const isPair = Array.isArray(pair) && pair.length === 2;
-      if (!isPair || !dictionary.set(pair[0], pair[1])) this.#fail('pairs of different keys', shown(pair));
-    }
-    return dictionary;
-  }
-
-  #tensor([storage, offset, shape, stride]: readonly unknown[]): View {
-    const known = this.#storage(storage);
-    if (!known || !isCount(offset) || !isCounts(shape) || !isCounts(stride) || shape.length !== stride.length) {
-      const got = `${shown(offset)}, ${shown(shape)}, ${shown(stride)}`;
-      this.#fail('a tensor (storage, offset, shape, stride)', got);
-    }
-    return new View(known, offset, shape, stride);
-  }
-
-  #storage(value: unknown): Storage | undefined {
-    const key = typeof value === 'object' && value !== null && 'key' in value ? value.key : undefined;
-    const known = this.storages.get(String(key));
-    return known === value ? known : undefined;
-  }
-
-  #fail(expected: string, got: string): never {
-    throw new Error(`${this.#subject}: expected ${expected}, got ${got}.`);
-  }
-}
-
-/** The state_dict in a checkpoint, and what is beside it. Throws one sentence, `subject` first, where there is none. */
-export function findStateDict(
-  subject: string,
-  value: unknown,
-): { views: NamedView[]; metadata: Record<string, string> } {
-  let dictionary = value;
-  let metadata = {};
-  for (let depth = 0; dictionary instanceof Dictionary; depth++) {
-    const outer: Dictionary = dictionary;
-    const inner = WRAPPERS.map((key) => outer.get(key)).find((candidate) => candidate instanceof Dictionary);
-    const views = viewsOf(outer);
-    if (!inner && views.length > 0) return { views: views.filter(({ name }) => !COUNTER.test(name)), metadata };
-    if (!inner || depth === MAX_WRAPPERS) {
-      const keys = [...outer.entries].map(([key]) => key);
-      throw new Error(`${subject}: expected a state_dict, got a dictionary of ${shown(keys)} without tensors.`);
-    }
-    metadata = { ...metadata, ...scalars(outer) };
-    dictionary = inner;
-  }
-  throw new Error(
-    `${subject}: expected a state_dict, got ${dictionary instanceof View ? 'a tensor' : 'no dictionary'}.`,
-  );
-}
-
-function viewsOf(dictionary: Dictionary): NamedView[] {
-  const views: NamedView[] = [];
-  for (const [name, view] of dictionary.entries) {
-    if (typeof name === 'string' && view instanceof View) views.push({ name, view });
-  }
-  return views;
-}
-
+/** Dictionaries and lists in each other that are searched, and how many at most: from the outside in. */
+const MAX_DEPTH = 8;
+const MAX_PLACES = 200_000;
+const MAX_OTHERS = 8;
+/** Letters of a tensor's name, and of a text that is shown. */
+const MAX_NAME = 1024;
 const MAX_TEXT = 80;
 
+type NamedTensor = readonly [name: string, tensor: View | OpaqueTensor];
+
+/** A dictionary, list or object in the checkpoint. */
+interface Place {
+  readonly value: unknown;
+  readonly parent: Place | undefined;
+  readonly key: string;
+  readonly depth: number;
+}
+
+interface Candidate {
+  readonly path: readonly string[];
+  /** All that it is in, from the whole checkpoint on. */
+  readonly around: readonly unknown[];
+  readonly tensors: readonly NamedTensor[];
+  /** How many of its tensors may be weights, without those that cannot be read. */
+  readonly size: number;
+}
+
+/**
+ * The state_dict in a checkpoint. Of the sets of named tensors in it (dictionaries, pickled modules) that have at least
+ * half as many as the largest, it is the one under the likeliest of the usual keys, and else the largest. Throws one
+ * sentence, `subject` first, if there is none, or if one of its tensors is of a kind that cannot be read.
+ */
+export function findStateDict(subject: string, value: unknown): StateDict {
+  if (value instanceof Opaque && value.what.startsWith('__torch__.')) {
+    throw new Error(`${subject}: expected a state_dict, got ${TORCHSCRIPT}.`);
+  }
+  const all = candidatesOf(subject, value);
+  const outside = all.filter((candidate) => !isOfTraining(candidate));
+  const found = outside.length > 0 ? outside : all;
+  const largest = found.reduce((most, { size }) => Math.max(most, size), 0);
+  const fitting = found.filter(({ size }) => 2 * size >= largest);
+  // Stable: among equals the outermost comes first.
+  const [chosen, ...others] = fitting.toSorted((a, b) => rankOf(a) - rankOf(b) || b.size - a.size);
+  if (!chosen) throw new Error(`${subject}: expected a state_dict, got ${withoutTensors(value)}.`);
+  const views: NamedView[] = [];
+  const skipped: string[] = [];
+  for (const [name, tensor] of chosen.tensors) {
+    if (!mayBeWeight(name, tensor)) skipped.push(name);
+    else if (tensor instanceof View && tensor.type.dtype !== undefined) views.push({ name, view: tensor });
+    else {
+      const got = tensor instanceof View ? `values of ${label(tensor.type.name)}` : label(tensor.what);
+      throw new Error(`${label(name)}: expected a plain tensor of floating point, got ${got}.`);
+    }
+  }
+  const metadata = Object.fromEntries(chosen.around.flatMap(scalars));
+  return { views, metadata, key: keyOf(chosen), others: others.slice(0, MAX_OTHERS).map(keyOf), skipped };
+}
+
+const keyOf = ({ path }: Candidate): string => path.join('.');
+
+/** A counter or a tensor of whole numbers is none; one that cannot be read may be one. */
+function mayBeWeight(name: string, tensor: View | OpaqueTensor): boolean {
+  if (COUNTER.test(name)) return false;
+  return tensor instanceof OpaqueTensor || tensor.type.dtype !== undefined || tensor.type.width === undefined;
+}
+
+const isOfTraining = ({ path, around }: Candidate): boolean =>
+  path.some((key) => TRAINING.test(key)) ||
+  around.some((value) => value instanceof Opaque && TRAINING.test(value.what.slice(0, MAX_NAME)));
+
+/** The place of the first usual key in KEYS; then come the whole checkpoint, and other keys. */
+function rankOf({ path }: Candidate): number {
+  if (path.length === 0) return KEYS.length - 0.5;
+  const known = path.find((key) => KEYS.includes(key));
+  return known === undefined ? KEYS.length : KEYS.indexOf(known);
+}
+
+/** All sets of named tensors, the outer ones first. */
+function candidatesOf(subject: string, root: unknown): Candidate[] {
+  const found: Candidate[] = [];
+  const budget = newBudget();
+  const seen = new Set<unknown>([root]);
+  const places: Place[] = [{ value: root, parent: undefined, key: '', depth: 0 }];
+  for (const place of places) {
+    const { value, depth } = place;
+    const ofModule = moduleTensors(subject, value, budget);
+    const tensors = ofModule ?? tensorsIn(value);
+    const weights = tensors.filter(([name, tensor]) => mayBeWeight(name, tensor));
+    const size = weights.filter(([, tensor]) => tensor instanceof View).length;
+    if (weights.length > 0) found.push({ ...wayTo(place), tensors, size });
+    if (ofModule || depth === MAX_DEPTH) continue;
+    for (const [key, child] of childrenOf(value)) {
+      const isPlace = child instanceof Dictionary || Array.isArray(child);
+      if (!isPlace || seen.has(child) || places.length === MAX_PLACES) continue;
+      seen.add(child);
+      const name = typeof key === 'string' ? key.slice(0, MAX_TEXT) : shown(key);
+      places.push({ value: child, parent: place, key: name, depth: depth + 1 });
+    }
+  }
+  return found;
+}
+
+function wayTo(place: Place): Pick<Candidate, 'path' | 'around'> {
+  const [path, around]: [string[], unknown[]] = [[], []];
+  for (let at = place; at.parent; at = at.parent) {
+    path.unshift(at.key);
+    around.unshift(at.parent.value);
+  }
+  return { path, around };
+}
+
+/** Keys and values of a dictionary, places and items of a list, attributes of an object. */
+function* childrenOf(value: unknown): Generator<[unknown, unknown], void, undefined> {
+  if (Array.isArray(value)) yield* value.entries();
+  if (value instanceof Dictionary) yield* value.entries;
+  if (value instanceof Opaque && value.state instanceof Dictionary) yield* value.state.entries;
+}
+
+function tensorsIn(value: unknown): NamedTensor[] {
+  const found: NamedTensor[] = [];
+  for (const [name, tensor] of childrenOf(value)) {
+    if (typeof name !== 'string' || name.length > MAX_NAME) continue;
+    if (tensor instanceof View || tensor instanceof OpaqueTensor) found.push([name, tensor]);
+  }
+  return found;
+}
+
+function withoutTensors(value: unknown): string {
+  if (value instanceof View || value instanceof OpaqueTensor) return 'a tensor alone';
+  if (value instanceof Opaque) return `${label(value.what)} without tensors of floating point`;
+  if (!(value instanceof Dictionary)) return 'no dictionary';
+  const keys = [...value.entries].map(([key]) => key);
+  return `a dictionary of ${shown(keys)} without tensors of floating point`;
+}
+
 /** Numbers and short texts beside a state_dict, such as `epoch` and `arch`. */
-function scalars(dictionary: Dictionary): Record<string, string> {
+function scalars(around: unknown): [string, string][] {
   const found: [string, string][] = [];
-  for (const [key, value] of dictionary.entries) {
+  for (const [key, value] of childrenOf(around)) {
     const isShort = typeof value === 'string' && value.length <= MAX_TEXT;
     const isShown = isShort || typeof value === 'number' || typeof value === 'boolean';
     if (isShown && typeof key === 'string' && key.length <= MAX_TEXT) found.push([key, String(value)]);
   }
-  return Object.fromEntries(found);
+  return found;
 }

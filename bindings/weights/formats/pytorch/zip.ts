@@ -1,45 +1,51 @@
 /**
- * ZIP archives of stored (not compressed) entries, read front to back: local headers tell of the entries as they come,
- * and the central directory at the end has to agree with all of them. Checksums are not computed: PyTorch can be told
- * to leave them out. After APPNOTE.TXT 6.3.10 of PKWARE.
+ * ZIP archives read front to back: local headers tell of the entries as they come, and the central directory at the end
+ * has to agree with all of them. Checksums are not computed: PyTorch can be told to leave them out.
  */
 
 import { label } from '../../../util/messages.js';
 import type { ByteStream } from '../../stream/byte-stream.js';
+import {
+  CENTRAL_BYTES,
+  CENTRAL_END,
+  CENTRAL_END_64,
+  CENTRAL_HEADER,
+  CENTRAL_LOCATOR_64,
+  DESCRIPTOR,
+  END_BYTES,
+  hasDescriptor,
+  LOCAL_BYTES,
+  LOCAL_HEADER,
+  LOCATOR_BYTES,
+  MAX_ENTRIES,
+  type Packing,
+  packingFault,
+  u16,
+  u32,
+  u64,
+  wide,
+} from './zip-fields.js';
 
-const LOCAL_HEADER = 0x04034b50;
-const DESCRIPTOR = 0x08074b50;
-const CENTRAL_HEADER = 0x02014b50;
-const CENTRAL_END_64 = 0x06064b50;
-const CENTRAL_LOCATOR_64 = 0x07064b50;
-const CENTRAL_END = 0x06054b50;
-
-const IS_ENCRYPTED = 1;
-const HAS_DESCRIPTOR = 8;
-const EXTRA_64 = 1;
-/** Stands in a field of 32 bits for a value that is in the 64-bit extra field. */
-const IN_EXTRA = 0xffffffff;
-
-const MAX_ENTRIES = 100_000;
 /** An entry whose size stands behind it is searched for its end only so far. */
 const MAX_SEARCH = 65536;
 
-interface ZipEntry {
+export interface ZipEntry {
   readonly name: string;
-  /** Undefined where it stands behind the entry. */
+  /** As they lie in the archive; undefined if that stands behind the entry. */
   readonly bytes: number | undefined;
 }
 
 interface Found extends ZipEntry {
+  readonly packing: Packing;
   readonly at: number;
   readonly start: number;
-  readonly hasDescriptor: boolean;
 }
 
 export class ZipReader {
   readonly #stream: ByteStream;
   /** Bytes of the entries that were read, by where their headers begin. */
   readonly #entries = new Map<number, { name: string; bytes: number }>();
+  readonly #names = new Set<string>();
   #open: Found | undefined;
 
   constructor(stream: ByteStream) {
@@ -53,30 +59,33 @@ export class ZipReader {
     if (signature === CENTRAL_HEADER) return undefined;
     if (signature !== LOCAL_HEADER) this.#fail('an entry or the central directory', at);
     if (this.#entries.size >= MAX_ENTRIES) this.#fail(`at most ${MAX_ENTRIES} entries`, at);
-    const header = await this.#take(30);
-    const [flags, method] = [u16(header, 6), u16(header, 8)];
-    const sizes = { packed: u32(header, 18), bytes: u32(header, 22) };
+    const header = await this.#take(LOCAL_BYTES);
     const name = await this.#text(u16(header, 26));
     const extra = await this.#take(u16(header, 28));
-    if (flags & IS_ENCRYPTED) throw this.#error(name, 'an entry as it is', 'an encrypted one');
-    if (method !== 0)
-      throw this.#error(name, 'a stored entry, as PyTorch writes', `one compressed by method ${method}`);
-    const hasDescriptor = (flags & HAS_DESCRIPTOR) !== 0;
-    const [bytes, packed] = wide(extra, [sizes.bytes, sizes.packed]);
-    if (bytes !== packed) throw this.#error(name, 'a stored entry', `${bytes} bytes in ${packed}`);
-    const size = hasDescriptor && bytes === 0 ? undefined : bytes;
-    this.#open = { name, bytes: size, at, start: this.#stream.position, hasDescriptor };
+    const [bytes = 0, packed = 0] = wide(extra, [u32(header, 22), u32(header, 18)]);
+    const packing = { flags: u16(header, 6), method: u16(header, 8), packed, bytes };
+    if (this.#names.has(name)) throw this.#error(name, 'every entry once', 'it twice');
+    this.#names.add(name);
+    const size = hasDescriptor(packing) && packed === 0 ? undefined : packed;
+    this.#open = { name, bytes: size, packing, at, start: this.#stream.position };
     return { name, bytes: size };
+  }
+
+  /** Throws one sentence if the bytes of the open entry are not there as they are. */
+  checkStored(): void {
+    const { name, packing } = this.#open as Found;
+    const fault = packingFault(packing);
+    if (fault) throw this.#error(name, ...fault);
   }
 
   /** Ends the entry where the stream now is. Throws one sentence where its size, before or behind it, is another. */
   async finish(): Promise<void> {
-    const { name, bytes, at, start, hasDescriptor } = this.#open as Found;
+    const { name, bytes, packing, at, start } = this.#open as Found;
     const read = this.#stream.position - start;
     if (bytes !== undefined && bytes !== read) throw this.#error(name, `${read} bytes`, `${bytes} in its header`);
     this.#entries.set(at, { name, bytes: read });
     this.#open = undefined;
-    if (!hasDescriptor) return;
+    if (!hasDescriptor(packing)) return;
     // Two forms, and no sign of which; and PyTorch leaves it out behind an entry of no bytes.
     const ahead = await this.#stream.peek(24 + 4);
     const length = descriptorLength(ahead, 0, read);
@@ -84,20 +93,21 @@ export class ZipReader {
     else if (read > 0) throw this.#error(name, `${read} bytes, as its data descriptor says`, 'another number or none');
   }
 
-  /** The content of the open entry, which must be of at most `most` bytes. */
-  async content(most: number): Promise<Uint8Array> {
+  /** The content of the open entry, which must be of at most `most` bytes; of `known` ones, if that is known. */
+  async content(most: number, known?: number): Promise<Uint8Array> {
     const { name, bytes } = this.#open as Found;
-    const length = bytes ?? (await this.#searchedLength(name));
+    this.checkStored();
+    const length = bytes ?? known ?? (await this.#searchedLength(name));
     if (length > most) throw this.#error(name, `at most ${most} bytes`, `${length}`);
     const content = await this.#take(length);
     await this.finish();
     return content;
   }
 
-  /** Passes over the open entry. */
-  async skip(): Promise<void> {
+  /** Passes over the open entry, of `known` bytes if that is known. */
+  async skip(known?: number): Promise<void> {
     const { name, bytes } = this.#open as Found;
-    const length = bytes ?? (await this.#searchedLength(name));
+    const length = bytes ?? known ?? (await this.#searchedLength(name));
     for (let left = length; left > 0; ) {
       const part = await this.#stream.next(left);
       if (!part) throw this.#error(name, `${length} bytes`, `${length - left}`);
@@ -113,15 +123,15 @@ export class ZipReader {
       const at = this.#stream.position;
       const signature = u32(await this.#stream.peek(4), 0);
       if (signature !== CENTRAL_HEADER) break;
-      const header = await this.#take(46);
+      const header = await this.#take(CENTRAL_BYTES);
       const name = await this.#text(u16(header, 28));
       const extra = await this.#take(u16(header, 30));
       await this.#take(u16(header, 32));
-      const [bytes, packed, place] = wide(extra, [u32(header, 24), u32(header, 20), u32(header, 42)]);
+      const [, packed, place] = wide(extra, [u32(header, 24), u32(header, 20), u32(header, 42)]);
       const entry = missing.get(place ?? -1);
-      if (entry?.name !== name || entry.bytes !== bytes || bytes !== packed) {
+      if (entry?.name !== name || entry.bytes !== packed) {
         const expected = 'the central directory to agree with the entries';
-        throw this.#error(name, expected, `${bytes} bytes at ${place}, ${at} bytes in`);
+        throw this.#error(name, expected, `${packed} bytes at ${place}, ${at} bytes in`);
       }
       missing.delete(place ?? -1);
     }
@@ -138,9 +148,9 @@ export class ZipReader {
         const size = u64(await this.#take(12), 4);
         if (size > MAX_SEARCH) this.#fail(`an end of at most ${MAX_SEARCH} bytes`, at);
         await this.#take(size);
-      } else if (signature === CENTRAL_LOCATOR_64) await this.#take(20);
+      } else if (signature === CENTRAL_LOCATOR_64) await this.#take(LOCATOR_BYTES);
       else if (signature === CENTRAL_END) {
-        await this.#take(u16(await this.#take(22), 20));
+        await this.#take(u16(await this.#take(END_BYTES), 20));
         if (await this.#stream.next(1)) this.#fail("the file's end", this.#stream.position - 1);
         return;
       } else this.#fail('the end of the central directory', at);
@@ -155,7 +165,7 @@ export class ZipReader {
       if (at === 0 && (signature === LOCAL_HEADER || signature === CENTRAL_HEADER)) return 0;
       if (signature === DESCRIPTOR && descriptorLength(ahead, at, at) > 0) return at;
     }
-    throw this.#error(name, `its end in ${MAX_SEARCH} bytes`, 'none');
+    throw this.#error(name, `its end in ${MAX_SEARCH} bytes, since a stream does not tell it before`, 'none');
   }
 
   async #take(count: number): Promise<Uint8Array> {
@@ -185,25 +195,3 @@ function descriptorLength(bytes: Uint8Array, at: number, size: number): number {
   if (u64(bytes, at + 8) === size && u64(bytes, at + 16) === size && follows(24)) return 24;
   return 0;
 }
-
-/** Values of 32 bits, or those of 64 that the extra field has in their place. */
-function wide(extra: Uint8Array, values: readonly number[]): number[] {
-  for (let at = 0; at + 4 <= extra.length; at += 4 + u16(extra, at + 2)) {
-    if (u16(extra, at) !== EXTRA_64) continue;
-    let field = at + 4;
-    return values.map((value) => {
-      if (value !== IN_EXTRA) return value;
-      field += 8;
-      return u64(extra, field - 8);
-    });
-  }
-  return [...values];
-}
-
-// Beyond the bytes there is nothing, which no field means.
-const u16 = (bytes: Uint8Array, at: number): number =>
-  at + 2 <= bytes.length ? (bytes[at] as number) | ((bytes[at + 1] as number) << 8) : 0;
-
-const u32 = (bytes: Uint8Array, at: number): number => u16(bytes, at) + u16(bytes, at + 2) * 0x10000;
-
-const u64 = (bytes: Uint8Array, at: number): number => u32(bytes, at) + u32(bytes, at + 4) * 2 ** 32;

@@ -1,0 +1,70 @@
+/** What people have instead of weights. Fetched when such a file comes. */
+
+import { textStart } from '../../util/json.js';
+import { bytesAt } from './sniff.js';
+
+const isBetween = (byte: number | undefined, least: number, most: number): boolean =>
+  byte !== undefined && byte >= least && byte <= most;
+
+/** Any other pickle of protocol 2 or later, which says its protocol and goes on with a frame, a list, a name or so. */
+const isPickle = (head: Uint8Array): boolean =>
+  head[0] === 0x80 &&
+  isBetween(head[1], 2, 5) &&
+  /[cC}\]()XKMJ.\x8a\x8c\x8f\x95]/.test(String.fromCharCode(head[2] ?? 0));
+
+const isNumpy = (head: Uint8Array): boolean => bytesAt(head, 0, [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]);
+
+const isGguf = (head: Uint8Array): boolean => bytesAt(head, 0, [0x47, 0x47, 0x55, 0x46]);
+
+const isTflite = (head: Uint8Array): boolean => bytesAt(head, 4, [0x54, 0x46, 0x4c, 0x33]);
+
+/**
+ * A protocol buffer that begins with a version (field 1) as ONNX has it, from 3 on, and another of a model's fields: the
+ * producer's name, its version, the domain, the model's version, the graph or the sets of operations.
+ */
+const isOnnx = (head: Uint8Array): boolean =>
+  head[0] === 8 && isBetween(head[1], 3, 99) && [0x12, 0x1a, 0x22, 0x28, 0x3a, 0x42].includes(head[2] ?? 0);
+
+/** A protocol buffer of version 1 with graphs in it. */
+const isSavedModel = (head: Uint8Array): boolean => bytesAt(head, 0, [8, 1, 0x12]);
+
+const isGzip = (head: Uint8Array): boolean => bytesAt(head, 0, [0x1f, 0x8b]);
+
+const isTar = (head: Uint8Array): boolean => bytesAt(head, 257, [0x75, 0x73, 0x74, 0x61, 0x72]);
+
+/** JPEG, PNG, GIF, or RIFF as WebP is. */
+const isPicture = (head: Uint8Array): boolean =>
+  [
+    [0xff, 0xd8, 0xff],
+    [0x89, 0x50, 0x4e, 0x47],
+    [0x47, 0x49, 0x46, 0x38],
+    [0x52, 0x49, 0x46, 0x46],
+  ].some((bytes) => bytesAt(head, 0, bytes));
+
+/** What people have instead of weights, with what to do. ZIP archives have a table of their own (pytorch/impostors.ts). */
+const IMPOSTORS: readonly { readonly is: (head: Uint8Array, text: string) => boolean; readonly what: string }[] = [
+  {
+    is: (_, text) => text.startsWith('version https://git-lfs'),
+    what: 'a Git LFS pointer ("git lfs pull" fetches the file itself)',
+  },
+  { is: (_, text) => text.startsWith('<'), what: 'an HTML or XML page' },
+  { is: isOnnx, what: 'an ONNX model (save the weights of the PyTorch model that it was made of)' },
+  { is: isTflite, what: 'a TensorFlow Lite model (save the Keras model that it was made of as HDF5)' },
+  { is: isSavedModel, what: "TensorFlow's SavedModel (load it with Keras, and save it as HDF5)" },
+  { is: isGguf, what: 'a GGUF file, which holds language models' },
+  { is: isNumpy, what: "one of NumPy's arrays, .npy (make tensors of all arrays, and torch.save them by their names)" },
+  {
+    is: isPickle,
+    what: 'a Python pickle that torch.save did not write (scikit-learn and joblib write such; torch.save a state_dict)',
+  },
+  { is: isGzip, what: 'a gzip archive (unpack it)' },
+  { is: isTar, what: 'a tar archive (unpack it)' },
+  { is: isPicture, what: 'a picture' },
+  { is: (_, text) => text === '', what: 'an empty file' },
+];
+
+/** What a file is that no reader takes, with what to do, for the end of a sentence. */
+export function impostor(head: Uint8Array): string {
+  const text = textStart(head);
+  return IMPOSTORS.find(({ is }) => is(head, text))?.what ?? 'something else';
+}

@@ -1,0 +1,53 @@
+/** Files that are no weights are called by their names, with what to do. */
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { openWeights } from '../../bindings/weights/open.js';
+import { concat, failure, hostileChunks, pattern, utf8 } from '../support/weight-files.js';
+
+const bytes = (...head: number[]) => concat(Uint8Array.from(head), pattern(600));
+
+/** [what it is, its bytes, how the message goes on after `got`] */
+const impostors: [what: string, file: Uint8Array, got: RegExp][] = [
+  ['ONNX by PyTorch', concat(bytes(8, 7, 0x12, 7).subarray(0, 4), utf8('pytorch'), pattern(99)), /an ONNX model \(/],
+  ['ONNX that begins with its graph', bytes(8, 10, 0x3a), /an ONNX model \(/],
+  ['a SavedModel', bytes(8, 1, 0x12), /TensorFlow's SavedModel \(/],
+  [
+    'TensorFlow Lite',
+    concat(bytes(28, 0, 0, 0).subarray(0, 4), utf8('TFL3'), pattern(99)),
+    /a TensorFlow Lite model \(/,
+  ],
+  ['GGUF', concat(utf8('GGUF'), pattern(99)), /a GGUF file, /],
+  ['an array', concat(bytes(0x93).subarray(0, 1), utf8('NUMPY'), pattern(99)), /NumPy's arrays, \.npy \(/],
+  [
+    'a pickle of protocol 3',
+    concat(bytes(0x80, 3).subarray(0, 2), utf8('csklearn.svm\nSVC\n')),
+    /a Python pickle .+ \(/,
+  ],
+  ['a pickle of protocol 5', bytes(0x80, 5, 0x95, 9), /a Python pickle .+ \(/],
+  ['a gzip archive', bytes(0x1f, 0x8b, 8), /a gzip archive \(unpack it\)/],
+  ['a tar archive', concat(utf8(`${'x'.repeat(257)}ustar`), pattern(300)), /a tar archive \(unpack it\)/],
+  ['a JPEG', bytes(0xff, 0xd8, 0xff), /a picture/],
+  ['a PNG', bytes(0x89, 0x50, 0x4e, 0x47), /a picture/],
+  ['a web page', utf8('<!doctype html><title>Log in</title>'), /an HTML or XML page/],
+  ['a pointer', utf8('version https://git-lfs.github.com/spec/v1\n'), /a Git LFS pointer \("git lfs pull" fetches /],
+  ['nothing', new Uint8Array(0), /an empty file/],
+  ['other bytes', bytes(8, 2, 0x12), /something else/],
+];
+
+for (const [what, file, got] of impostors) {
+  test(`${what} is not taken for weights`, async () => {
+    for (const source of [file, hostileChunks(file, [7])]) {
+      assert.match(
+        await failure(openWeights(source)),
+        new RegExp(`^weights: expected safetensors, .+, got (one of )?${got.source}.*\\.$`),
+      );
+    }
+  });
+}
+
+test('JSON that is no model is told apart', async () => {
+  assert.match(await failure(openWeights(utf8('{"a": 1}'))), /got other JSON\.$/);
+});
+
+test.run();
