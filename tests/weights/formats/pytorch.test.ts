@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { withNetworkNames, withNetworkNames } from '../../../bindings/weights/network-names.js';
+import { withNetworkNames } from '../../../bindings/weights/network-names.js';
 import { openWeights } from '../../../bindings/weights/open.js';
 import { conv, dictionary, legacy, one, op, storage, tensor, text, values } from '../../support/pickles.js';
 import { concat, failure, hostileChunks, read, readAll } from '../../support/weight-files.js';
