@@ -2,12 +2,12 @@
 
 import type { Dtype } from './types.js';
 
-/** What files hold; float64 is rounded to float32 on the way, so that it takes no more room than that. */
+/** What files hold; float64 is rounded to float32 as it is read, and takes no more room than that. */
 export type StoredDtype = Dtype | 'F64';
 
 export const STORED_BYTES: Readonly<Record<StoredDtype, number>> = { F64: 8, F32: 4, F16: 2, BF16: 2 };
 
-/** The type that a stored one becomes. */
+/** Finds the type that a stored one becomes. */
 export const heldDtype = (stored: StoredDtype): Dtype => (stored === 'F64' ? 'F32' : stored);
 
 /** Whether this machine keeps the low byte first, as files do. */
@@ -28,7 +28,7 @@ class Decoder {
   readonly #width: number;
   readonly #dtype: StoredDtype;
   readonly #isBigEndian: boolean;
-  /** The first bytes of a value whose others are still to come. */
+  /** The first bytes of a value whose others are in the next piece. */
   readonly #carry: Uint8Array;
   #carried = 0;
 
@@ -79,7 +79,7 @@ function littleEndian(values: Float32Array | Uint16Array): Uint8Array {
 const FLOAT = new Float32Array(1);
 const BITS = new Uint32Array(FLOAT.buffer);
 
-/** Float32 values of little-endian ones, none of them cut; a copy. */
+/** Makes float32 values, a copy, of the little-endian bytes of whole values. */
 export function toFloat32(dtype: Dtype, bytes: Uint8Array): Float32Array {
   if (dtype === 'F32') {
     const copy = new Uint8Array(bytes);
@@ -104,8 +104,8 @@ export function toFloat32(dtype: Dtype, bytes: Uint8Array): Float32Array {
 }
 
 /**
- * Little-endian bytes of float32 values in another type, rounded to nearest, ties to even; NaN stays NaN, and what is
- * beyond the type's range becomes infinite.
+ * Makes little-endian bytes of float32 values in another type, rounded to nearest, ties to even. NaN stays NaN, and what
+ * is beyond the type's range becomes infinite.
  */
 export function fromFloat32(dtype: Dtype, values: Float32Array): Uint8Array {
   if (dtype === 'F32') return littleEndian(values.slice());

@@ -106,7 +106,7 @@ function spansOf(entries: readonly Entry[]): Span[] {
 
 const isOffset = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
 
-/** Sorts entries by their place in the file, which they must fill without overlap or hole. */
+/** Sorts entries by their place in the file, and checks that they fill it without overlap or hole. */
 function checkOffsets(file: string, entries: Entry[]): void {
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
   let end = 0;

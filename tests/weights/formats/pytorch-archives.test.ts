@@ -80,7 +80,7 @@ const archives: [string, Entry[], string | RegExp][] = [
     /^weights: a\/data\.pkl: expected \d+ bytes, got \d+ in its header\.$/,
   ],
   ['a lying header', [pkl, { ...zero, bytes: 396 }], 'weights: data/0: expected 400 bytes, got 396.'],
-  ['a storage missing', [pkl, unused], 'weights: expected storage 0, got no such entry.'],
+  ['a storage missing', [pkl, unused], 'weights: storage 0 is missing.'],
   [
     'a storage twice',
     [pkl, zero, zero],
@@ -134,7 +134,7 @@ const archives: [string, Entry[], string | RegExp][] = [
   [
     'a byte order too late',
     [pkl, zero, entry('byteorder', utf8('big'))],
-    'weights: expected byteorder before storages, got it after.',
+    'weights: byteorder comes after storages, whose values depend on it.',
   ],
   [
     'less than its pickle says',

@@ -161,7 +161,7 @@ const pickles: [string, Bytes, string | RegExp][] = [
   ['a pop across a mark', concat(int(1), MARK, op(0x30)), /expected a value on the stack, got none\.$/],
   ['a tuple without a mark', op(0x74), /expected a mark on the stack, got none\.$/],
   ['two values', concat(int(1), int(2)), /expected one value at its end, got 2\.$/],
-  ['a memo that was not kept', op(0x68, 7), /expected to recall what was kept, got number 7, which was not\.$/],
+  ['a memo that was not kept', op(0x68, 7), /expected the number of a value that was kept, got 7\.$/],
   [
     'items for a list',
     concat(list(), MARK, text('a'), int(1), op(0x75)),

@@ -7,13 +7,13 @@
 import { label, shown } from '../../../util/messages.js';
 import type { ByteStream } from '../../stream/byte-stream.js';
 
-/** Opcodes: ResNet-152's state_dict has 30,000. Each takes a byte of the file and makes at most one small object. */
+/** Opcodes of a pickle. ResNet-152's state_dict has 30,000. Each takes a byte and makes at most one small object. */
 const MAX_OPCODES = 500_000;
 const MAX_BYTES = 2 ** 24;
-/** Of a name or a whole number. */
+/** Bytes of a name, and of a whole number. */
 const MAX_NAME = 256;
 const MAX_LONG = 16;
-/** Bytes of the stream that the machine sees at once, unless it wants more. */
+/** Bytes of the stream that the machine buffers, unless an opcode needs more. */
 const AHEAD = 65536;
 
 /** The opcode that ends a pickle. */
@@ -36,7 +36,7 @@ export class Dictionary {
     return this.#entries?.get(key);
   }
 
-  /** False where the key is there already. */
+  /** Adds an entry; returns false if the key is there already. */
   set(key: unknown, value: unknown): boolean {
     this.#entries ??= new Map();
     if (this.#entries.has(key)) return false;
@@ -48,7 +48,7 @@ export class Dictionary {
 /** A function or class that a pickle may name. */
 export class Global {
   readonly name: string;
-  /** Makes the value of a call; undefined for a class that is only named. Throws one sentence. */
+  /** Makes the value of a call; undefined for a class that is only named. */
   readonly call: ((args: readonly unknown[]) => unknown) | undefined;
 
   constructor(name: string, call?: (args: readonly unknown[]) => unknown) {
@@ -60,18 +60,18 @@ export class Global {
 export interface Environment {
   /** By module and name: `collections.OrderedDict`. */
   readonly globals: ReadonlyMap<string, Global>;
-  /** What a persistent id stands for. Throws one sentence. */
+  /** Finds what a persistent id stands for. */
   persistent(id: unknown): unknown;
 }
 
-/** Runs the pickle that the stream now is at, and leaves the stream after it. Throws one sentence, `subject` first. */
+/** Runs the pickle that begins at the stream's position, and leaves the stream after it. Throws, `subject` first. */
 export function unpickle(stream: ByteStream, subject: string, environment: Environment): Promise<unknown> {
   return new Machine(stream, subject, environment).run();
 }
 
 type Instruction = readonly [opcode: number, run: (m: Machine) => void];
 
-/** The stack holds values; marks stand between them. Operands are read before anything changes. */
+/** What opcodes do. The stack holds values, with marks between them. Operands are read before anything changes. */
 const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
   PROTO: [0x80, (m) => m.protocol(m.u8())],
   FRAME: [0x95, (m) => m.take(8)],
@@ -179,7 +179,7 @@ class Machine {
     this.push(Number.isSafeInteger(number) ? number : value);
   }
 
-  /** Texts of Python 2 are bytes of no stated encoding; names and the like are ASCII. */
+  /** Pushes text. Python 2's is bytes of no stated encoding, but names are ASCII. */
   text(length: number): void {
     this.push(UTF8.decode(this.take(length)));
   }
@@ -208,7 +208,7 @@ class Machine {
   }
 
   get(index: number): void {
-    if (!this.#memo.has(index)) this.fail('to recall what was kept', `number ${index}, which was not`);
+    if (!this.#memo.has(index)) this.fail('the number of a value that was kept', `${index}`);
     this.push(this.#memo.get(index));
   }
 
@@ -243,7 +243,7 @@ class Machine {
     this.push(callee.call(args));
   }
 
-  /** Attributes: a state_dict has `_metadata`, its modules' versions, which nobody needs here. */
+  /** Ignores attributes: a state_dict has `_metadata`, the versions of its modules. */
   build(_state: unknown): void {
     const target = this.top();
     if (!(target instanceof Dictionary)) this.fail('attributes of a dictionary', `those of ${kindOf(target)}`);
@@ -271,7 +271,7 @@ class Machine {
     return this.#stack.splice(mark);
   }
 
-  /** The next bytes, valid until the next opcode. */
+  /** Takes the next bytes, valid until the next opcode. */
   take(count: number): Uint8Array {
     const start = this.#at;
     this.#at += count;
@@ -309,7 +309,7 @@ class Machine {
   }
 }
 
-/** What a value is, for a message. */
+/** Describes a value in a message. */
 function kindOf(value: unknown): string {
   if (value instanceof Dictionary) return 'a dictionary';
   if (value instanceof Global) return value.name;

@@ -27,7 +27,7 @@ export const archive: Reader = { open: openArchive };
 /** Reads the pickles and storages that PyTorch wrote before 1.6. */
 export const legacy: Reader = { open: openLegacy };
 
-/** The file of these tensors, in the order of the storages' keys, which is the file's. */
+/** Makes the file of these tensors, in the order of the storages' keys, which is the file's. */
 function fileOf(
   stream: ByteStream,
   metadata: Record<string, string>,
@@ -80,7 +80,7 @@ async function* archivePieces(
         throw new Error(`${stream.name}: ${name}: expected little or big, got ${shown(order)}.`);
       }
       if (waiting.length < reads.size)
-        throw new Error(`${stream.name}: expected ${name} before storages, got it after.`);
+        throw new Error(`${stream.name}: ${name} comes after storages, whose values depend on it.`);
       isBigEndian = order === 'big';
     } else if (storage) {
       if (entry.bytes !== undefined && entry.bytes !== storage.bytes) {
@@ -95,7 +95,7 @@ async function* archivePieces(
     } else await zip.skip();
   }
   if (waiting[0] !== undefined) {
-    throw new Error(`${stream.name}: expected storage ${label(waiting[0])}, got no such entry.`);
+    throw new Error(`${stream.name}: storage ${label(waiting[0])} is missing.`);
   }
   await zip.end();
 }
@@ -126,7 +126,7 @@ async function openLegacy(stream: ByteStream): Promise<WeightFile> {
   return fileOf(stream, metadata, reads, keys, () => legacyPieces(stream, keys, storages, reads));
 }
 
-/** Of a storage's count of values, which is before them. */
+/** Bytes of a storage's count of values, which precedes them. */
 const COUNT_BYTES = 8;
 
 async function* legacyPieces(
@@ -144,5 +144,5 @@ async function* legacyPieces(
     }
     yield* storagePieces(stream, storage, reads.get(key) ?? [], false);
   }
-  if (await stream.next(1)) throw new Error(`${stream.name}: expected its end after the last storage, got more.`);
+  if (await stream.next(1)) throw new Error(`${stream.name}: there are bytes after the last storage.`);
 }

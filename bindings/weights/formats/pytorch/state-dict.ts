@@ -1,4 +1,4 @@
-/** What a PyTorch pickle means: tensors that look into storages, and the `state_dict` among all else in a checkpoint. */
+/** What a PyTorch pickle means: tensors that look into storages, and the `state_dict` within a checkpoint. */
 
 import { label, shown } from '../../../util/messages.js';
 import { size } from '../../../util/shape.js';
@@ -11,7 +11,7 @@ export interface Storage {
   readonly key: string;
   /** torch's name: `FloatStorage`. */
   readonly type: string;
-  /** Undefined for what are no values of floating point. */
+  /** Undefined if the values are not of floating point. */
   readonly dtype: StoredDtype | undefined;
   readonly count: number;
   readonly bytes: number;
@@ -33,7 +33,7 @@ export class View {
     this.count = size(shape);
   }
 
-  /** Whether its values lie one after the other. */
+  /** Whether its values lie side by side. */
   get isContiguous(): boolean {
     let expected = 1;
     for (let axis = this.shape.length - 1; axis >= 0; axis--) {
@@ -68,7 +68,7 @@ const STORAGE_TYPES: Readonly<Record<string, StorageType>> = {
   BoolStorage: { width: 1 },
 };
 
-/** Where checkpoints keep their state_dict, in the order of trial. */
+/** Keys under which checkpoints keep their state_dict, in the order of trial. */
 const WRAPPERS = ['state_dict', 'model_state_dict', 'model', 'net', 'network', 'weights', 'params'];
 const MAX_WRAPPERS = 3;
 
@@ -78,7 +78,7 @@ const isCounts = (value: unknown): value is number[] => Array.isArray(value) && 
 
 /**
  * What a state_dict's pickle may name, and the storages that it has named so far, by key. Nothing here runs code of the
- * file's choice: a call makes a dictionary or a View, or fails with one sentence that begins with `subject`.
+ * file's choice: a call makes a dictionary or a View, or throws, `subject` first.
  */
 export class Checkpoint implements Environment {
   readonly #subject: string;
@@ -149,7 +149,7 @@ export class Checkpoint implements Environment {
   }
 }
 
-/** The state_dict in a checkpoint, and what is beside it. Throws one sentence, `subject` first, where there is none. */
+/** Finds the state_dict in a checkpoint, and what is beside it. Throws, `subject` first, if there is none. */
 export function findStateDict(
   subject: string,
   value: unknown,
@@ -183,7 +183,7 @@ function viewsOf(dictionary: Dictionary): NamedView[] {
 
 const MAX_TEXT = 80;
 
-/** Numbers and short texts beside a state_dict, such as `epoch` and `arch`. */
+/** Lists numbers and short texts beside a state_dict, such as `epoch` and `arch`. */
 function scalars(dictionary: Dictionary): Record<string, string> {
   const found: [string, string][] = [];
   for (const [key, value] of dictionary.entries) {

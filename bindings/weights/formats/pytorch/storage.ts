@@ -1,4 +1,4 @@
-/** Storages of a PyTorch file -> tensors: in passing where they lie one after the other, else out of a whole storage. */
+/** Storages of a PyTorch file -> tensors: as the bytes pass if they lie side by side, otherwise out of a whole storage. */
 
 import { label, shown } from '../../../util/messages.js';
 import { decoderOf, STORED_BYTES, type StoredDtype } from '../../dtype.js';
@@ -13,15 +13,15 @@ export interface Read {
   readonly view: View;
 }
 
-/** How often the values of a storage may be read, since tensors may share them. */
+/** How often a storage's values may be read: tensors may share them. */
 const MAX_SHARES = 16;
 
-/** Values of a tensor that is put together anew, in a piece. */
+/** Elements per piece when a strided tensor is gathered. */
 const PIECE = 2 ** 18;
 
 /**
- * The tensors of a state_dict by the storage that they look into, sorted by their place in it. Throws one sentence where
- * one is no tensor of floating point, or looks beyond its storage, or repeats values.
+ * Groups the tensors of a state_dict by the storage that they look into, sorted by their place in it. Throws if one is no
+ * tensor of floating point, looks beyond its storage, or repeats values.
  */
 export function readsOf(views: readonly NamedView[]): Map<string, Read[]> {
   const reads = new Map<string, Read[]>();
@@ -61,8 +61,8 @@ function checkView(subject: string, { storage, offset, shape, stride, count }: V
 }
 
 /**
- * The tensors of the storage that the stream now is at. Where they overlap, or one has strides of its own, the storage
- * is held whole meanwhile.
+ * Reads the tensors of the storage that begins at the stream's position. If they overlap, or one has strides of its own,
+ * the storage is held whole meanwhile.
  */
 export async function* storagePieces(
   stream: ByteStream,
@@ -101,7 +101,7 @@ export async function* storagePieces(
 
 const UNITS = { 2: Uint16Array, 4: Uint32Array, 8: Float64Array } as const;
 
-/** The values of a view, row-major, in pieces. `bytes` are those of the whole storage. */
+/** Gathers the values of a view, row-major, in pieces. `bytes` are those of the whole storage. */
 function* gathered(bytes: Uint8Array, width: number, { offset, shape, stride, count }: View): Generator<Uint8Array> {
   const Unit = UNITS[width as keyof typeof UNITS];
   const values = new Unit(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length / width);
@@ -111,7 +111,7 @@ function* gathered(bytes: Uint8Array, width: number, { offset, shape, stride, co
     const piece = new Unit(Math.min(PIECE, count - first));
     for (let i = 0; i < piece.length; i++) {
       piece[i] = values[from] as number;
-      // The next index, and where its value lies.
+      // Step to the next index, and to its value.
       for (let axis = shape.length - 1; axis >= 0; axis--) {
         const step = stride[axis] as number;
         from += step;

@@ -21,12 +21,12 @@ const EXTRA_64 = 1;
 const IN_EXTRA = 0xffffffff;
 
 const MAX_ENTRIES = 100_000;
-/** An entry whose size stands behind it is searched for its end only so far. */
+/** Bytes that are searched for the end of an entry whose size stands after it. */
 const MAX_SEARCH = 65536;
 
 interface ZipEntry {
   readonly name: string;
-  /** Undefined where it stands behind the entry. */
+  /** Undefined if it stands after the entry. */
   readonly bytes: number | undefined;
 }
 
@@ -38,7 +38,7 @@ interface Found extends ZipEntry {
 
 export class ZipReader {
   readonly #stream: ByteStream;
-  /** Bytes of the entries that were read, by where their headers begin. */
+  /** Names and bytes of the entries that were read, by the place of their headers. */
   readonly #entries = new Map<number, { name: string; bytes: number }>();
   #open: Found | undefined;
 
@@ -69,7 +69,7 @@ export class ZipReader {
     return { name, bytes: size };
   }
 
-  /** Ends the entry where the stream now is. Throws one sentence where its size, before or behind it, is another. */
+  /** Ends the open entry at the stream's position. Throws if its size, stated before or after it, is another. */
   async finish(): Promise<void> {
     const { name, bytes, at, start, hasDescriptor } = this.#open as Found;
     const read = this.#stream.position - start;
@@ -77,14 +77,14 @@ export class ZipReader {
     this.#entries.set(at, { name, bytes: read });
     this.#open = undefined;
     if (!hasDescriptor) return;
-    // Two forms, and no sign of which; and PyTorch leaves it out behind an entry of no bytes.
+    // It has two forms, and no sign of which; and PyTorch leaves it out after an entry without bytes.
     const ahead = await this.#stream.peek(24 + 4);
     const length = descriptorLength(ahead, 0, read);
     if (length > 0) await this.#stream.take(length);
     else if (read > 0) throw this.#error(name, `${read} bytes, as its data descriptor says`, 'another number or none');
   }
 
-  /** The content of the open entry, which must be of at most `most` bytes. */
+  /** Reads the content of the open entry, of at most `most` bytes. */
   async content(most: number): Promise<Uint8Array> {
     const { name, bytes } = this.#open as Found;
     const length = bytes ?? (await this.#searchedLength(name));
@@ -147,7 +147,7 @@ export class ZipReader {
     }
   }
 
-  /** The length of an entry whose size stands behind it, by the descriptor that fits. For small entries. */
+  /** Finds the length of a small entry whose size stands after it, by the descriptor that fits. */
   async #searchedLength(name: string): Promise<number> {
     const ahead = await this.#stream.peek(MAX_SEARCH);
     for (let at = 0; at + 4 <= ahead.length; at++) {
@@ -177,7 +177,7 @@ export class ZipReader {
   }
 }
 
-/** Bytes of the data descriptor at `at` behind an entry of `size` bytes; 0 where there is none that fits. */
+/** Measures the data descriptor at `at`, after an entry of `size` bytes; 0 if there is none that fits. */
 function descriptorLength(bytes: Uint8Array, at: number, size: number): number {
   if (u32(bytes, at) !== DESCRIPTOR) return 0;
   const follows = (length: number) => [LOCAL_HEADER, CENTRAL_HEADER].includes(u32(bytes, at + length));
@@ -186,7 +186,7 @@ function descriptorLength(bytes: Uint8Array, at: number, size: number): number {
   return 0;
 }
 
-/** Values of 32 bits, or those of 64 that the extra field has in their place. */
+/** Replaces values that 32 bits cannot hold by those of 64 bits in the extra field. */
 function wide(extra: Uint8Array, values: readonly number[]): number[] {
   for (let at = 0; at + 4 <= extra.length; at += 4 + u16(extra, at + 2)) {
     if (u16(extra, at) !== EXTRA_64) continue;
@@ -200,7 +200,7 @@ function wide(extra: Uint8Array, values: readonly number[]): number[] {
   return [...values];
 }
 
-// Beyond the bytes there is nothing, which no field means.
+// Beyond the bytes there are zeros, which no field means.
 const u16 = (bytes: Uint8Array, at: number): number =>
   at + 2 <= bytes.length ? (bytes[at] as number) | ((bytes[at + 1] as number) << 8) : 0;
 
