@@ -130,6 +130,7 @@ test('a large tensor with strides comes in pieces, and in order', async () => {
     new Uint8Array(got.buffer).set(bytes, filled);
     filled += bytes.length;
   }
+  assert.is(filled, got.byteLength);
   assert.ok(got.every((value, i) => value === (i % rows) * columns + Math.floor(i / rows)));
 });
 
