@@ -65,6 +65,7 @@ export {
   preprocessings,
   shapeText,
 } from '../models/index.js';
+export type { Aliases } from '../models/network.js';
 export type { AlgorithmName } from './compile/conv-algorithm.js';
 export { type Layer, layersOf } from './compile/fuse.js';
 export { type Summary, type SummaryRow, summary } from './compile/summary.js';
@@ -96,3 +97,4 @@ export {
 export { identifyNetwork, type NetworkMatch } from './weights/identify.js';
 export { withNetworkNames } from './weights/network-names.js';
 export type { ArchConfig, Dtype, OpenOptions, Piece, TensorInfo, WeightFile, WeightSource } from './weights/open.js';
+export type { RetryOptions } from './weights/stream/types.js';

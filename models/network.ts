@@ -50,7 +50,7 @@ export interface Network {
   readonly defaults: NetworkOptions;
   /** Absent if every file that is known uses torchvision's names. */
   readonly aliases?: Aliases;
-  /** Throws one sentence where an option is unknown or out of range. */
+  /** Builds the graph. Throws if an option is unknown or out of range. */
   build(options?: NetworkOptions): Graph;
 }
 

@@ -6,7 +6,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** UTF-8 JSON. Throws one sentence, with `subject` first, where it is neither. */
+/** Parses UTF-8 JSON. Throws, `subject` first, if it is neither. */
 export function parseJson(subject: string, bytes: Uint8Array): { text: string; value: unknown } {
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -19,8 +19,8 @@ export function parseJson(subject: string, bytes: Uint8Array): { text: string; v
 }
 
 /**
- * A key that the outermost object, or one directly in it, has twice: JSON.parse keeps the last and says nothing. The
- * text is JSON.
+ * Finds a key that the outermost object, or one directly in it, has twice: JSON.parse keeps the last and says nothing.
+ * The text must be JSON.
  */
 export function duplicateKey(text: string): string | undefined {
   const keys = [new Set<string>(), new Set<string>()];
@@ -44,7 +44,7 @@ export function duplicateKey(text: string): string | undefined {
   return undefined;
 }
 
-/** The beginning of a file as text, without a byte order mark or white space before it. */
+/** Decodes the beginning of a file as text, without a byte order mark or white space before it. */
 export function textStart(head: Uint8Array): string {
   return new TextDecoder().decode(head).trimStart();
 }

@@ -1,17 +1,15 @@
 /** Floating-point values as files hold them, and as the project wants them: little-endian float32, float16 or bfloat16. */
 
+import { bytesOfNumbers, IS_LITTLE, swap } from '../util/bytes.js';
 import type { Dtype } from './types.js';
 
-/** What files hold; float64 is rounded to float32 on the way, so that it takes no more room than that. */
+/** What files hold; float64 is rounded to float32 as it is read, and takes no more room than that. */
 export type StoredDtype = Dtype | 'F64';
 
 export const STORED_BYTES: Readonly<Record<StoredDtype, number>> = { F64: 8, F32: 4, F16: 2, BF16: 2 };
 
-/** The type that a stored one becomes. */
+/** Finds the type that a stored one becomes. */
 export const heldDtype = (stored: StoredDtype): Dtype => (stored === 'F64' ? 'F32' : stored);
-
-/** Whether this machine keeps the low byte first, as files do. */
-const IS_LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /** How a file holds values, if not as little-endian values of the type that the tensor has. */
 export interface Stored {
@@ -28,7 +26,7 @@ class Decoder {
   readonly #width: number;
   readonly #dtype: StoredDtype;
   readonly #isBigEndian: boolean;
-  /** The first bytes of a value whose others are still to come. */
+  /** The first bytes of a value whose others are in the next piece. */
   readonly #carry: Uint8Array;
   #carried = 0;
 
@@ -52,13 +50,8 @@ class Decoder {
     this.#carry.set(bytes.subarray(taken), this.#carried);
     this.#carried += bytes.length - taken;
     if (this.#isBigEndian) swap(whole, this.#width);
-    return this.#dtype === 'F64' ? littleEndian(Float32Array.from(float64s(whole))) : whole;
+    return this.#dtype === 'F64' ? bytesOfNumbers(Float32Array.from(float64s(whole))) : whole;
   }
-}
-
-/** Turns each value of `width` bytes around, in place. */
-function swap(bytes: Uint8Array, width: number): void {
-  for (let at = 0; at < bytes.length; at += width) bytes.subarray(at, at + width).reverse();
 }
 
 function float64s(bytes: Uint8Array): Float64Array {
@@ -66,20 +59,10 @@ function float64s(bytes: Uint8Array): Float64Array {
   return new Float64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8);
 }
 
-/** Views numbers as little-endian bytes; on a big-endian machine they are copied. */
-export const bytesOfNumbers = (values: Float32Array | Uint16Array): Uint8Array =>
-  IS_LITTLE ? new Uint8Array(values.buffer, values.byteOffset, values.byteLength) : littleEndian(values.slice());
-
-function littleEndian(values: Float32Array | Uint16Array): Uint8Array {
-  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  if (!IS_LITTLE) swap(bytes, values.BYTES_PER_ELEMENT);
-  return bytes;
-}
-
 const FLOAT = new Float32Array(1);
 const BITS = new Uint32Array(FLOAT.buffer);
 
-/** Float32 values of little-endian ones, none of them cut; a copy. */
+/** Makes float32 values, a copy, of the little-endian bytes of whole values. */
 export function toFloat32(dtype: Dtype, bytes: Uint8Array): Float32Array {
   if (dtype === 'F32') {
     const copy = new Uint8Array(bytes);
@@ -104,16 +87,16 @@ export function toFloat32(dtype: Dtype, bytes: Uint8Array): Float32Array {
 }
 
 /**
- * Little-endian bytes of float32 values in another type, rounded to nearest, ties to even; NaN stays NaN, and what is
- * beyond the type's range becomes infinite.
+ * Makes little-endian bytes of float32 values in another type, rounded to nearest, ties to even. NaN stays NaN, and what
+ * is beyond the type's range becomes infinite.
  */
 export function fromFloat32(dtype: Dtype, values: Float32Array): Uint8Array {
-  if (dtype === 'F32') return littleEndian(values.slice());
+  if (dtype === 'F32') return bytesOfNumbers(values.slice());
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const rounded = new Uint16Array(values.length);
   if (dtype === 'F16') for (let i = 0; i < bits.length; i++) rounded[i] = float16(bits[i] as number);
   else for (let i = 0; i < bits.length; i++) rounded[i] = bfloat16(bits[i] as number);
-  return littleEndian(rounded);
+  return bytesOfNumbers(rounded);
 }
 
 function bfloat16(bits: number): number {

@@ -1,10 +1,9 @@
 /** Weights that are in memory already: no file, no copy. */
 
 import type { Graph } from '../../models/graph.js';
+import { bytesOfNumbers } from '../util/bytes.js';
 import { label, shown } from '../util/messages.js';
-import { size } from '../util/shape.js';
-import { bytesOfNumbers } from './dtype.js';
-import { checkedShape } from './formats/spans.js';
+import { checkedShape, size } from '../util/shape.js';
 import { type ArchConfig, DTYPE_BYTES, type Dtype, type Piece, type TensorInfo, type WeightFile } from './types.js';
 
 /**

@@ -39,7 +39,7 @@ const SHORTCUTS: readonly (Shortcut | undefined)[] = [undefined, 'A', 'B', 'C'];
  * of input channels that they show. If several have (strides, and shortcuts without parameters, leave no trace in
  * tensors), it is the first of the registry, and one with its own options before one with others; undefined if none has.
  */
-export function identifyNetwork(tensors: readonly Named[]): NetworkMatch | undefined {
+export function identifyNetwork(tensors: readonly Pick<TensorInfo, 'name' | 'shape'>[]): NetworkMatch | undefined {
   const candidates = new Map<Network['aliases'], Candidate | undefined>();
   for (const shortcut of SHORTCUTS) {
     for (const [name, network] of Object.entries(networks)) {

@@ -1,4 +1,4 @@
-/** Whether a file's tensors are those of a network. */
+/** Checks that a file's tensors are those of a network. */
 
 import type { Parameter } from '../../models/graph.js';
 import { label, shown } from '../util/messages.js';
@@ -6,8 +6,8 @@ import { sameShape } from '../util/shape.js';
 import type { TensorInfo } from './types.js';
 
 /**
- * Checks that a file holds every parameter of a network in its shape, and nothing else. Throws one sentence for the
- * first tensor that is missing, misshapen or extra, in this order, with the number of those that share its fault.
+ * Checks that a file holds every parameter of a network in its shape, and nothing else. Throws for the first tensor that
+ * is missing, misshapen or extra, in this order, with the number of those that share its fault.
  */
 export function checkTensors(
   file: { readonly tensors: readonly TensorInfo[] },

@@ -5,16 +5,13 @@ import { identifyNetwork } from './identify.js';
 import { torchvisionNames } from './torch-names.js';
 import type { Piece, TensorInfo, WeightFile } from './types.js';
 
-/** What a file's tensors are to be called: after a network of the registry, a graph, or the network that they show. */
-export type NamesOf = string | Graph | undefined;
-
 /**
  * Gives a file's tensors the names and shapes of a network: of the registry's one called `network`, of a graph, or by
  * default of the one that the tensors are identified as. Wrappers' prefixes (`module.`) are cut off, unless they are in
  * a graph's own names. A file that brings its graph, and any whose names fit already, is returned as it is. Throws if
  * two tensors come to have one name.
  */
-export function withNetworkNames(file: WeightFile, network?: NamesOf): WeightFile {
+export function withNetworkNames(file: WeightFile, network?: string | Graph): WeightFile {
   if (file.graph) return file;
   const named = namesFor(file.tensors, network);
   if (named.every(({ name, shape }, i) => name === file.tensors[i]?.name && shape === file.tensors[i]?.shape)) {
@@ -28,7 +25,10 @@ export function withNetworkNames(file: WeightFile, network?: NamesOf): WeightFil
   return { ...file, tensors, pieces, close: () => file.close() };
 }
 
-function namesFor(tensors: readonly TensorInfo[], network: NamesOf): readonly Pick<TensorInfo, 'name' | 'shape'>[] {
+function namesFor(
+  tensors: readonly TensorInfo[],
+  network: string | Graph | undefined,
+): readonly Pick<TensorInfo, 'name' | 'shape'>[] {
   if (typeof network === 'object') {
     const names = new Set(tensors.map(({ name }) => name));
     const isFitting = parameters(network).every(({ name }) => names.has(name));

@@ -11,7 +11,7 @@ export { checkTensors } from './match.js';
 export type { OpenOptions, WeightSource } from './stream/types.js';
 export type { ArchConfig, Dtype, Piece, TensorInfo, WeightFile } from './types.js';
 
-/** In the order of trial; told apart by content, since a stream has no name and names deceive. */
+/** In the order of trial. Content tells formats apart, since a stream has no name and names deceive. */
 const FORMATS: readonly Format[] = [
   {
     name: 'safetensors',
@@ -42,8 +42,9 @@ const FORMATS: readonly Format[] = [
 const HEAD_BYTES = 512;
 
 /**
- * Reads what a weight file says of itself, up to its first value. Throws one sentence where it is not a weight file or
- * a damaged one, or the signal's reason when that aborts, now or while the pieces are read; the source is closed then.
+ * Reads what a weight file says of itself, up to its first value. Tensors have the names of the file; of a Keras file,
+ * those of its layers and of the roles in a `state_dict`. Rejects if it is no weight file or a damaged one, or with the
+ * signal's reason, now or while the pieces are read; the source is closed then.
  */
 export function openWeights(source: WeightSource, options: OpenOptions = {}): Promise<WeightFile> {
   return openFile(source, FORMATS, options);
@@ -65,7 +66,7 @@ async function openFile(
   }
 }
 
-/** Those that name no other files: a set of sets would have no end. */
+/** Formats whose files name no others: a set of sets would have no end. */
 const SINGLE_FORMATS = FORMATS.filter(({ isSet }) => !isSet);
 
 async function formatOf(stream: ByteStream, formats: readonly Format[]): Promise<Format> {

@@ -1,4 +1,4 @@
-/** What every reader of weights makes of a file: named tensors in file order, and their bytes as they come. */
+/** What weights are: named tensors in file order, and their bytes as they come. */
 
 import type { Graph } from '../../models/graph.js';
 import type { ByteStream } from './stream/byte-stream.js';
@@ -9,14 +9,14 @@ export type Dtype = 'F32' | 'F16' | 'BF16';
 export const DTYPE_BYTES: Readonly<Record<Dtype, number>> = { F32: 4, F16: 2, BF16: 2 };
 
 export interface TensorInfo {
-  /** torchvision's `state_dict` name. */
+  /** The file's own name, until it is named after a network. */
   readonly name: string;
   /** As in a `state_dict`: OIHW for convolutions, [out, in] for linear layers, [C] for vectors. */
   readonly shape: readonly number[];
   readonly dtype: Dtype;
   /** The file's order of values: `OI` is row-major in `shape`; `IO` is Keras's HWIO, or [in, out]. */
   readonly order: 'OI' | 'IO';
-  /** The file's own type, where it is rounded to `dtype` as it is read. */
+  /** The file's own type, if it is rounded to `dtype` as it is read. */
   readonly stored?: 'F64';
 }
 
@@ -30,7 +30,7 @@ export interface Piece {
 export interface ArchConfig {
   readonly batchNormEps?: number;
   readonly convBias?: boolean;
-  /** Where the stride of a bottleneck lies. */
+  /** The convolution of a bottleneck that has the stride. */
   readonly strideIn?: 'conv1' | 'conv2';
 }
 
@@ -57,8 +57,8 @@ export interface WeightFile {
   /** Bytes of all tensors, which are the bytes of all pieces. */
   readonly total: number;
   /**
-   * Bytes of every tensor in file order. May be read once. Throws one sentence where the file ends early or goes on
-   * past its last tensor. Leaving the loop early closes the source.
+   * Reads the bytes of every tensor, in file order, once. Throws if the file ends early or goes on past its last tensor.
+   * Leaving the loop early closes the source.
    */
   pieces(): AsyncGenerator<Piece, void, undefined>;
   /** Closes the source without reading on. */
@@ -66,25 +66,24 @@ export interface WeightFile {
 }
 
 interface OpenContext extends OpenOptions {
-  /** Opens another file of the same set, in a format that stands alone; its tensors have the names of the file. */
+  /** Opens another file of the same set, in a format that stands alone. */
   openOther(source: string | URL): Promise<WeightFile>;
 }
 
 /** What reads files of a format. */
 export interface Reader {
   /**
-   * Reads and checks all but the tensors' values. Names of PyTorch's world may be the file's own. Throws one sentence;
-   * the caller closes the stream then.
+   * Reads and checks all but the tensors' values. If it throws, the caller closes the stream.
    */
   open(stream: ByteStream, context: OpenContext): Promise<WeightFile>;
 }
 
-/** One format: a row of the table in index.ts. */
+/** One format: a row of the table in open.ts. */
 export interface Format {
   readonly name: string;
-  /** Whether the first bytes (up to 512 of them) are those of such a file. */
+  /** Tells by the first bytes, up to 512 of them. */
   matches(head: Uint8Array): boolean;
-  /** Fetched where such a file comes, so that a page has no script for formats that it does not use. */
+  /** Fetches the reader when such a file comes: a page has no script for formats that it does not use. */
   reader(): Promise<Reader>;
   /** Whether such a file names others that hold the values. */
   readonly isSet?: boolean;

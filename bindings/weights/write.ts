@@ -40,7 +40,7 @@ export async function* writeSafetensors(
       let next = remaining.next().value;
       while (next && next.tensor !== tensor && size(next.tensor.shape) === 0) next = remaining.next().value;
       if (next?.tensor !== tensor) {
-        throw new Error(`${label(tensor.name)}: expected tensors in the order that the file tells, got another.`);
+        throw new Error(`${label(tensor.name)}: its bytes do not come in the order that the file states.`);
       }
       writer = new TensorWriter(tensor, next.dtype);
     }
@@ -53,7 +53,7 @@ export async function* writeSafetensors(
 const targetDtype = ({ shape, dtype: own }: TensorInfo, wanted: Dtype = own): Dtype =>
   shape.length < 2 && wanted !== 'F32' ? own : wanted;
 
-/** Padded with spaces, so that values begin at a multiple of eight bytes. */
+/** Makes the header, padded with spaces so that values begin at a multiple of eight bytes. */
 function header({ tensors, metadata, config, graph }: WeightFile, dtypes: readonly Dtype[]): Uint8Array {
   let end = 0;
   const entries = tensors.map((tensor, i) => {
@@ -77,7 +77,7 @@ const EMPTY = new Uint8Array(0);
 class TensorWriter {
   readonly tensor: TensorInfo;
   readonly #dtype: Dtype;
-  /** What came and is not written: the first bytes of a value, or a whole tensor whose order is another. */
+  /** Bytes that came and are not written yet: of a value, or of a whole tensor whose order is Keras's. */
   #kept: Uint8Array;
   #keptBytes = 0;
   #missing: number;
@@ -116,7 +116,7 @@ class TensorWriter {
 
   end(): void {
     if (this.#missing !== 0) {
-      throw new Error(`${label(this.tensor.name)}: expected all of its bytes, got ${this.#missing} too few.`);
+      throw new Error(`${label(this.tensor.name)}: ${this.#missing} of its bytes are missing.`);
     }
   }
 
@@ -125,7 +125,7 @@ class TensorWriter {
     if (dtype === this.#dtype) return bytes;
     const values = toFloat32(dtype, bytes);
     if (this.#dtype === 'F16') {
-      // What rounds to the largest is within range.
+      // Values that round to the largest are within range.
       const beyond = values.find((value) => Math.abs(value) >= LARGEST_F16 + 16 && Number.isFinite(value));
       if (beyond !== undefined) {
         throw new Error(`${label(name)}: expected values up to ${LARGEST_F16}, float16's largest, got ${beyond}.`);
@@ -135,7 +135,7 @@ class TensorWriter {
   }
 }
 
-/** [window, in, out] -> [out, in, window]. */
+/** Transposes [window, in, out] to [out, in, window]. */
 function transposed({ shape, dtype }: TensorInfo, bytes: Uint8Array): Uint8Array {
   const [outputs = 1, inputs = 1, ...window] = shape;
   const taps = size(window);

@@ -352,7 +352,7 @@ if (browser) {
     assert.is(Object.keys(logits).length, 6);
     assert.equal(cancelled, ['of no network', 'that cannot be sent']);
     assert.match(errors.none, /^TypeError: weights: expected a URL, .*, got none\.$/);
-    assert.is(errors.locked, 'TypeError: weights: expected a stream that nobody reads, got a locked one.');
+    assert.is(errors.locked, 'TypeError: weights: this stream has a reader already.');
     assert.match(errors.truncated, /^Error: weights: expected \d+ bytes, got 900000\.$/);
     assert.match(errors.page, /page\.html: expected .*, got an HTML or XML page\.$/);
     assert.is(errors.progress, 'RangeError: of its own');

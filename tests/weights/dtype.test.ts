@@ -34,6 +34,7 @@ function defined(dtype: 'F16' | 'BF16', pattern: number): number {
 for (const dtype of ['F16', 'BF16'] as const) {
   test(`${dtype}: all 65536 values, and back to the same bits`, () => {
     const values = toFloat32(dtype, bytesOf(everyHalf));
+    assert.is(values.length, 65536);
     for (const [pattern, value] of values.entries()) {
       if (!Object.is(value, defined(dtype, pattern))) assert.is(value, defined(dtype, pattern), `pattern ${pattern}`);
     }

@@ -186,9 +186,9 @@ test('a file that ends early, comes in another order, or is not read to its end'
     { info: b, bytes: pattern(12) },
   ];
   const short = fileOf([whole[0] ?? { info: a, bytes: pattern(0) }, { info: b, bytes: pattern(11) }]);
-  assert.is(await failure(written(short)), 'b: expected all of its bytes, got 1 too few.');
+  assert.is(await failure(written(short)), 'b: 1 of its bytes are missing.');
   const turned = { ...fileOf(whole.toReversed()), tensors: [a, b] };
-  assert.is(await failure(written(turned)), 'b: expected tensors in the order that the file tells, got another.');
+  assert.is(await failure(written(turned)), 'b: its bytes do not come in the order that the file states.');
   const left = fileOf(whole);
   let chunks = 0;
   for await (const _ of writeSafetensors(left)) if (++chunks === 2) break;

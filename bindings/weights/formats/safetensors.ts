@@ -5,12 +5,13 @@
 
 import { duplicateKey, isRecord, parseJson } from '../../util/json.js';
 import { either, label, shown } from '../../util/messages.js';
+import { checkedShape } from '../../util/shape.js';
 import { STORED_BYTES, type StoredDtype } from '../dtype.js';
 import { configFromMetadata, graphFromMetadata } from '../metadata.js';
 import type { ByteStream } from '../stream/byte-stream.js';
 import { COUNTER } from '../torch-names.js';
 import type { Reader } from '../types.js';
-import { checkedShape, heldTensor, type Span, spannedFile, tensorBytes } from './spans.js';
+import { heldTensor, type Span, spannedFile, tensorBytes } from './spans.js';
 
 const LENGTH_BYTES = 8;
 /** The format's own limit. */
@@ -106,7 +107,7 @@ function spansOf(entries: readonly Entry[]): Span[] {
 
 const isOffset = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
 
-/** Sorts entries by their place in the file, which they must fill without overlap or hole. */
+/** Sorts entries by their place in the file, and checks that they fill it without overlap or hole. */
 function checkOffsets(file: string, entries: Entry[]): void {
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
   let end = 0;

@@ -13,7 +13,7 @@ import type { Piece, Reader, WeightFile } from '../types.js';
 import { weightFile } from './spans.js';
 
 const MAX_JSON_BYTES = 100_000_000;
-/** Each is opened before the first value is read. */
+/** Files of a set; each is opened before the first value is read. */
 const MAX_SHARDS = 1000;
 
 export const shards: Reader = {
@@ -38,13 +38,13 @@ export const shards: Reader = {
     }
     const { base } = stream;
     if (base === undefined) {
-      throw new Error(`${file}: expected the path or URL of the index, beside which its shards lie, got its content.`);
+      throw new Error(`${file}: the shards lie beside the index; give its path or URL rather than its content.`);
     }
     const openShard = (path: string) => openOther(sibling(base, path));
     const headers: WeightFile[] = [];
     for (const path of paths) {
       const shard = await openShard(path);
-      // A connection that waits for its turn would be cut.
+      // A server would cut a connection that waits for its turn.
       await shard.close();
       headers.push(shard);
     }
@@ -58,7 +58,7 @@ export const shards: Reader = {
   },
 };
 
-/** Throws one sentence where the index and the shards do not name the same tensors. */
+/** Checks that the index and the shards name the same tensors. */
 function checkPlaces(
   places: readonly (readonly [name: string, path: string])[],
   paths: readonly string[],
@@ -71,14 +71,15 @@ function checkPlaces(
     for (const { name } of tensors) {
       const place = expected.get(name);
       if (place !== path) {
-        const where = place === undefined ? 'no such tensor, as the index says' : `to be in ${label(place)}`;
-        throw new Error(`${label(name)}: expected ${where}, got it in ${label(path)}.`);
+        if (place === undefined)
+          throw new Error(`${label(name)}: the index does not name it, but it is in ${label(path)}.`);
+        throw new Error(`${label(name)}: expected it in ${label(place)}, got it in ${label(path)}.`);
       }
       found.add(name);
     }
   });
   const missing = places.find(([name]) => !found.has(name) && !COUNTER.test(name));
-  if (missing) throw new Error(`${label(missing[0])}: expected to be in ${label(missing[1])}, got no such tensor.`);
+  if (missing) throw new Error(`${label(missing[0])}: ${label(missing[1])} does not hold it, as the index says.`);
 }
 
 /** Counters of batch norms are not read; they are whole numbers of 8 bytes. */
@@ -121,15 +122,15 @@ class Shards {
     this.#open = open;
   }
 
-  /** Opens one shard after the other anew; each must be what it was. */
+  /** Opens one shard after the other again, and checks that each is what it was. */
   async *pieces(): AsyncGenerator<Piece, void, undefined> {
     for (const [i, path] of this.#paths.entries()) {
-      if (this.#isClosed) throw new Error(`${this.name}: expected an open source, got a closed one.`);
+      if (this.#isClosed) throw new Error(`${this.name}: this source is closed.`);
       this.#shard = await this.#open(path);
       const { tensors } = this.#shard;
       const before = this.#headers[i]?.tensors ?? [];
       if (JSON.stringify(tensors) !== JSON.stringify(before)) {
-        throw new Error(`${label(path)}: expected the same tensors as before, got others.`);
+        throw new Error(`${label(path)}: its tensors have changed since it was opened.`);
       }
       const known = new Map(tensors.map((tensor, j) => [tensor, before[j]]));
       for await (const { tensor, bytes } of this.#shard.pieces()) yield { tensor: known.get(tensor) ?? tensor, bytes };

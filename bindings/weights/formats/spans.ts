@@ -1,4 +1,4 @@
-/** Tensors that lie one after the other in a stream: what the readers share. */
+/** Tensors that lie side by side in a stream: what the readers share. */
 
 import { shown } from '../../util/messages.js';
 import { size } from '../../util/shape.js';
@@ -11,18 +11,11 @@ export interface Span {
   readonly tensor: TensorInfo | undefined;
   /** In the stream. */
   readonly bytes: number;
-  /** What the stream holds, where that is not the tensor's type in little-endian order. */
+  /** What the stream holds, if that is not the tensor's type in little-endian order. */
   readonly stored?: Stored;
 }
 
-/** A shape as a file states it. Throws one sentence, `subject` first, where it is none. */
-export function checkedShape(subject: string, shape: unknown): number[] {
-  const valid = Array.isArray(shape) && shape.every((n) => Number.isSafeInteger(n) && n >= 0);
-  if (!valid) throw new Error(`${subject}: expected a shape of whole numbers from 0, got ${shown(shape)}.`);
-  return shape;
-}
-
-/** Bytes of a tensor. Throws one sentence, `subject` first, where they are too many to count exactly. */
+/** Counts the bytes of a tensor. Throws, `subject` first, if they are too many to count exactly. */
 export function tensorBytes(subject: string, shape: readonly number[], dtype: StoredDtype): number {
   const bytes = size(shape) * STORED_BYTES[dtype];
   if (!Number.isSafeInteger(bytes)) {
@@ -34,7 +27,7 @@ export function tensorBytes(subject: string, shape: readonly number[], dtype: St
 /** What a file is, apart from its tensors. */
 type Description = Pick<WeightFile, 'format' | 'metadata' | 'config' | 'graph'>;
 
-/** The weight file of these tensors, whose bytes `read` gives, once. */
+/** Makes the weight file of these tensors; `read` gives their bytes, once. */
 export function weightFile(
   description: Description,
   tensors: readonly TensorInfo[],
@@ -47,7 +40,7 @@ export function weightFile(
     tensors,
     total: tensors.reduce((sum, { shape, dtype }) => sum + size(shape) * DTYPE_BYTES[dtype], 0),
     async *pieces() {
-      if (isRead) throw new Error(`${source.name}: expected its tensors to be read once, got a second reading.`);
+      if (isRead) throw new Error(`${source.name}: its tensors can be read only once; open it again.`);
       isRead = true;
       try {
         yield* read();
@@ -59,7 +52,7 @@ export function weightFile(
   };
 }
 
-/** The weight file that `spans` describe: they begin where the stream now is, and end with it. */
+/** Makes the weight file that `spans` describe: they begin at the stream's position and end with the stream. */
 export function spannedFile(description: Description, stream: ByteStream, spans: readonly Span[]): WeightFile {
   const tensors = spans.flatMap(({ tensor }) => tensor ?? []);
   return weightFile(description, tensors, stream, () => piecesOf(stream, spans));
@@ -73,7 +66,7 @@ async function* piecesOf(stream: ByteStream, spans: readonly Span[]): AsyncGener
   if (await stream.next(1)) throw new Error(`${stream.name}: expected ${expected} bytes, got more.`);
 }
 
-/** The next bytes of the stream as a tensor's. Throws `ended()` where the stream ends first. */
+/** Reads the next bytes of the stream as a tensor's. Throws an error that says `ended()` if the stream ends first. */
 export async function* spanPieces(
   stream: ByteStream,
   { tensor, bytes, stored }: Span,
@@ -89,7 +82,7 @@ export async function* spanPieces(
   }
 }
 
-/** What a tensor that a file holds in some type becomes. */
+/** Makes the TensorInfo of a tensor stored as `stored` (F64 is narrowed to F32). */
 export function heldTensor(
   name: string,
   shape: readonly number[],

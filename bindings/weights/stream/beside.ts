@@ -3,8 +3,8 @@
 import { shown } from '../../util/messages.js';
 
 /**
- * The path of a file beside another. Throws one sentence, `subject` first, where it leads elsewhere: what names it is a
- * download, and may not choose what else is read.
+ * Returns the path of a file beside another. Throws, `subject` first, if it leads elsewhere: what names it is a download,
+ * and may not choose what else is read.
  */
 export function checkedPath(subject: string, path: unknown): string {
   const isBeside =
@@ -15,11 +15,11 @@ export function checkedPath(subject: string, path: unknown): string {
   return path;
 }
 
-/** The file that a model's `path` (relative, "/" between folders) names beside the file at `base`. */
+/** Finds the file that a model's `path` (relative, "/" between folders) names beside the file at `base`. */
 export function sibling(base: string | URL, path: string): string | URL {
   if (typeof base === 'string') return base.replace(/[^/\\]*$/, '') + path;
   const url = new URL(path.split('/').map(encodeURIComponent).join('/'), base);
-  // Access tokens and the like are asked for on every file.
+  // Every file needs the access token and the like.
   url.search = base.search;
   return url;
 }

@@ -15,7 +15,7 @@ const PART_BYTES = 2 ** 21;
 interface Entry extends FileVersion {
   readonly url: string;
   readonly bytes: number;
-  /** Of the file, where its server tells. */
+  /** Bytes of the file, if its server tells. */
   readonly total: number | undefined;
   readonly parts: number;
   readonly isWhole: boolean;
@@ -26,19 +26,19 @@ export interface CachedWeights {
   readonly url: string;
   /** Kept so far. */
   readonly bytes: number;
-  /** Bytes of the file; undefined where the server did not tell, and not all are here yet. */
+  /** Bytes of the file; undefined if the server did not tell, and not all are here yet. */
   readonly total: number | undefined;
 }
 
-// Caches have requests for keys; nobody answers this host.
+// The keys of a cache are requests; this host does not exist.
 const ENTRIES = 'https://weights.invalid/entry?';
 const entryKey = (url: string): string => ENTRIES + encodeURIComponent(url);
 const partKey = (url: string, i: number): string => `https://weights.invalid/part/${i}?${encodeURIComponent(url)}`;
 
-/** How long a load waits for another one of the same URL, which may be about to end, before it goes its own way. */
+/** How long to wait for a concurrent load of the same URL before downloading separately. */
 const PATIENCE_MS = 2000;
 
-/** The bytes of an http or https URL: those that are kept, then those that are not, which are kept as they pass. */
+/** Reads an http or https URL: the bytes that are kept, then the others, which are kept as they pass. */
 export async function cachedBytes(url: URL, { signal, retry }: OpenOptions): Promise<ByteSource> {
   const unlock = await lock(url.href, signal);
   const found = await lookUp(url.href);
@@ -47,7 +47,7 @@ export async function cachedBytes(url: URL, { signal, retry }: OpenOptions): Pro
     return { name: url.href, total: entry.bytes, base: url, chunks: partsOf(cache, entry) };
   };
   if (found?.entry?.isWhole) return kept(found as Found<Entry>);
-  // Storage is missing, forbidden or broken, or another load is keeping parts of its own.
+  // Storage is missing, forbidden or broken, or another load is writing parts of its own.
   if (!found || !unlock) {
     unlock?.();
     return fetchBytes(url, signal, { retry });
@@ -67,13 +67,13 @@ export async function cachedBytes(url: URL, { signal, retry }: OpenOptions): Pro
     return { name: url.href, total, base: url, chunks: joined(old, chunks, keeper, unlock) };
   } catch (reason) {
     unlock();
-    // What was doubted is better than nothing where no server has it.
+    // Offline: use the suspect copy.
     if (entry && entry.bytes === entry.total && !signal?.aborted) return kept({ cache, entry });
     throw reason;
   }
 }
 
-/** Keeps other loads of a URL, in any page or worker of this origin, from its parts; undefined where one has it for long. */
+/** Locks the parts of a URL against other loads, in any page or worker of this origin; undefined if one has them for long. */
 async function lock(url: string, signal: AbortSignal | undefined): Promise<(() => void) | undefined> {
   const waiting = new AbortController();
   const stop = () => waiting.abort();
@@ -120,12 +120,12 @@ async function entriesOf(cache: Cache): Promise<Entry[]> {
 async function* partsOf(cache: Cache, { url, parts }: Entry): AsyncGenerator<Uint8Array, void, undefined> {
   for (let i = 0; i < parts; i++) {
     const part = await cache.match(partKey(url, i));
-    if (!part) throw new Error(`${url}: expected the bytes that this browser kept, got none; load it again.`);
+    if (!part) throw new Error(`${url}: this browser has deleted bytes that it kept; load it again.`);
     yield new Uint8Array(await part.arrayBuffer());
   }
 }
 
-/** First the parts, then what comes, which the keeper keeps; `unlock` is called at the end, however it comes. */
+/** Reads cached parts first, then the download, which is written to the cache as it passes. Always calls `unlock`. */
 function joined(
   parts: AsyncIterator<Uint8Array> | undefined,
   fresh: AsyncIterator<Uint8Array>,
@@ -157,7 +157,7 @@ function joined(
   };
 }
 
-/** Puts bytes into the cache, a part at a time. Where the cache refuses one (it is full), no more are kept. */
+/** Puts bytes into the cache, a part at a time. If the cache refuses one (it is full), no more are kept. */
 class CacheWriter {
   readonly #cache: Cache;
   #entry: Entry;
@@ -197,7 +197,7 @@ class CacheWriter {
       }
       this.#entry = { ...this.#entry, isWhole, total: isWhole ? this.#entry.bytes : total };
       if (writesEntry) await this.#cache.put(entryKey(url), Response.json(this.#entry));
-      // Those of a longer file that the URL gave before.
+      // They are of a longer file that the URL gave before.
       if (isWhole) await deleteParts(this.#cache, url, this.#entry.parts);
     } catch {
       this.#isRefused = true;
@@ -206,8 +206,8 @@ class CacheWriter {
 }
 
 /**
- * Has the files of a URL's folder, which a set may consist of, compared with the server's the next time: what cannot be
- * loaded may be another by then.
+ * Marks the files of a URL's folder, of which a set may consist, to be compared with the server's the next time: after a
+ * failed load, the server may have others.
  */
 export async function revalidateCachedWeights(url: string | URL): Promise<void> {
   try {
@@ -217,17 +217,17 @@ export async function revalidateCachedWeights(url: string | URL): Promise<void> 
       if (isBeside && entry.isWhole) await cache.put(entryKey(entry.url), Response.json({ ...entry, isWhole: false }));
     }
   } catch {
-    // What cannot be read is not used either.
+    // A cache that cannot be read is not used either.
   }
 }
 
-/** The weights that this browser keeps, whole or in part. Rejects where the page may not store anything. */
+/** Lists the weights that this browser keeps, whole or in part. Rejects if the page may not store anything. */
 export async function cachedWeights(): Promise<CachedWeights[]> {
   if (!(await caches.has(CACHE))) return [];
   return (await entriesOf(await caches.open(CACHE))).map(({ url, bytes, total }) => ({ url, bytes, total }));
 }
 
-/** Forgets the weights of one URL, or all. Rejects where the page may not store anything. */
+/** Deletes the kept weights of one URL, or all. Rejects if the page may not store anything. */
 export async function clearCachedWeights(url?: string | URL): Promise<void> {
   if (url === undefined) {
     await caches.delete(CACHE);
@@ -238,7 +238,7 @@ export async function clearCachedWeights(url?: string | URL): Promise<void> {
   await deleteParts(cache, String(url), 0);
 }
 
-/** Deletes the parts of a URL from one on, also those that no entry tells of. */
+/** Deletes the parts of a URL from number `first` on, also those that no entry tells of. */
 async function deleteParts(cache: Cache, url: string, first: number): Promise<void> {
   let i = first;
   while (await cache.delete(partKey(url, i))) i += 1;

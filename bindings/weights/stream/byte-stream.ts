@@ -54,15 +54,15 @@ export class ByteStream {
     return this.#received - this.#ahead.length - this.#chunk.length;
   }
 
-  /** The source's bytes at any place, whatever was read; undefined where they are not to be had so. */
+  /** Opens the source's bytes for random access, whatever was read; undefined if that is not possible. */
   random(): RandomBytes | undefined {
     this.#check();
     return this.total === undefined ? undefined : this.#random?.();
   }
 
   /**
-   * The next bytes as they came: at least one and at most `most`; undefined at the end. A view, valid until the next
-   * call. Throws one sentence where the source ends before, or goes on after, the total that it promised.
+   * Returns the next bytes as they came: at least one and at most `most`; undefined at the end. A view, valid until the
+   * next call. Rejects if the source ends before, or goes on after, the total that it promised.
    */
   async next(most = Number.POSITIVE_INFINITY): Promise<Uint8Array | undefined> {
     this.#check();
@@ -77,7 +77,7 @@ export class ByteStream {
     return bytes;
   }
 
-  /** The next `count` bytes, fewer at the end, without moving on. Valid until the next call. For small counts. */
+  /** Returns the next `count` bytes, fewer at the end, without moving on. Valid until the next call. For small counts. */
   async peek(count: number): Promise<Uint8Array> {
     this.#check();
     if (this.#ahead.length === 0) {
@@ -88,7 +88,7 @@ export class ByteStream {
     return this.#ahead.subarray(0, count);
   }
 
-  /** The next `count` bytes, fewer at the end, in one array. Takes memory for bytes that came, not for `count`. */
+  /** Returns the next `count` bytes, fewer at the end, in one array. Takes memory for bytes that came, not for `count`. */
   async take(count: number): Promise<Uint8Array> {
     this.#check();
     let buffer: Uint8Array = new Uint8Array(Math.min(count, 65536));
@@ -107,7 +107,7 @@ export class ByteStream {
     return buffer.subarray(0, filled);
   }
 
-  /** Lets go of the source without reading on; never throws. */
+  /** Closes the source without reading on; never rejects. */
   async close(): Promise<void> {
     const busy = this.#state === 'reading';
     const released = this.#release(undefined);
@@ -120,8 +120,8 @@ export class ByteStream {
 
   #check(): void {
     this.#signal?.throwIfAborted();
-    if (this.#state === 'closed') throw new Error(`${this.name}: expected an open source, got a closed one.`);
-    if (this.#state === 'reading') throw new Error(`${this.name}: expected one read at a time, got a second.`);
+    if (this.#state === 'closed') throw new Error(`${this.name}: this source is closed.`);
+    if (this.#state === 'reading') throw new Error(`${this.name}: another read is under way.`);
   }
 
   /** Asks for the next chunk that is not empty; false at the end. */
@@ -166,7 +166,7 @@ export class ByteStream {
     try {
       if (open) await this.#chunks.return?.(reason);
     } catch {
-      // Whatever it is, it concerns bytes that nobody wants any more.
+      // It concerns bytes that nobody wants any more.
     }
   }
 }

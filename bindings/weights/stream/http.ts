@@ -1,4 +1,4 @@
-/** Bytes over HTTP: asked for again where a connection breaks, a server is busy, or nothing comes any more. */
+/** Bytes over HTTP: requested again if a connection breaks, a server is busy, or nothing comes any more. */
 
 import { label } from '../../util/messages.js';
 import type { ByteSource, RetryOptions } from './types.js';
@@ -14,7 +14,7 @@ const RETRY: Required<RetryOptions> = {
 /** Retryable statuses. */
 const BUSY = [408, 425, 429, 500, 502, 503, 504];
 
-/** Codes of Node's errors that another time will be the same. Browsers do not tell. */
+/** Codes of Node's errors that a retry does not help. Browsers do not tell. */
 const PERMANENT = /^(ENOTFOUND|ECONNREFUSED|ERR_|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO)/;
 
 /** What tells one version of a file from another. */
@@ -36,16 +36,15 @@ interface FetchOptions {
 }
 
 export interface Fetched extends ByteSource {
-  /** The place of the first byte that comes: behind those of `begun`, or 0 where the file is another now. */
+  /** The place of the first byte that comes: after those of `begun`, or 0 if the file is another now. */
   readonly begin: number;
-  /** What a later download can go on from; undefined where no server could tell it the place. */
+  /** What a later download can go on from; undefined if it cannot. */
   readonly version: FileVersion | undefined;
 }
 
 /**
- * Requests a URL; redirects are followed. A download that breaks off goes on where it was, from the same version of the
- * file; so does one that `begun` tells of. Throws one sentence, with the URL first, where no answer of status 2xx comes
- * in the end.
+ * Requests a URL; redirects are followed. A download that breaks off goes on at the same byte of the same version of the
+ * file; so does one that `begun` tells of. Rejects, with the URL first, if no answer of status 2xx comes in the end.
  */
 export async function fetchBytes(
   url: URL,
@@ -62,7 +61,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
   readonly #signal: AbortSignal | undefined;
   readonly #cache: RequestCache;
   readonly #retry: Required<RetryOptions>;
-  /** Aborted by the caller's signal, or when no more is wanted. */
+  /** Aborted by the caller's signal, or if no more is wanted. */
   readonly #closing = new AbortController();
   readonly #onAbort = () => this.#close(this.#signal?.reason);
   #request = new AbortController();
@@ -71,10 +70,10 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
   #total: number | undefined;
   /** Whether the answer is of another origin than the page, which has to allow every header. */
   #isCross = false;
-  /** Whether what comes is decoded, so that its bytes cannot be asked for by their place. */
+  /** Whether what comes is decoded, so that ranges do not count its bytes. */
   #isEncoded = false;
   #received = 0;
-  /** Bytes to pass over, since they came before. */
+  /** Bytes to skip, since they came before. */
   #repeated = 0;
   /** Requests in all, and those since the last byte. */
   #requests = 0;
@@ -89,7 +88,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
     else signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
-  /** Waits for the answer. `total`: the file's bytes, where the headers surely tell. */
+  /** Waits for the answer. `total`: the file's bytes, if the headers surely tell. */
   async start(begun?: PartialDownload): Promise<Pick<Fetched, 'total' | 'begin' | 'version'>> {
     try {
       if (begun && (await this.#continue(begun))) {
@@ -112,7 +111,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
     }
   }
 
-  /** Goes on with an earlier download; false where its file is another now, or the server knows no places. */
+  /** Goes on with an earlier download; false if its file is another now, or the server knows no ranges. */
   async #continue({ received, etag, modified }: PartialDownload): Promise<boolean> {
     const response = await this.#ask({ range: `bytes=${received}-` });
     this.#version = { etag, modified };
@@ -173,7 +172,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
     this.#signal?.removeEventListener('abort', this.#onAbort);
   }
 
-  /** The next bytes of one connection or another; undefined at the end. */
+  /** Reads the next bytes, of a new connection if need be; undefined at the end. */
   async #read(): Promise<Uint8Array | undefined> {
     for (;;) {
       let cause: unknown;
@@ -221,12 +220,12 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
     this.#reader = response.body?.getReader();
   }
 
-  /** Whether it was the last byte that came before. */
+  /** Tells whether all bytes came before: the answer to a range after the last one. */
   #isBehindLast({ status, headers }: Response): boolean {
     return status === 416 && headers.get('content-range') === `bytes */${this.#received}`;
   }
 
-  /** Throws where the file is not what it was; else the bytes of all of it, where the answer tells. */
+  /** Checks that the file is what it was. Returns the bytes of all of it, if the answer tells. */
   #checkRange(response: Response): number | undefined {
     this.#checkVersion(response);
     const range = response.headers.get('content-range') ?? '';
@@ -239,7 +238,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
     return size === undefined || size === '*' ? undefined : Number(size);
   }
 
-  /** The same for an answer that begins at the beginning. */
+  /** Does the same for an answer that begins at the beginning. */
   #checkWhole(response: Response): number | undefined {
     if (!response.ok) throw wrongStatus(this.#url.href, `2xx to go on after ${this.#received} bytes`, response);
     this.#checkVersion(response);
@@ -254,10 +253,10 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
     const [then, now] = before.etag && etag ? [before.etag, etag] : [before.modified, modified];
     if (!then || !now || then === now) return;
     body?.cancel().catch(() => {});
-    throw new Error(`${this.#url}: expected the file of before, ${label(then)}, got another, ${label(now)}.`);
+    throw new Error(`${this.#url}: the file changed during the download, from ${label(then)} to ${label(now)}.`);
   }
 
-  /** An answer that is no passing failure. */
+  /** Requests until an answer comes that is no passing failure. */
   async #ask(headers: Record<string, string>): Promise<Response> {
     for (;;) {
       this.#closing.signal.throwIfAborted();
@@ -267,7 +266,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
       const isLast = this.#idle >= this.#retry.attempts || this.#requests >= this.#retry.requests;
       try {
         const { signal } = this.#request;
-        // Weights hardly shrink; and only bytes as they are can be asked for by their place.
+        // Weights hardly shrink, and ranges count the bytes as they are.
         const all = { ...headers, 'accept-encoding': 'identity' };
         const response = await this.#unlessSilent(() => fetch(this.#url, { headers: all, signal, cache: this.#cache }));
         if (!BUSY.includes(response.status) || isLast) return response;
@@ -288,7 +287,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
     }
   }
 
-  /** Waits before the next request: longer each time that nothing came, or as the server says. */
+  /** Waits before the next request: longer after each that brought nothing, or as long as the server says. */
   #pause(retryAfter?: string | null): Promise<void> {
     const asked = /^\d{1,6}$/.test(retryAfter ?? '') ? Number(retryAfter) * 1000 : 0;
     const delay = Math.max(this.#retry.delay(this.#idle), Math.min(asked, this.#retry.longest));
@@ -322,11 +321,11 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
   }
 }
 
-/** The body of a response of status 2xx. */
+/** Reads the body of a response of status 2xx. */
 export function responseBytes(response: Response, name: string): ByteSource {
   if (!response.ok) throw wrongStatus(name, '2xx', response);
   if (response.bodyUsed || response.body?.locked) {
-    throw new TypeError(`${name}: expected a response that nobody has read, got one that is read already.`);
+    throw new TypeError(`${name}: the body of this response has been read already.`);
   }
   const total = contentLength(response);
   const reader = response.body?.getReader();
@@ -362,7 +361,7 @@ function wrongStatus(name: string, expected: string, { status, statusText, body 
 const isEncoded = ({ headers }: Response): boolean => !/^(identity)?$/.test(headers.get('content-encoding') ?? '');
 
 /**
- * Bytes of the body, where the headers surely tell: Content-Length counts the encoded bytes, and whether a response
+ * Counts the bytes of the body, if the headers surely tell: Content-Length counts the encoded bytes, and whether a response
  * from another origin is encoded is a header that browsers may hide.
  */
 function contentLength(response: Response): number | undefined {

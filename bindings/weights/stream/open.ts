@@ -1,4 +1,4 @@
-/** Where weights come from, all made one thing: a stream of bytes that can be peeked at, read, aborted and closed. */
+/** Makes a stream of bytes, to peek at, read, abort and close, of whatever weights come from. */
 
 import { platform } from '../../platform/platform.js';
 import { label, shown } from '../../util/messages.js';
@@ -6,7 +6,7 @@ import { ByteStream, bytesOf } from './byte-stream.js';
 import { blobBytes, randomBytes } from './random-access.js';
 import type { ByteSource, OpenOptions, WeightSource } from './types.js';
 
-/** Opens a source. Throws one sentence where it cannot be, or the signal's reason. */
+/** Opens a source. Rejects if it cannot be opened, or with the signal's reason. */
 export async function openSource(source: WeightSource | ByteSource, options: OpenOptions = {}): Promise<ByteStream> {
   const { signal } = options;
   const stream = new ByteStream(await byteSourceOf(source, options), signal);
@@ -14,7 +14,7 @@ export async function openSource(source: WeightSource | ByteSource, options: Ope
   return stream;
 }
 
-/** What a source's bytes come from. Throws as `openSource` does. */
+/** Finds what a source's bytes come from. Rejects as `openSource` does. */
 export async function byteSourceOf(
   source: WeightSource | ByteSource,
   { signal, cache = true, retry }: OpenOptions,
@@ -55,7 +55,7 @@ export async function byteSourceOf(
 }
 
 function urlOf(text: string): URL {
-  if (!URL.canParse(text)) throw new TypeError(`${label(text)}: expected a URL, got one that is malformed.`);
+  if (!URL.canParse(text)) throw new TypeError(`${label(text)}: this URL is malformed.`);
   return new URL(text);
 }
 
@@ -66,9 +66,9 @@ function arraySource(name: string, bytes: Uint8Array): ByteSource {
   return { name, total: bytes.length, chunks: chunks(), random: () => randomBytes(bytes) };
 }
 
-/** A stream as an iterator whose `return` cancels at once: a stream's own iterator would wait for a read under way. */
+/** Makes an iterator of a stream whose `return` cancels at once: a stream's own would wait for a read under way. */
 function streamChunks(name: string, stream: ReadableStream<Uint8Array>): AsyncIterator<Uint8Array> {
-  if (stream.locked) throw new TypeError(`${name}: expected a stream that nobody reads, got a locked one.`);
+  if (stream.locked) throw new TypeError(`${name}: this stream has a reader already.`);
   const reader = stream.getReader();
   return {
     async next() {

@@ -3,7 +3,7 @@
 import type { RandomBytes } from '../../platform/types.js';
 import { EMPTY } from './byte-stream.js';
 
-/** The bytes of an array. */
+/** Reads the bytes of an array. */
 export const randomBytes = (bytes: Uint8Array): RandomBytes => ({
   read(begin, into) {
     const part = bytes.subarray(begin, begin + into.length);
@@ -13,12 +13,12 @@ export const randomBytes = (bytes: Uint8Array): RandomBytes => ({
   close() {},
 });
 
-/** Part of the workers' library of types, which cannot be used together with the pages'. */
+/** Declared here, since the types of workers and those of pages cannot be used together. */
 declare const FileReaderSync: new () => { readAsArrayBuffer(blob: Blob): ArrayBuffer };
 
 /** The bytes of a Blob in a worker, which may wait for them. */
 class BlobBytes implements RandomBytes {
-  /** What is read at once, since to ask for a Blob's bytes takes long. */
+  /** Bytes to read at least: each request to a Blob takes long. */
   static readonly #AHEAD = 2 ** 16;
   readonly #blob: Blob;
   readonly #reader = new FileReaderSync();
@@ -46,6 +46,6 @@ class BlobBytes implements RandomBytes {
   }
 }
 
-/** Opens a Blob's bytes; undefined if this is no worker. */
+/** Makes a function that opens a Blob's bytes; undefined if this is no worker. */
 export const blobBytes = (blob: Blob): (() => RandomBytes) | undefined =>
   typeof FileReaderSync === 'undefined' ? undefined : () => new BlobBytes(blob);

@@ -3,8 +3,8 @@
 import type { RandomBytes } from '../../platform/types.js';
 
 /**
- * Weights to be read once. A string is fetched where it is an http, https or blob URL, and a file's path or
- * file: URL otherwise.
+ * Weights to be read once. A string is fetched if it is an http, https or blob URL, and otherwise a file's path or
+ * file: URL.
  */
 export type WeightSource =
   | string
@@ -20,13 +20,13 @@ export type WeightSource =
 export interface ByteSource {
   /** The subject of messages. */
   readonly name: string;
-  /** Bytes in all, where that is certain. */
+  /** Bytes in all, if that is certain. */
   readonly total?: number | undefined;
   /** The path or URL, beside which further files of the same model lie. */
   readonly base?: string | URL | undefined;
   /** A chunk is valid until the next one is asked for. `return` is called at once, even during `next`. */
   readonly chunks: AsyncIterator<Uint8Array>;
-  /** The same at any place, where they lie still and can be had without waiting. */
+  /** Opens the same bytes for random access, if they are at hand without waiting. */
   readonly random?: (() => RandomBytes) | undefined;
 }
 
@@ -48,13 +48,13 @@ export interface RetryOptions {
 export interface OpenOptions {
   readonly signal?: AbortSignal | undefined;
   /**
-   * By default true: what http and https URLs give is kept by the Cache API, where there is one, and taken from there
-   * the next time, from where it broke off if it did (browser-cache.ts).
+   * By default true: what http and https URLs give is kept by the Cache API, if there is one, and taken from there the
+   * next time; a download that broke off goes on from there (browser-cache.ts).
    */
   readonly cache?: boolean | undefined;
   /**
-   * URL of h5wasm's ES module (hdf5_hl.js, beside which hdf5_util.js lies; in a worker an absolute one), where a page
-   * reads HDF5 files. Node finds the package by itself.
+   * URL of h5wasm's ES module (hdf5_hl.js, beside which hdf5_util.js lies; in a worker an absolute one), if a page is to
+   * read HDF5 files. Node finds the package by itself.
    */
   readonly hdf5?: string | URL | undefined;
   /** When downloads are tried again, and when they are given up. */

@@ -289,11 +289,11 @@ test('not a weight file: JSON of another kind, also where its ninth byte is a br
 test('a weight file is read once, and not after close', async () => {
   const file = await openWeights(whole);
   await readAll(file);
-  assert.is(await failure(readAll(file)), 'weights: expected its tensors to be read once, got a second reading.');
+  assert.is(await failure(readAll(file)), 'weights: its tensors can be read only once; open it again.');
   const other = await openWeights(whole);
   await other.close();
   await other.close();
-  assert.is(await failure(readAll(other)), 'weights: expected an open source, got a closed one.');
+  assert.is(await failure(readAll(other)), 'weights: this source is closed.');
 });
 
 test('checkTensors: equal, missing, misshapen, extra', async () => {

@@ -127,17 +127,17 @@ const faults: [string, unknown, string | RegExp][] = [
   [
     'a tensor that is missing',
     { weight_map: { ...index().weight_map, gone: ONE } },
-    `gone: expected to be in ${ONE}, got no such tensor.`,
+    `gone: ${ONE} does not hold it, as the index says.`,
   ],
   [
     'a tensor elsewhere',
     { weight_map: { ...index().weight_map, 'module.bn1.bias': TWO } },
-    `module.bn1.bias: expected to be in ${TWO}, got it in ${ONE}.`,
+    `module.bn1.bias: expected it in ${TWO}, got it in ${ONE}.`,
   ],
   [
     'a tensor too many',
     { weight_map: placed(first.slice(1), ONE) },
-    `module.conv1.weight: expected no such tensor, as the index says, got it in ${ONE}.`,
+    `module.conv1.weight: the index does not name it, but it is in ${ONE}.`,
   ],
   [
     'another total',
@@ -171,7 +171,7 @@ test('shards that are damaged, or hold a tensor of another', async () => {
     /^net\/.+00002\.safetensors: expected \d+ bytes as its header/,
   );
   const both = { [`net/${TWO}`]: safetensorsFile([...second, ...first.slice(1)]) };
-  assert.is(await fault(index(), both), `module.bn1.bias: expected to be in ${ONE}, got it in ${TWO}.`);
+  assert.is(await fault(index(), both), `module.bn1.bias: expected it in ${ONE}, got it in ${TWO}.`);
 });
 
 test('a shard that is another when its turn comes is refused', async () => {
@@ -179,20 +179,20 @@ test('a shard that is another when its turn comes is refused', async () => {
   await withFiles(files, async () => {
     const file = await openWeights(INDEX);
     files[`net/${TWO}`] = safetensorsFile([f32('module.linear.weight', [4, 5], 3), ...second.slice(1)]);
-    assert.is(await failure(readAll(file)), `${TWO}: expected the same tensors as before, got others.`);
+    assert.is(await failure(readAll(file)), `${TWO}: its tensors have changed since it was opened.`);
   });
 });
 
 test('without a place there are no shards', async () => {
   const message = await failure(openWeights(utf8(JSON.stringify(index()))));
-  assert.is(message, 'weights: expected the path or URL of the index, beside which its shards lie, got its content.');
+  assert.is(message, 'weights: the shards lie beside the index; give its path or URL rather than its content.');
 });
 
 test('close, abort and leaving early close the shard that is open', async () => {
   await withFiles(filesOf(), async () => {
     const closed = await openWeights(INDEX);
     await closed.close();
-    assert.is(await failure(readAll(closed)), `${INDEX}: expected an open source, got a closed one.`);
+    assert.is(await failure(readAll(closed)), `${INDEX}: this source is closed.`);
     for await (const _ of (await openWeights(INDEX)).pieces()) break;
     const controller = new AbortController();
     const pieces = (await openWeights(INDEX, { signal: controller.signal })).pieces();

@@ -129,7 +129,7 @@ test('beside a file: URL, and over HTTP with the query kept', async () => {
 
 test('without a place there are no shards', async () => {
   const json = utf8(JSON.stringify(small()));
-  const message = 'weights: expected the path or URL of model.json, beside which its shards lie, got its content.';
+  const message = 'weights: the shards lie beside model.json; give its path or URL rather than its content.';
   for (const source of [json, new Blob([json]), new Response(json)]) {
     assert.is(await failure(openWeights(source)), message);
   }
@@ -237,7 +237,7 @@ const weights: [Partial<Record<keyof Weight, unknown>> | null, string | RegExp][
   [{ shape: [2 ** 52] }, 'bn_conv1/gamma: expected a shape of at most 2^53 bytes, got [4503599627370496].'],
   [{ shape: [2 ** 50, 3] }, /^bn_conv1\/gamma: expected a shape of at most 2\^53 bytes/],
   [{ name: 'bn_conv1/moving_variance' }, /^bn_conv1\.running_var: "bn_conv1.+ and "bn_conv1.+ are both this tensor\.$/],
-  [{ name: 'conv1_bn/gamma' }, 'conv1_bn/gamma: expected its layer in modelTopology, got none there.'],
+  [{ name: 'conv1_bn/gamma' }, 'conv1_bn/gamma: modelTopology has no such layer.'],
   [{ name: 'fc1000/kernel', shape: [1, 2, 3] }, /^fc1000\/kernel: expected a kernel .+, got \[1, 2, 3\]\.$/],
   [{ name: 'fc1000/kernel', shape: [1] }, /^fc1000\/kernel: expected a kernel .+, got \[1\]\.$/],
   [{ name: 'fc1000/kernel', shape: [1, 1, 1, 1, 1] }, /^fc1000\/kernel: expected a kernel/],
@@ -279,7 +279,7 @@ test('topologies that cannot be', async () => {
     /^net\/model\.json: modelTopology: expected model_config\.config\.layers, got 7\.$/,
   );
   assert.match(await layers((list) => [...list, {}]), /^net\/model\.json: modelTopology: expected layer 3 to be/);
-  assert.match(await layers((list) => [...list, list[0]]), /^conv1: expected one layer of this name, got two/);
+  assert.match(await layers((list) => [...list, list[0]]), /^conv1: two layers of the topology have this name\.$/);
   assert.is(await set(1, { epsilon: -1 }), 'bn_conv1: expected epsilon above 0, got -1.');
   assert.is(await set(1, { epsilon: '1e-3' }), 'bn_conv1: expected epsilon above 0, got "1e-3".');
   assert.is(await set(0, { use_bias: 1 }), 'conv1: expected use_bias to be true or false, got 1.');

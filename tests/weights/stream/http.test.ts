@@ -189,7 +189,7 @@ hub('redirects, asked for anew each time that is taken up', async (context) => {
 });
 
 hub('another version of the file is refused, whatever the server answers with', async (context) => {
-  const other = /expected the file of before, \\"a\\", got another, \\"b\\"\.$/;
+  const other = /the file changed during the download, from \\"a\\" to \\"b\\"\.$/;
   const broken = serve({ drop: 70_000, etag: '"a"' });
   context.answers = [broken, serve({ etag: '"b"' })];
   assert.match(await failure(readAll(await openWeights(context.url, { retry: context.retry }))), other);

@@ -95,16 +95,16 @@ test('no source at all', async () => {
     const message = await failure(openWeights(value as unknown as WeightSource));
     assert.ok(message.endsWith(`got ${text}.`), message);
   }
-  assert.is(await failure(openWeights('http://:99:')), 'http://:99:: expected a URL, got one that is malformed.');
+  assert.is(await failure(openWeights('http://:99:')), 'http://:99:: this URL is malformed.');
 });
 
 test('used-up responses, locked streams, chunks that are not bytes', async () => {
   const used = new Response(bytes);
   await used.arrayBuffer();
-  assert.match(await failure(openWeights(used)), /^weights: expected a response that nobody has read/);
+  assert.match(await failure(openWeights(used)), /^weights: the body of this response has been read/);
   const locked = readable(9);
   locked.getReader();
-  assert.match(await failure(openWeights(locked)), /^weights: expected a stream that nobody reads/);
+  assert.match(await failure(openWeights(locked)), /^weights: this stream has a reader already/);
   const texts = Readable.from(['text', 'text']) as unknown as AsyncIterable<Uint8Array>;
   assert.is(await failure(openWeights(texts)), 'weights: expected chunks of bytes, got "text".');
   assert.is(
@@ -186,7 +186,7 @@ test('a stream of another length than promised', async () => {
 test('a second read during the first is refused', async () => {
   const stream = await openSource(readable(4));
   const first = stream.next();
-  assert.match(await failure(stream.next()), /^weights: expected one read at a time/);
+  assert.match(await failure(stream.next()), /^weights: another read is under way/);
   assert.is((await first)?.length, 4);
   await stream.close();
 });
@@ -198,7 +198,7 @@ test('close during a read: the read is refused, nothing hangs', async () => {
   const stream = await openSource(silent);
   const read = failure(stream.next());
   await stream.close();
-  assert.is(await read, 'weights: expected an open source, got a closed one.');
+  assert.is(await read, 'weights: this source is closed.');
 });
 
 test('close during a read that never ends does not wait for it', async () => {

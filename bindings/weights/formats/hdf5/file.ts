@@ -8,14 +8,14 @@ import { hasDamagedHeap } from './global-heap.js';
 import { slabsOf } from './hyperslabs.js';
 import { keepLibhdf5, type Libhdf5, loadLibhdf5, mount, PATH } from './libhdf5.js';
 
-/** Reads of one operation: a file that points in circles ends here. All of ResNet-152 takes 9,000. */
+/** Reads in one operation, against files that point in circles. All of ResNet-152 takes 9,000. */
 const MAX_READS = 100_000;
-/** What deflate can at most make of a byte (zlib's manual). */
+/** Bytes that deflate can make of one byte at most (zlib's manual). */
 export const MAX_EXPANSION = 1032;
 const MAX_CHUNK_BYTES = 2 ** 28;
 
 const [FLOAT, STRING] = [1, 3];
-/** By bytes. h5wasm tells no more of a type than its size: two bytes are taken for IEEE's half precision. */
+/** Types by their size. h5wasm tells no more of a type: two bytes are taken for IEEE's half precision. */
 const DTYPES: readonly StoredDtype[] = ['F16', 'F32', 'F64'];
 /** libhdf5's own filters: deflate, shuffle, fletcher32, szip, nbit, scaleoffset. */
 const FILTERS = [1, 2, 3, 4, 5, 6];
@@ -27,19 +27,19 @@ interface Member {
   readonly kind: 'group' | 'dataset' | undefined;
 }
 
-/** A tensor of row-major values; `dtype` is undefined where they are none of floating point. */
+/** A tensor of row-major values; `dtype` is undefined if they are not of floating point. */
 export interface Dataset {
   readonly path: string;
   readonly shape: readonly number[];
   readonly dtype: StoredDtype | undefined;
-  /** The shape of a chunk, where the values lie in chunks. */
+  /** The shape of a chunk, if the values lie in chunks. */
   readonly chunks: readonly number[] | undefined;
 }
 
-/** As far as the place of its end in the longest form. */
+/** Bytes of the longest form of a superblock, up to the place of the file's end. */
 export const SUPERBLOCK_BYTES = 52;
 
-/** Where a file ends, as its first bytes say. Throws one sentence where libhdf5 would look elsewhere, or they are cut. */
+/** Reads from a file's first bytes where it ends. Throws if they are cut, or libhdf5 would look for the file elsewhere. */
 export function endOf(name: string, head: Uint8Array): number {
   const fail = (expected: string, got: string): never => {
     throw new Error(`${name}: expected ${expected}, got ${got}.`);
@@ -59,7 +59,7 @@ export function endOf(name: string, head: Uint8Array): number {
   return Number(end);
 }
 
-/** A file that is open. Its operations throw one sentence; behind one that failed in libhdf5 it can only be closed. */
+/** An open file. After an operation that failed in libhdf5 it can only be closed. */
 export class Hdf5 {
   readonly #name: string;
   /** Bytes of the file. */
@@ -69,9 +69,9 @@ export class Hdf5 {
   readonly #lib: Libhdf5;
   #file = -1n;
   #reads = 0;
-  /** No texts are read with values, which are too many to be searched. */
+  /** Whether values are read now: they hold no texts, and are too many to be searched for heaps. */
   #isReadingValues = false;
-  /** An instance in which something failed may have lost memory or hold the file open: it is let go. */
+  /** False after a failure: the instance may have lost memory or hold the file open, and is not used again. */
   #isSound = true;
   #isClosed = false;
 
@@ -83,7 +83,7 @@ export class Hdf5 {
     this.#lib = lib;
   }
 
-  /** Opens a file of `size` bytes, which are closed with it. `url`: of h5wasm, where the platform does not find it. */
+  /** Opens a file of `size` bytes, which are closed with it. `url` is h5wasm's, if the platform does not find it. */
   static async open(name: string, size: number, bytes: RandomBytes, url: string | URL | undefined): Promise<Hdf5> {
     try {
       const { url: place, lib } = await loadLibhdf5(url);
@@ -113,7 +113,7 @@ export class Hdf5 {
     return this.#run(path, () => this.#lib.get_attribute_names(this.#file, path));
   }
 
-  /** An attribute's text. Throws one sentence where it is none. */
+  /** Reads an attribute's text. Throws if it is none. */
   text(path: string, name: string): string {
     const lib = this.#lib;
     const { type, size, vlen, total_size } = this.#run(path, () => lib.get_attribute_metadata(this.#file, path, name));
@@ -134,14 +134,14 @@ export class Hdf5 {
     });
   }
 
-  /** What a tensor is, but for its values. Throws one sentence where these cannot be had. */
+  /** Describes a tensor. Throws if its values cannot be read. */
   dataset(path: string): Dataset {
     const lib = this.#lib;
     const metadata = this.#run(path, () => lib.get_dataset_metadata(this.#file, path));
     const { shape, size: width, type, chunks } = metadata;
     const subject = label(path.slice(1));
-    if (!shape) throw new Error(`${subject}: expected values, got none.`);
-    if (metadata.virtual_sources) throw new Error(`${subject}: expected values of its own, got a view of others.`);
+    if (!shape) throw new Error(`${subject}: this dataset has no values.`);
+    if (metadata.virtual_sources) throw new Error(`${subject}: views of other datasets cannot be read.`);
     const dtype = type === FLOAT ? DTYPES.find((name) => STORED_BYTES[name] === width) : undefined;
     if (!chunks) return { path, shape, dtype, chunks: undefined };
     const bytes = size(chunks) * width;
@@ -158,7 +158,7 @@ export class Hdf5 {
     return { path, shape, dtype, chunks };
   }
 
-  /** A tensor's little-endian values, stretch by stretch; each is valid until the next one is asked for. */
+  /** Reads a tensor's little-endian values, stretch by stretch; each is valid until the next one is asked for. */
   *values({ path, shape, dtype = 'F32', chunks }: Dataset): Generator<Uint8Array, void, undefined> {
     const lib = this.#lib;
     const width = STORED_BYTES[dtype];
@@ -180,7 +180,7 @@ export class Hdf5 {
     }
   }
 
-  /** Lets go of the file. */
+  /** Closes the file, and keeps the instance of libhdf5 for the next one if it is sound. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -191,7 +191,7 @@ export class Hdf5 {
       lib.FS.unlink(PATH);
       keepLibhdf5(this.#url, lib);
     } catch {
-      // Nobody has the instance any more.
+      // The instance is not kept.
     } finally {
       this.#bytes.close();
     }
@@ -205,7 +205,7 @@ export class Hdf5 {
   }
 
   #run<T>(path: string, operation: () => T): T {
-    if (this.#isClosed || !this.#isSound) throw new Error(`${this.#name}: expected an open file, got a closed one.`);
+    if (this.#isClosed || !this.#isSound) throw new Error(`${this.#name}: this file is closed.`);
     this.#reads = 0;
     try {
       return operation();
@@ -219,10 +219,10 @@ export class Hdf5 {
   }
 }
 
-/** Why an operation was ended. */
+/** Ends an operation; its message says why. */
 class Limit extends Error {}
 
-/** What libhdf5 returns; throws where that says that it failed. */
+/** Returns what libhdf5 returned. Throws if that means failure. */
 function checked<T extends number | bigint>(status: T): T {
   if (status < 0) throw new Error('refused');
   return status;
@@ -234,7 +234,7 @@ function allocated(lib: Libhdf5, bytes: number): number {
   return at;
 }
 
-/** Text up to a zero byte, if there is one. */
+/** Decodes text, up to a zero byte if there is one. */
 function utf8(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
   return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));

@@ -1,6 +1,6 @@
 /**
- * Global heaps, in which HDF5 keeps texts: a collection is objects one behind the other. In one that has an object of no
- * size, or of one that 32 bits cannot hold, libhdf5 2.0 goes in circles. What it reads is searched for those before.
+ * Global heaps, in which HDF5 keeps texts: a collection is a row of objects. An object without a size, or with one that
+ * 32 bits cannot hold, sends libhdf5 2.0 in circles: what it is about to read is searched for such objects first.
  */
 
 import type { RandomBytes } from '../../../platform/types.js';
@@ -9,9 +9,9 @@ import type { RandomBytes } from '../../../platform/types.js';
 const HEAD = [0x47, 0x43, 0x4f, 0x4c, 1];
 const HEADER_BYTES = 16;
 
-/** Whether a collection that is damaged has its head among the bytes from `begin` to `end`. */
+/** Tells whether a damaged collection has its head among the bytes from `begin` to `end`. */
 export function hasDamagedHeap(bytes: RandomBytes, begin: number, end: number): boolean {
-  // A head may have come in part with the bytes before.
+  // The first bytes of a head may lie before `begin`.
   const first = Math.max(0, begin - HEAD.length + 1);
   const part = new Uint8Array(end + HEAD.length - 1 - first);
   const length = bytes.read(first, part);
@@ -21,11 +21,11 @@ export function hasDamagedHeap(bytes: RandomBytes, begin: number, end: number): 
   return false;
 }
 
-/** Whether the objects of the collection at `place` leave it, or one of them has no size. */
+/** Tells whether an object of the collection at `place` reaches beyond it, or has no size. */
 function isDamaged(bytes: RandomBytes, place: number): boolean {
   const header = new Uint8Array(HEADER_BYTES);
   const view = new DataView(header.buffer);
-  // Zero, which no size may be, beyond the file's end.
+  // Beyond the file's end it is 0, which no size may be.
   const sizeAt = (at: number) => (bytes.read(at, header) === HEADER_BYTES ? Number(view.getBigUint64(8, true)) : 0);
   const end = place + sizeAt(place);
   if (end === place || !bytes.read(end - 1, new Uint8Array(1))) return true;

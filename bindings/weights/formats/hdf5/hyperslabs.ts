@@ -2,7 +2,7 @@
 
 import { size } from '../../../util/shape.js';
 
-/** A stretch's bytes, and those of a stretch that follows the chunks, which are unpacked anew for each. */
+/** Bytes of a stretch; and at most, of one that is whole chunks, each of which libhdf5 unpacks for every stretch. */
 const SLAB_BYTES = 2 ** 20;
 const MAX_SLAB_BYTES = 2 ** 25;
 
@@ -14,16 +14,16 @@ interface Slab {
 interface Slabs {
   /** Bytes of the largest one. */
   readonly bytes: number;
-  /** One after the other, they are all values in their order. */
+  /** Together all values, in their order. */
   readonly slabs: Iterable<Slab>;
 }
 
-/** The slabs of a tensor of `shape`, of values of `width` bytes, in chunks of the shape `chunks` or in none. */
+/** Divides a tensor of `shape`, with values of `width` bytes, in chunks of the shape `chunks` if there are any. */
 export function slabsOf(shape: readonly number[], chunks: readonly number[] | undefined, width: number): Slabs {
   if (shape.length === 0) return { bytes: width, slabs: [{ offset: [], count: [] }] };
   if (shape.includes(0)) return { bytes: 0, slabs: [] };
   const innerBytes = (axis: number) => width * size(shape.slice(axis + 1));
-  // Axes before this one are walked value by value, those behind it taken whole.
+  // Axes before this one are walked index by index, those after it are taken whole.
   let axis = shape.findIndex((_, i) => innerBytes(i) <= SLAB_BYTES);
   let step = Math.max(1, Math.floor(SLAB_BYTES / innerBytes(axis)));
   const thick = chunks?.findIndex((n, i) => n > 1 && (shape[i] ?? 0) > 1) ?? -1;

@@ -7,7 +7,7 @@ import { platform } from '../../../platform/platform.js';
 import type { RandomBytes } from '../../../platform/types.js';
 import { label } from '../../../util/messages.js';
 
-/** What is used of h5wasm's module (its hdf5_util_helpers.d.ts). Where an operation fails it throws, or returns below 0. */
+/** What is used of h5wasm's module (its hdf5_util_helpers.d.ts). An operation that fails throws, or returns less than 0. */
 export interface Libhdf5 {
   readonly HEAPU8: Uint8Array;
   readonly FS: {
@@ -60,21 +60,20 @@ type Factory = (options: object) => Promise<Libhdf5>;
 /** The place of the one file. */
 export const PATH = '/weights.h5';
 
-/** A spare instance may hold so much memory: libhdf5 begins with 19 MB, most of them never touched. */
+/** Memory that a spare instance may hold: libhdf5 begins with 19 MB, most of them never touched. */
 const SPARE_BYTES = 2 ** 25;
 
-/** Memory that an instance may have for any file: a chunk that shrank a thousandfold, and what libhdf5 makes of it. */
+/** Memory that an instance may have for any file: for a chunk that shrank a thousandfold, and what libhdf5 makes of it. */
 const LEAST_LIMIT = 2 ** 26;
 
-/** The instance whose last file was closed well, for the next one: to make one takes 30 ms. */
+/** The instance whose last file was closed well, for the next file: making one takes 30 ms. */
 let spare: { readonly url: string; readonly lib: Libhdf5 } | undefined;
 
-/** libhdf5 from h5wasm's ES module at `url`, or where the platform finds it. Throws one sentence where it is not there. */
+/** Loads libhdf5 from h5wasm's ES module at `url`, by default the platform's own. Throws if it does not load. */
 export async function loadLibhdf5(url: string | URL | undefined): Promise<{ url: string; lib: Libhdf5 }> {
   const entry = url ?? platform.hdf5?.();
   if (entry === undefined) {
-    const expected = "the URL of this package's ES module (option hdf5) to read HDF5 files with";
-    throw new Error(`h5wasm: expected ${expected}, got none.`);
+    throw new Error('h5wasm: reading HDF5 files needs this package; give the URL of its ES module as option hdf5.');
   }
   // The module proper lies beside the entry, which would make an instance of its own and keep it for good.
   const base = globalThis.location?.href;
@@ -89,19 +88,19 @@ export async function loadLibhdf5(url: string | URL | undefined): Promise<{ url:
   try {
     factory = (await import(/* @vite-ignore */ /* webpackIgnore: true */ place)).default;
   } catch (cause) {
-    throw new Error(`h5wasm: expected hdf5_util.js of this package at ${place}, got none that loads.`, { cause });
+    throw new Error(`h5wasm: ${place} of this package does not load.`, { cause });
   }
   const silent = () => {};
   const options = { noInitialRun: true, print: silent, printErr: silent, stdin: () => null };
   const limit = { bytes: SPARE_BYTES };
   const lib = await withLimit(limit, () => factory(options));
   limits.set(lib, limit);
-  // h5wasm passes over some failures: of a damaged group it would give the first members, as if there were no others.
+  // Otherwise h5wasm ignores some failures: of a damaged group it would give the first members alone.
   lib.activate_throwing_error_handler();
   return { url: place, lib };
 }
 
-/** The bytes to which an instance's memory may grow: a damaged file may claim any sizes. */
+/** Bytes to which an instance's memory may grow: a damaged file may claim any sizes. */
 interface Limit {
   bytes: number;
 }
@@ -153,12 +152,12 @@ function withLimit(limit: Limit, make: () => Promise<Libhdf5>): Promise<Libhdf5>
   return made;
 }
 
-/** Takes an instance back that has no open file any more. */
+/** Takes back an instance that has no open file any more. */
 export function keepLibhdf5(url: string, lib: Libhdf5): void {
   if (lib.HEAPU8.length <= SPARE_BYTES) spare = { url, lib };
 }
 
-/** Puts a file of `size` bytes into the file system, whose bytes `read` gives as they are wanted. */
+/** Puts a file of `size` bytes into the file system; `read` is called for bytes when libhdf5 wants them. */
 export function mount(lib: Libhdf5, size: number, read: RandomBytes['read']): void {
   const limit = limits.get(lib);
   if (limit) limit.bytes = LEAST_LIMIT + 4 * size;

@@ -1,7 +1,7 @@
 /**
  * Keras's HDF5 files: weights alone, whole models (weights under `model_weights`, the topology as an attribute), and
- * Keras 3's .weights.h5. A tensor's path ends in its layer's name and its variable's, but in Keras 3's, where its number
- * stands for it. Other HDF5 files are read by their paths as names.
+ * Keras 3's .weights.h5. A tensor's path ends in the names of its layer and of its variable; Keras 3 numbers variables.
+ * Other HDF5 files are read with their paths as names.
  */
 
 import { parseJson } from '../../../util/json.js';
@@ -17,7 +17,7 @@ import { applicationConfig, kerasConfig, kerasLayers } from './topology.js';
 
 const MODEL_WEIGHTS = 'model_weights';
 const MODEL_CONFIG = 'model_config';
-/** Keras lists the layers of a group of weights there, or, where they are too many, there and in 1, 2 and so on. */
+/** The attribute that lists the layers of a group of weights; if they are too many, they go on in 1, 2 and so on. */
 const LAYER_NAMES = /^layer_names0?$/;
 /** Where Keras 3 and, before it, Keras 2.13 keep a model's layers. */
 const NUMBERED_LAYERS = /^(layers|_layer_checkpoint_dependencies)$/;
@@ -73,14 +73,14 @@ export const h5: Reader = {
   },
 };
 
-/** Opens the file that a stream brings; where its bytes come only once, all of them are taken into memory first. */
+/** Opens the file that a stream brings. If its bytes come only once, all of them are taken into memory first. */
 async function openHdf5(stream: ByteStream, url: string | URL | undefined): Promise<Hdf5> {
   const { name, total } = stream;
   const end = endOf(name, await stream.peek(SUPERBLOCK_BYTES));
   const placed = stream.random();
-  // What is behind the end belongs to nobody; a stream may go on for ever.
+  // A stream may go on for ever after the file's end.
   const bytes = placed ? undefined : await stream.take(end);
-  // A source that is asked for more knows that all of it was wanted: only then does a browser's cache have it whole.
+  // Asking once more tells the source that all of it was wanted: only then does a browser's cache keep it whole.
   if (bytes) await stream.next(1);
   const size = bytes?.length ?? total ?? 0;
   await stream.close();
@@ -91,7 +91,7 @@ async function openHdf5(stream: ByteStream, url: string | URL | undefined): Prom
   return Hdf5.open(name, size, placed ?? randomBytes(bytes ?? new Uint8Array(0)), url);
 }
 
-/** All tensors of a group and the groups in it. */
+/** Finds all tensors in a group and the groups in it. */
 function datasetsIn(name: string, file: Hdf5, root: string): Found[] {
   const found: Found[] = [];
   let count = 0;
@@ -112,7 +112,7 @@ function datasetsIn(name: string, file: Hdf5, root: string): Found[] {
 
 const layerName = (path: readonly string[]): string => path.slice(-2).join('/');
 
-/** What Keras calls the tensors of a .weights.h5, whose own names are numbers. */
+/** Finds Keras's names of the tensors of a .weights.h5, which are numbers there. */
 function numberedNames(file: Hdf5, found: readonly Found[]): string[] {
   const groupOf = ({ dataset }: Found) => dataset.path.slice(0, dataset.path.lastIndexOf('/'));
   const counts = new Map<string, number>();
@@ -139,7 +139,7 @@ function checkedTensor(
   { name, shape, order }: Pick<TensorInfo, 'name' | 'shape' | 'order'>,
   { dtype }: Dataset,
 ): TensorInfo {
-  if (!dtype) throw new Error(`${label(path)}: expected values of floating point, got others.`);
+  if (!dtype) throw new Error(`${label(path)}: only values of floating point can be read.`);
   return heldTensor(name, shape, dtype, order);
 }
 
@@ -153,7 +153,7 @@ function checkNames(tensors: readonly Placed[], found: readonly Found[]): void {
   });
 }
 
-/** Values must have been in the file, packed at best: where it lies about shapes, libhdf5 would make up the rest. */
+/** Checks that the values can be in the file, packed or not: if it lies about shapes, libhdf5 would make up the rest. */
 function checkSizes(name: string, tensors: readonly Placed[], size: number): void {
   let [plain, packed] = [0, 0];
   for (const { tensor, dataset } of tensors) {
@@ -168,7 +168,7 @@ function checkSizes(name: string, tensors: readonly Placed[], size: number): voi
   }
 }
 
-/** What the topology says, or the names where there is none. */
+/** Reads what the topology says of the network or, without one, the names. */
 function configOf(name: string, file: Hdf5, names: readonly string[]): ArchConfig {
   if (!file.attributes('/').includes(MODEL_CONFIG)) return applicationConfig(names);
   const subject = `${name}: ${MODEL_CONFIG}`;

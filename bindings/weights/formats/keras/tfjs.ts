@@ -6,12 +6,13 @@
 
 import { isRecord, parseJson } from '../../../util/json.js';
 import { label, shown } from '../../../util/messages.js';
+import { checkedShape } from '../../../util/shape.js';
 import { checkedPath, sibling } from '../../stream/beside.js';
 import { ByteStream } from '../../stream/byte-stream.js';
 import { openSource } from '../../stream/open.js';
 import type { OpenOptions } from '../../stream/types.js';
 import type { Reader, TensorInfo } from '../../types.js';
-import { checkedShape, type Span, spannedFile, tensorBytes } from '../spans.js';
+import { type Span, spannedFile, tensorBytes } from '../spans.js';
 import { kerasLayerOf, stateDictTensor } from './names.js';
 import { type KerasLayer, kerasConfig, kerasLayers } from './topology.js';
 
@@ -44,7 +45,7 @@ export const tfjs: Reader = {
     const config = kerasConfig(layers);
     const { base } = stream;
     if (base === undefined) {
-      throw new Error(`${file}: expected the path or URL of model.json, beside which its shards lie, got its content.`);
+      throw new Error(`${file}: the shards lie beside model.json; give its path or URL rather than its content.`);
     }
     const shards = new ByteStream({ name: file, chunks: shardBytes(groups, base, options) }, options.signal);
     const spans = groups.flatMap((group) => group.spans);
@@ -91,12 +92,12 @@ function checkedWeight(
   if (dtype !== 'float32') throw new Error(`${label(name)}: expected dtype "float32", got ${shown(dtype)}.`);
   const tensor = stateDictTensor(name, checkedShape(label(name), weight.shape));
   if (!layers.has(kerasLayerOf(name))) {
-    throw new Error(`${label(name)}: expected its layer in modelTopology, got none there.`);
+    throw new Error(`${label(name)}: modelTopology has no such layer.`);
   }
   return { name, tensor: { ...tensor, dtype: 'F32' } };
 }
 
-/** The bytes of all groups, each exactly as many as its tensors have; shards are opened one after the other. */
+/** Reads the bytes of all groups, exactly as many as their tensors have; shards are opened one after the other. */
 async function* shardBytes(
   groups: readonly Group[],
   base: string | URL,
@@ -108,7 +109,7 @@ async function* shardBytes(
     for (const [i, path] of paths.entries()) {
       const shard = await openSource(sibling(base, path), options);
       try {
-        // Where its size is known, a shard that does not fit is refused before it is read.
+        // If its size is known, a shard that does not fit is refused before it is read.
         const { total = 0 } = shard;
         const last = i === paths.length - 1;
         if (total > left || (last && shard.total !== undefined && total < left)) {
@@ -129,8 +130,8 @@ async function* shardBytes(
 }
 
 /**
- * The sentence for shards that hold `missing` bytes too few (or, below 0, too many). All but the last are usually of
- * one size: if a single one is not, it is the one to blame, else the last.
+ * Makes the error for shards that hold `missing` bytes too few (or, below 0, too many). All but the last usually have
+ * one size: if a single one differs, it is to blame, otherwise the last.
  */
 function wrongSize(paths: readonly string[], sizes: readonly number[], missing: number): Error {
   const whole = sizes.slice(0, paths.length - 1);

@@ -13,7 +13,7 @@ export interface KerasLayer {
   readonly config: Readonly<Record<string, unknown>>;
 }
 
-/** The layers of a topology by name. Throws one sentence, `subject` first, where it is malformed. */
+/** Lists the layers of a topology by name. Throws, `subject` first, if it is malformed. */
 export function kerasLayers(subject: string, topology: unknown): Map<string, KerasLayer> {
   const model = isRecord(topology) && isRecord(topology.model_config) ? topology.model_config : topology;
   const config = isRecord(model) ? model.config : undefined;
@@ -27,9 +27,9 @@ export function kerasLayers(subject: string, topology: unknown): Map<string, Ker
     const valid = isRecord(layer) && isRecord(layer.config) && typeof layer.class_name === 'string';
     const name = valid ? ((layer.config as Record<string, unknown>).name ?? layer.name) : undefined;
     if (!valid || typeof name !== 'string') {
-      throw new Error(`${subject}: expected layer ${i} to be {class_name, config: {name}}, got another.`);
+      throw new Error(`${subject}: expected layer ${i} to be {class_name, config: {name}}, got another value.`);
     }
-    if (layers.has(name)) throw new Error(`${label(name)}: expected one layer of this name, got two in the topology.`);
+    if (layers.has(name)) throw new Error(`${label(name)}: two layers of the topology have this name.`);
     layers.set(name, { name, kind: layer.class_name as string, config: layer.config as Record<string, unknown> });
   }
   return layers;
@@ -65,8 +65,8 @@ export function kerasConfig(layers: ReadonlyMap<string, KerasLayer>): ArchConfig
 }
 
 /**
- * What the names of a bottleneck network's tensors tell where no topology is there: Keras's own models, of either
- * generation, halve maps in a block's first convolution. No others of such names are known.
+ * Reads what the names of a bottleneck network's tensors tell without a topology: Keras's own models, of either
+ * generation, halve maps in a block's first convolution. No other models with such names are known.
  */
 export function applicationConfig(tensors: readonly string[]): ArchConfig {
   const modules = tensors.map((name) => kerasResnetModule(kerasLayerOf(name)));
@@ -76,7 +76,7 @@ export function applicationConfig(tensors: readonly string[]): ArchConfig {
   return { batchNormEps: isRecent ? 1.001e-5 : 1e-3, convBias, strideIn: 'conv1' };
 }
 
-/** The value that all layers have; undefined without layers. */
+/** Finds the value that all layers have; undefined without layers. Throws if they differ. */
 function agreed<T>(what: string, layers: readonly KerasLayer[], read: (layer: KerasLayer) => T): T | undefined {
   const [first] = layers;
   if (!first) return undefined;
@@ -90,7 +90,7 @@ function agreed<T>(what: string, layers: readonly KerasLayer[], read: (layer: Ke
   return value;
 }
 
-/** Which convolution of a bottleneck halves the map in the first block of a stage. */
+/** Finds the convolution of a bottleneck that halves the map in the first block of a stage. Throws if it is unclear. */
 function bottleneckStride(layers: readonly KerasLayer[]): 'conv1' | 'conv2' | undefined {
   const byModule = new Map(layers.map((layer) => [kerasResnetModule(layer.name), layer]));
   const stages = ['layer2.0', 'layer3.0', 'layer4.0'].filter((block) => byModule.has(`${block}.conv3`));
@@ -107,7 +107,7 @@ function bottleneckStride(layers: readonly KerasLayer[]): 'conv1' | 'conv2' | un
   return place;
 }
 
-/** The stride that rows and columns share, if they do. */
+/** Reads the stride that rows and columns share; undefined if they do not. */
 function strideOf(layer: KerasLayer | undefined): number | undefined {
   const strides = layer?.config.strides;
   if (!Array.isArray(strides) || strides.length !== 2 || strides[0] !== strides[1]) return undefined;

@@ -1,0 +1,17 @@
+/** Numbers as the bytes of files, which have the low byte first. */
+
+/** Whether this machine keeps the low byte first too. */
+export const IS_LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+
+/** Reverses the bytes of each value of `width` bytes, in place. */
+export function swap(bytes: Uint8Array, width: number): void {
+  for (let at = 0; at < bytes.length; at += width) bytes.subarray(at, at + width).reverse();
+}
+
+/** Views numbers as little-endian bytes; on a big-endian machine they are copied. */
+export function bytesOfNumbers(values: Float32Array | Uint16Array): Uint8Array {
+  const own = IS_LITTLE ? values : values.slice();
+  const bytes = new Uint8Array(own.buffer, own.byteOffset, own.byteLength);
+  if (!IS_LITTLE) swap(bytes, values.BYTES_PER_ELEMENT);
+  return bytes;
+}
