@@ -72,13 +72,20 @@ export { type Summary, type SummaryRow, summary } from './compile/summary.js';
 export { type Binary, supportsRelaxed, type WasmSource } from './engine/binary.js';
 export { type Heatmap, heatmap } from './image/heatmap.js';
 export type { Crop } from './image/preprocess.js';
+export type { OutputActivation } from './model/classes.js';
 export type { Progress } from './model/load.js';
 export type { NetworkLike } from './model/network-like.js';
 export type { RandomWeights } from './model/open-network.js';
 export type {
+  AnalyseOptions,
+  Analysis,
+  CallOptions,
   Cam,
   CamMap,
+  CamOptions,
   Classification,
+  ClassifyOptions,
+  EmbedOptions,
   FeatureMap,
   ImageSource,
   Model,
@@ -96,5 +103,14 @@ export {
 } from './weights/from-tensors.js';
 export { identifyNetwork, type NetworkMatch } from './weights/identify.js';
 export { withNetworkNames } from './weights/network-names.js';
-export type { ArchConfig, Dtype, OpenOptions, Piece, TensorInfo, WeightFile, WeightSource } from './weights/open.js';
+export type {
+  ArchConfig,
+  Dtype,
+  OpenOptions,
+  Piece,
+  Selection,
+  TensorInfo,
+  WeightFile,
+  WeightSource,
+} from './weights/open.js';
 export type { RetryOptions } from './weights/stream/types.js';

@@ -9,7 +9,7 @@ import type { Format, WeightFile } from './types.js';
 
 export { checkTensors } from './match.js';
 export type { OpenOptions, WeightSource } from './stream/types.js';
-export type { ArchConfig, Dtype, Piece, TensorInfo, WeightFile } from './types.js';
+export type { ArchConfig, Dtype, Piece, Selection, TensorInfo, WeightFile } from './types.js';
 
 /** In the order of trial. Content tells formats apart, since a stream has no name and names deceive. */
 const FORMATS: readonly Format[] = [
