@@ -102,13 +102,17 @@ test('server-handler', async () => {
 });
 
 const readme = await readFile(join(root, 'README.md'), 'utf8');
-const [first = '', ownGraph = ''] = [...readme.matchAll(/```js\n(.*?)```/gs)].map(([, block = '']) => block);
+const [first = '', ownGraph = '', ownWeights = ''] = [...readme.matchAll(/```js\n(.*?)```/gs)].map(
+  ([, block = '']) => block,
+);
 
 test("README.md's first lines of code", async () => {
   const published = "load('resnet50')";
   assert.ok(first.includes(published) && first.includes("'cat.jpg'") && first.includes('data: input'));
   const home = await emptyApp('readme');
-  await copyFile(join(root, 'tests/data/photos/chelsea.jpg'), join(home, 'cat.jpg'));
+  for (const name of ['cat.jpg', 'dog.jpg']) {
+    await copyFile(join(root, 'tests/data/photos/chelsea.jpg'), join(home, name));
+  }
   // The weights are those of this test, since the published ones are on the network.
   const script = first.replace(published, `load('${NETWORK}', { weights: ${JSON.stringify(weights)} })`);
   await writeFile(join(home, 'main.js'), `const input = new Float32Array(3 * 224 * 224);\n${script}`);
@@ -122,6 +126,16 @@ test("README.md's network of one's own", async () => {
   await writeFile(join(home, 'main.js'), ownGraph);
   const { stdout } = await run(process.execPath, ['main.js'], { cwd: home });
   assert.match(stdout, /parameters/);
+});
+
+test("README.md's preprocessing of one's own", async () => {
+  assert.ok(ownWeights.includes('preprocessing: {') && ownWeights.includes(NETWORK));
+  const home = await emptyApp('readme-weights');
+  await copyFile(weights, join(home, 'own.safetensors'));
+  const imports = "import { load } from 'resnet-wasm';\n";
+  await writeFile(join(home, 'main.js'), `${imports}${ownWeights}console.log(JSON.stringify(own.preprocessing));`);
+  const { stdout } = await run(process.execPath, ['main.js'], { cwd: home });
+  assert.match(stdout, /"interpolation":"bicubic"/);
 });
 
 test.run();
