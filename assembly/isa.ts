@@ -5,7 +5,7 @@
 @inline
 export const RELAXED: bool = ASC_FEATURE_RELAXED_SIMD;
 
-/** a · b + c in four float32 lanes: one rounding in the relaxed binary where the CPU has FMA, two otherwise. */
+/** a · b + c in four float32 lanes: one rounding in the relaxed binary if the CPU has FMA, two otherwise. */
 // @ts-ignore: decorator
 @inline
 export function madd(a: v128, b: v128, c: v128): v128 {

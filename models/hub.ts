@@ -54,7 +54,7 @@ function sets(networks: readonly string[], recipe: keyof typeof recipes): [strin
 /** By timm's names. */
 export const hubSets: Readonly<Record<string, HubSet>> = Object.fromEntries([...sets(tv, 'tv'), ...sets(tv2, 'tv2')]);
 
-/** The set of a name, or torchvision's first of a network; undefined where there is none. */
+/** Finds a set by timm's name, or a network's `tv_in1k` set; undefined if there is none. */
 export function hubSet(name: string): HubSet | undefined {
   const key = [name, `${name}.tv_in1k`].find((each) => Object.hasOwn(hubSets, each));
   return key === undefined ? undefined : hubSets[key];

@@ -19,8 +19,8 @@ export const networks: Readonly<Record<string, Network>> = {
 export const networkNames = (): string[] => Object.keys(networks);
 
 /**
- * The graph of a network. Throws one sentence where the name is unknown (it lists the names, and the closest), an
- * option is unknown or out of range, or the input is too small.
+ * Builds the graph of a network. Throws if the name is unknown (the error says the closest), an option is unknown or out
+ * of range, or the input is too small.
  */
 export const buildNetwork = (name: string, options?: NetworkOptions): Graph =>
   lookup('network', networks, name).build(options);

@@ -16,8 +16,8 @@ export interface NetworkOptions {
   /** Channels of the input. */
   readonly inChannels?: number;
   /**
-   * The shortcut of a residual block, as He et al. 2015, section 4.1 names them. A: zero channels where they grow, no
-   * parameters; B: a projection where shapes differ; C: a projection in every block. `none`: a plain net (section 3.3).
+   * The shortcut of a residual block, as He et al. 2015, section 4.1 names them. A: zero channels if they grow, no
+   * parameters; B: a projection if shapes differ; C: a projection in every block. `none`: a plain net (section 3.3).
    */
   readonly shortcut?: Shortcut;
   /**

@@ -92,7 +92,7 @@ export type PreprocessingName = keyof typeof preprocessings;
  */
 export interface PreprocessingOptions {
   /**
-   * Where that comes from which is not given here: a name, or a whole preprocessing, such as a weight set's. By default
+   * The source of what is not given here: a name, or a whole preprocessing, such as a weight set's. By default
    * `torch`, or `caffe` for the weight files of Keras. Its sizes count if its crop is the network's input.
    */
   readonly base?: PreprocessingName | Preprocessing | undefined;

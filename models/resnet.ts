@@ -42,7 +42,7 @@ export interface Variant {
   readonly classes: number;
   readonly size: number;
   readonly shortcut: Shortcut;
-  /** Where it is not the block's usual place. */
+  /** If it is not in the block's usual place. */
   readonly strideIn?: StrideIn;
   /** By default global average pool and classifier. */
   readonly head?: ClassifierHead;

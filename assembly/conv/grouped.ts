@@ -106,7 +106,7 @@ function tile4(
 
 /**
  * out[B,OH,OW,Cout] = epilogue(grouped conv(in) + bias): any kernel, stride, dilation and padding; Cout/groups is a
- * multiple of 4. Weights as for conv2d. Threads share the tiles, or the groups where tiles are few.
+ * multiple of 4. Weights as for conv2d. Threads share the tiles, or the groups if tiles are few.
  */
 export function grouped(s: Step, thread: i32, threads: i32, scratchPtr: usize): void {
   const ih = s.ih, iw = s.iw, oh = s.oh, ow = s.ow, kh = s.kh, kw = s.kw;

@@ -143,8 +143,8 @@ export function resizeColumn(ringPtr: usize, stride: i32, filterPtr: usize, taps
 }
 
 /**
- * `count` RGB pixels to normalised float32 in the order that the network wants; `isReversed`: BGR. `tablePtr`: for each
- * output channel 256 float32, one for each byte, so that the caller's float64 is rounded once.
+ * `count` RGB pixels to normalised float32 in the order that the network wants; `isReversed`: BGR. `tablePtr`: per
+ * output channel 256 float32, one per byte, so that the caller's float64 is rounded once.
  */
 export function normalise(srcPtr: usize, count: i32, isReversed: bool, tablePtr: usize, dstPtr: usize): void {
   const first: usize = isReversed ? 2 : 0, last: usize = 2 - first;
@@ -156,7 +156,7 @@ export function normalise(srcPtr: usize, count: i32, isReversed: bool, tablePtr:
   }
 }
 
-/** `count` bytes to normalised float32. `tablePtr`: 256 float32, one for each byte. */
+/** `count` bytes to normalised float32. `tablePtr`: 256 float32, one per byte. */
 export function normaliseGrey(srcPtr: usize, count: i32, tablePtr: usize, dstPtr: usize): void {
   for (const end = srcPtr + <usize>count; srcPtr < end; srcPtr++) {
     store<f32>(dstPtr, load<f32>(tablePtr + (<usize>load<u8>(srcPtr) << 2)));

@@ -16,7 +16,7 @@ const RELAXED_PROBE = Uint8Array.from(
   (byte) => Number.parseInt(byte, 16),
 );
 
-/** True where the engine compiles relaxed SIMD (Chrome 114, Firefox 145, Node 22; Node 20 behind a flag). */
+/** True if the engine compiles relaxed SIMD (Chrome 114, Firefox 145, Node 22; Node 20 behind a flag). */
 export const supportsRelaxed = (): boolean => WebAssembly.validate(RELAXED_PROBE);
 
 /** The bytes of a binary that a Response holds. Throws one sentence where it holds none, or none any more. */
@@ -35,7 +35,7 @@ export const SHARED_IMPORT = [3, ...new TextEncoder().encode('env'), 6, ...new T
 export const UNSHARED_LIMITS = 1;
 
 /**
- * The binaries are built for shared memory; for one thread this one byte is changed, so that they run where memory
+ * The binaries are built for shared memory; for one thread this one byte is changed, so that they run if memory
  * cannot be shared, and give it back sooner.
  */
 export function unshare(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
@@ -50,7 +50,7 @@ export const modules = new Map<string, Promise<WebAssembly.Module>>();
 export const compile = (bytes: Uint8Array<ArrayBuffer>, shared: boolean): Promise<WebAssembly.Module> =>
   WebAssembly.compile(shared ? bytes : unshare(bytes));
 
-/** The package's own binary, compiled once for each kind of memory. */
+/** The package's own binary, compiled once per kind of memory. */
 export function compiled(binary: Binary, shared: boolean): Promise<WebAssembly.Module> {
   const key = `${binary} ${shared}`;
   const found = modules.get(key);

@@ -74,7 +74,7 @@ export async function attach(
 }
 
 export interface CoreOptions {
-  /** By default `relaxed` where the engine has relaxed SIMD. */
+  /** By default `relaxed` if the engine has relaxed SIMD. */
   readonly binary?: Binary;
   /** A memory that threads can share. */
   readonly shared?: boolean;
@@ -82,7 +82,7 @@ export interface CoreOptions {
   readonly wasm?: WasmSource;
 }
 
-/** A new instance with a memory of its own; the compiled module is shared. Throws where `binary` cannot run. */
+/** Makes an instance with a memory of its own; the compiled module is shared. Throws if `binary` cannot run. */
 export async function createCore({ binary, shared = false, wasm }: CoreOptions = {}): Promise<Core> {
   const which = binary ?? (supportsRelaxed() ? 'relaxed' : 'baseline');
   if (!BINARIES.includes(which)) {

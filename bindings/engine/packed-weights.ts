@@ -21,7 +21,7 @@ export interface Slot extends WeightAddresses {
   readonly node: Node;
   readonly matrix: { readonly algorithm: AlgorithmKernel; readonly size: Matrix } | undefined;
   readonly norm: Node<BatchNormOp> | undefined;
-  /** Whether it is a PReLU's, whose one vector lies where others have their matrix. */
+  /** Whether it is a PReLU's, whose one vector stands in place of a matrix. */
   readonly hasSlopes: boolean;
 }
 

@@ -7,13 +7,13 @@ import type { Core } from './core.js';
 import { CONTROL, CONTROL_BYTES, type Job } from './thread-control.js';
 
 /**
- * The threads of one model. Where this thread may sleep (Node, a Web Worker) it is thread 0 itself; on a browser's main
+ * The threads of one model. If this thread may sleep (Node, a Web Worker) it is thread 0 itself; on a browser's main
  * thread all are workers, even one alone, and `run` resolves when thread 0's worker says so: the page goes on. Without shared memory it has its turn after
  * each step.
  */
 export class ThreadPool {
   readonly count: number;
-  /** Why there is but one, where more were to start. */
+  /** Why there is one thread only, if more were to start. */
   readonly note: string | undefined;
   readonly #core: Core;
   readonly #controlPtr: number;
@@ -30,8 +30,8 @@ export class ThreadPool {
   }
 
   /**
-   * Starts `count` threads on the core's new memory. Where it is not shared, `count` must be 1, and this thread is it.
-   * Where a worker does not start, this thread runs alone, and `note` says why.
+   * Starts `count` threads on the core's new memory. If it is not shared, `count` must be 1, and this thread is it.
+   * If a worker does not start, this thread runs alone, and `note` says why.
    */
   static async start(core: Core, count: number, note?: string): Promise<ThreadPool> {
     const threads = new ThreadPool(core, count, note);
@@ -108,7 +108,7 @@ export class ThreadPool {
       Atomics.notify(control, CONTROL.job);
     }
     for (const worker of this.#workers.splice(0)) worker.terminate();
-    this.#done?.reject(new Error('threads: expected to finish the run, got stopped.'));
+    this.#done?.reject(new Error('the model was disposed during a run.'));
   }
 }
 
@@ -121,7 +121,7 @@ export interface ThreadCount {
 /** More than this share too little work each, in networks of this size. */
 const AUTO_MAX = 8;
 
-/** `auto`: as many as there are cores, up to 8. Throws a RangeError where `threads` is no number of threads. */
+/** `auto`: as many as there are cores, up to 8. Throws a RangeError if `threads` is no number of threads. */
 export function threadCount(threads: number | 'auto'): ThreadCount {
   if (threads !== 'auto' && !(Number.isInteger(threads) && threads >= 1 && threads <= 64)) {
     throw new RangeError(`threads: expected auto or a whole number from 1 to 64, got ${threads}.`);

@@ -61,7 +61,7 @@ function cubicTaps(from: number, to: number): Taps[] {
 
 /**
  * A map [h, w] of evidence as a picture of width × height pixels, to be laid over the crop that it belongs to. Its largest
- * value has the strongest colour; what is 0 or less speaks against the class, and is transparent. Throws a RangeError where
+ * value has the strongest colour; what is 0 or less speaks against the class, and is transparent. Throws a RangeError if
  * the sizes do not fit.
  */
 export function heatmap(map: Float32Array, [h, w]: readonly [number, number], width: number, height: number): Heatmap {

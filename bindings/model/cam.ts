@@ -33,7 +33,7 @@ function headOf({ name, nodes, outputs }: Graph): CamHead {
 /**
  * The step that makes the maps of all classes, [h, w, classes], and the step of the plan that it is to run before, which
  * finds the features still there. The mean over the map and the classifier are both linear, so that the classifier may
- * come first: it is then a 1×1 convolution, and its packed weights are those of one. Throws a TypeError where a network
+ * come first: it is then a 1×1 convolution, and its packed weights are those of one. Throws a TypeError if a network
  * has no such end.
  */
 export function camStep({ graph, values, steps }: Plan): { step: PlanStep; before: number } {

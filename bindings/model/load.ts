@@ -41,7 +41,7 @@ export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache' |
    */
   readonly weights?: WeightSource | WeightFile | RandomWeights | undefined;
   /**
-   * Threads that run the kernels; by default `auto`, as many as there are cores, up to 8. Where memory cannot be shared
+   * Threads that run the kernels; by default `auto`, as many as there are cores, up to 8. If memory cannot be shared
    * it is one, and `info()` says why. Results are the same, bit for bit, for every number.
    */
   readonly threads?: number | 'auto';
@@ -51,14 +51,14 @@ export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache' |
    */
   readonly winograd?: boolean;
   /**
-   * Times the algorithms for each layer on this machine (a second or three), and keeps the choice for the next time.
+   * Times the algorithms of each layer on this machine (a second or three), and keeps the choice for the next time.
    * Without it a rule of shape chooses. Not with `winograd: false`.
    */
   readonly tune?: boolean;
-  /** By default `relaxed` where the engine has relaxed SIMD. */
+  /** By default `relaxed` if the engine has relaxed SIMD. */
   readonly binary?: Binary;
   /**
-   * The wasm binary, where it does not lie in `build/` beside this package's scripts: a URL, its bytes, a Response or a
+   * The wasm binary, if it does not lie in `build/` beside this package's scripts: a URL, its bytes, a Response or a
    * WebAssembly.Module. It must be of this version, and its kind is `binary`'s.
    */
   readonly wasm?: WasmSource;

@@ -40,7 +40,7 @@ export interface StepProfile {
 
 export interface Classification {
   readonly index: number;
-  /** Undefined where the weights came without labels. */
+  /** Undefined if the weights came without labels. */
   readonly label: string | undefined;
   readonly probability: number;
 }
@@ -76,7 +76,7 @@ export interface ModelInfo {
   readonly network: string;
   readonly binary: Binary;
   readonly threads: number;
-  /** Why there are fewer threads than asked for; undefined where there are not. */
+  /** Why there are fewer threads than asked for; undefined if there are not. */
   readonly threadsNote: string | undefined;
   /** Bytes of packed weights. */
   readonly weightBytes: number;
@@ -86,7 +86,7 @@ export interface ModelInfo {
   readonly memoryBytes: number;
 }
 
-/** What differs between engines in the names that TypeScript knows: a type of the DOM where there is one. */
+/** What differs between engines in the names that TypeScript knows: a type of the DOM if there is one. */
 type Dom<Name extends string> = typeof globalThis extends { [name in Name]: { prototype: infer Type } } ? Type : never;
 
 /**

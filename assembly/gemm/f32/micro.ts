@@ -46,7 +46,7 @@ function tile(
     const b0 = v128.load(bPtr);
     const b1 = v128.load(bPtr, 16);
     if (RELAXED && rows == 5) {
-      // One vector and four shuffles instead of four splats: no slower, and does not spill where splats are hoisted.
+      // One vector and four shuffles instead of four splats: no slower, and does not spill if splats are hoisted.
       const a0123 = v128.load(aPtr);
       const a4 = v128.load32_splat(aPtr, 16);
       const a0 = v128.shuffle<f32>(a0123, a0123, 0, 0, 0, 0);

@@ -6,7 +6,7 @@ import type { PlanStep } from '../../compile/plan.js';
 import type { TensorInfo } from '../../weights/types.js';
 import type { Core } from '../core.js';
 
-/** A layer's weights as a matrix B[K, N] for each group: K counts taps, then channels (assembly/gemm/pack.ts). */
+/** A layer's weights as a matrix B[K, N] per group: K counts taps, then channels (assembly/gemm/pack.ts). */
 export interface Matrix {
   /** N of all groups. */
   readonly outputs: number;
