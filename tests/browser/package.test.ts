@@ -10,6 +10,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
   buildNetwork,
+  GraphBuilder,
   type LoadOptions,
   load,
   type Preprocessing,
@@ -20,6 +21,7 @@ import {
 import { complaints, ISOLATED, listen, openChromium } from '../../web/scripts/chromium.js';
 import type { Pages } from '../support/browser-page.js';
 import { near } from '../support/near.js';
+import { tinyGraph } from '../support/tiny-graph.js';
 import { concat } from '../support/weight-files.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -47,7 +49,14 @@ const DEEP = 'resnet110_cifar';
 const weights = await safetensors(DEEP);
 
 /** What the server of weights was asked for, and how it answers. */
-const hub = { ranges: [] as string[], etag: '"1"', drop: Number.POSITIVE_INFINITY, body: weights, isGone: false };
+const USUAL = {
+  etag: '"1"',
+  drop: Number.POSITIVE_INFINITY,
+  pause: Number.POSITIVE_INFINITY,
+  body: weights,
+  isGone: false,
+};
+const hub = { ...USUAL, ranges: [] as string[] };
 
 const files = sirv(root, { dev: true, dotfiles: true });
 
@@ -72,9 +81,10 @@ const server = (headers: Readonly<Record<string, string>>) =>
       if (begin > 0) response.setHeader('content-range', `bytes ${begin}-${body.length - 1}/${body.length}`);
       response.writeHead(begin > 0 ? 206 : 200, { 'content-length': body.length - begin });
       const end = Math.min(begin + hub.drop, body.length);
-      // In time, so that a page that stops has not all of it yet.
+      // In time, and no more from `pause` on, so that a page that stops has not all of it yet.
       let at = begin;
       const timer = setInterval(() => {
+        if (at >= hub.pause) return;
         const next = Math.min(at + 2 ** 19, end);
         response.write(body.subarray(at, next));
         at = next;
@@ -122,7 +132,7 @@ test.before.each(async (state) => {
   state.found = complaints(state.page);
   await state.page.goto(`${isolated.url}page.html`);
   hub.ranges.length = 0;
-  Object.assign(hub, { isGone: false, etag: '"1"', drop: Number.POSITIVE_INFINITY, body: weights });
+  Object.assign(hub, USUAL);
 });
 
 test.after.each(async ({ context }) => context?.close());
@@ -260,7 +270,9 @@ if (browser) {
 
   test('weights are kept, go on where they were stopped, and are forgotten', async ({ page }) => {
     const url = `${isolated.url}weights.safetensors`;
+    hub.pause = 0.8 * weights.length;
     const stopped = await run(page, 'fromUrl', DEEP, URL_PATH, {}, 0.7);
+    hub.pause = Number.POSITIVE_INFINITY;
     assert.is(stopped.outcome, 'Error: enough');
     assert.ok(stopped.loaded < weights.length);
 
@@ -294,7 +306,9 @@ if (browser) {
 
     await run(page, 'clear');
     hub.drop = Number.POSITIVE_INFINITY;
+    hub.pause = 0.8 * weights.length;
     await run(page, 'fromUrl', DEEP, URL_PATH, {}, 0.7);
+    hub.pause = Number.POSITIVE_INFINITY;
     hub.etag = '"2"';
     hub.ranges.length = 0;
     const changed = await run(page, 'fromUrl', DEEP, URL_PATH);
@@ -315,6 +329,15 @@ if (browser) {
     assert.match((await run(page, 'fromUrl', 'resnet20_cifar', URL_PATH)).outcome, /^Error: /);
     hub.isGone = true;
     assert.equal((await run(page, 'fromUrl', DEEP, URL_PATH)).logits, await logitsHere(DEEP));
+  });
+
+  test('a file that says which network it is of, and a graph of the page, run in the worker', async ({ page }) => {
+    const { names, logits } = await run(page, 'otherNetworks', URL_PATH);
+    assert.equal(names, [DEEP, 'tiny']);
+    using tiny = await load(tinyGraph(GraphBuilder), { weights: { seed: 1 } });
+    const shape = [1, 3, 32, 32];
+    const { data } = await tiny.run({ data: seededInput(shape), shape, layout: 'NCHW' });
+    assert.equal(logits, [await logitsHere(DEEP), [...data]]);
   });
 
   test('of two loads of one URL at once, the second has what the first fetched', async ({ page }) => {

@@ -1,6 +1,7 @@
 /** The page's side of browser.test.ts: each function runs in Chromium, on the package as it is built. */
 
 import type * as Api from '../../bindings/index.web.js';
+import { tinyGraph } from './tiny-graph.js';
 
 const API = '/dist/web.js';
 const api: typeof Api = await import(API);
@@ -180,6 +181,23 @@ const pages = {
       })(),
     );
     return { outcome, loaded, logits, kept: await api.cachedWeights() };
+  },
+
+  /** A network that a file is of, and one of a graph. */
+  async otherNetworks(url: string) {
+    const names: string[] = [];
+    const logits: number[][] = [];
+    const given: [Api.NetworkLike, Api.LoadOptions][] = [
+      [url, {}],
+      [tinyGraph(api.GraphBuilder), { weights: { seed: 1 } }],
+    ];
+    for (const [network, options] of given) {
+      using model = await api.load(network, options);
+      const shape = [1, 3, 32, 32];
+      names.push(model.name);
+      logits.push([...(await model.run({ data: api.seededInput(shape), shape, layout: 'NCHW' })).data]);
+    }
+    return { names, logits };
   },
 
   /** Two loads of one URL that run at the same time. */
