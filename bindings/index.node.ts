@@ -1,6 +1,6 @@
 /** resnet-wasm in Node: the same API with files, picture decoding and pretrained weights. */
 
-import { type LoadOptions as CoreLoadOptions, load as coreLoad } from './model/load.js';
+import { type LoadOptions as CoreLoadOptions, checkLoadOptions, load as coreLoad } from './model/load.js';
 import { isWeightSource, type NetworkLike } from './model/network-like.js';
 import type { Model } from './model/types.js';
 import { nodePlatform } from './node/platform.js';
@@ -37,6 +37,7 @@ const isPretrained = (weights: unknown): weights is PretrainedWeights =>
  * from any source or, without one, are the pretrained weights of that name.
  */
 export async function load(network: NetworkLike, { worker: _, ...options }: LoadOptions = {}): Promise<Model> {
+  checkLoadOptions(network, options);
   const isName = typeof network === 'string' && (pretrained.names().includes(network) || !isWeightSource(network));
   const { weights = isName ? await pretrained.fetch(network, { signal: options.signal }) : undefined } = options;
   if (!isPretrained(weights)) return coreLoad(network, { ...options, weights });

@@ -64,9 +64,10 @@ async function startWorker(binary: Binary | undefined): Promise<ModelWorker | un
 }
 
 /**
- * Loads a network by its name, by its graph, or from a file that says which network it is of. Weights are packed as their bytes come: no copy of them is kept in JavaScript. What the
- * file says of its network (a Keras model's strides, biases and epsilon) holds unless an option says otherwise.
- * Rejects if the name, an option or the file does not fit; nothing is left of the model then.
+ * Loads a network by its name, by its graph, or from a file that says which network it is of. Weights are packed as their
+ * bytes come: JavaScript keeps no copy of them. What the file says of its network (a Keras model's strides, biases and
+ * epsilon) holds unless an option says otherwise. Rejects if the name, an option or the file does not fit; nothing is left
+ * of the model then.
  */
 export async function load(network: NetworkLike, options: LoadOptions = {}): Promise<Model> {
   const { worker = true, ...given } = options;

@@ -22,6 +22,7 @@ import { ACTIVATIONS, type OutputActivation } from './classes.js';
 import { ExecutorModel } from './model.js';
 import { isGraph, isWeightSource, type NetworkLike } from './network-like.js';
 import { openNetwork, type RandomWeights } from './open-network.js';
+import { checkOptions } from './options.js';
 import type { Model } from './types.js';
 
 export interface Progress {
@@ -79,6 +80,37 @@ export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache' |
   readonly activation?: OutputActivation;
 }
 
+/** By name, so that the compiler tells of one that is missing. */
+const OPTIONS: Readonly<Record<keyof LoadOptions, true>> = {
+  weights: true,
+  threads: true,
+  winograd: true,
+  tune: true,
+  binary: true,
+  wasm: true,
+  cache: true,
+  hdf5: true,
+  signal: true,
+  onProgress: true,
+  preprocessing: true,
+  labels: true,
+  activation: true,
+  classes: true,
+  size: true,
+  inChannels: true,
+  shortcut: true,
+  strideIn: true,
+  convBias: true,
+  batchNormEps: true,
+};
+
+const subjectOf = (network: NetworkLike): string =>
+  typeof network === 'string' ? network : isGraph(network) ? network.name : 'weights';
+
+/** Throws a TypeError if `load` has no option of a name that is given; it tells the closest. */
+export const checkLoadOptions = (network: NetworkLike, options: object): void =>
+  checkOptions(subjectOf(network), options, Object.keys(OPTIONS));
+
 /** What is not given follows the file: biases before batch norms are Keras's, whose ResNets are Caffe's. */
 async function preprocessingOf(
   { config }: WeightFile,
@@ -101,6 +133,7 @@ async function resolved(given: PreprocessingLike, graph: Graph, base?: Preproces
  * fit; nothing is left of the model then.
  */
 export async function load(network: NetworkLike, options: LoadOptions = {}): Promise<Model> {
+  checkLoadOptions(network, options);
   const {
     weights,
     cache,
@@ -118,7 +151,7 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     ...networkOptions
   } = options;
   const isSource = isWeightSource(network);
-  const subject = typeof network === 'string' ? network : isGraph(network) ? network.name : 'weights';
+  const subject = subjectOf(network);
   if (typeof network === 'string' && !isSource) lookup('network', networks, network);
   if (isSource && weights !== undefined) {
     throw new TypeError(`${subject}: expected weights in one place, got them as the first argument and as an option.`);

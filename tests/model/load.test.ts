@@ -403,6 +403,11 @@ test('an error of onProgress is what load rejects with', async () => {
   assert.is(await rejection(open({ onProgress })), error);
 });
 
+test('an unknown option of a published network is refused before anything is fetched', async () => {
+  const got = await failure(load('resnet18', { weigths: 'resnet18.safetensors' } as object));
+  assert.match(got, /^resnet18: expected options among .*, got weigths; the closest is weights\.$/);
+});
+
 test('load refuses what does not fit, each in one sentence', async () => {
   const refused = async (name: string, options: object, message: string | RegExp): Promise<void> => {
     const got = await failure(loadWithoutPull(name, { weights, threads: 1, ...options }));
@@ -418,7 +423,11 @@ test('load refuses what does not fit, each in one sentence', async () => {
     await refused(NAME, { threads }, `threads: expected auto or a whole number from 1 to 64, got ${threads}.`);
   }
   await refused(NAME, { classes: 0 }, /^fc: expected outputs to be a whole number from 1, got 0\.$/);
-  await refused(NAME, { colour: 'red' }, /^resnet20_cifar: expected options among .*, got colour\.$/);
+  await refused(
+    NAME,
+    { colour: 'red' },
+    /^resnet20_cifar: expected options among .*, got colour; the closest is \w+\.$/,
+  );
   await refused(NAME, { classes: 11 }, 'fc.weight: expected [11, 64], got [10, 64] (2 tensors have another shape).');
   await refused('resnet32_cifar', {}, /^layer1\.3\.conv1\.weight: expected .*, got no such tensor/);
   await refused(
