@@ -2,6 +2,7 @@
 
 import { type LoadOptions as CoreLoadOptions, checkLoadOptions, load as coreLoad } from './model/load.js';
 import { isWeightSource, type NetworkLike } from './model/network-like.js';
+import { withSet } from './model/published.js';
 import type { Model } from './model/types.js';
 import { nodePlatform } from './node/platform.js';
 import { type PretrainedWeights, pretrained } from './node/pretrained.js';
@@ -11,8 +12,9 @@ export type { HubSet } from '../models/hub.js';
 export type { NpmSource, WeightSet } from '../models/index.js';
 export { measurePeak } from './engine/peak.js';
 export * from './index.js';
+export type { PretrainedSet } from './model/published.js';
 export { decodeImage, encodePng } from './node/decode-image.js';
-export { type PretrainedSet, type PretrainedWeights, pretrained } from './node/pretrained.js';
+export { type PretrainedWeights, pretrained } from './node/pretrained.js';
 export type { CacheOptions, FetchOptions } from './node/weight-cache.js';
 export { inspectWeights, type TensorReport, type WeightReport } from './weights/inspect.js';
 export { openWeights } from './weights/open.js';
@@ -41,16 +43,6 @@ export async function load(network: NetworkLike, { worker: _, ...options }: Load
   const isName = typeof network === 'string' && (pretrained.names().includes(network) || !isWeightSource(network));
   const { weights = isName ? await pretrained.fetch(network, { signal: options.signal }) : undefined } = options;
   if (!isPretrained(weights)) return coreLoad(network, { ...options, weights });
-  const { preprocessing, network: name, options: trained } = weights.set;
-  // An option that is given as undefined is not given.
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  const { preprocessing: own, inChannels = 3 } = options;
-  return coreLoad(name, {
-    labels: weights.labels,
-    ...trained,
-    ...given,
-    // What is given goes over the set's own.
-    preprocessing: typeof own === 'string' || inChannels !== 3 ? own : { ...own, base: own?.base ?? preprocessing },
-    weights: weights.path,
-  });
+  const { set, labels, path } = weights;
+  return coreLoad(set.network, withSet(set, { labels, weights: path }, options as CoreLoadOptions));
 }

@@ -3,15 +3,19 @@
  * page's own, models run in that one.
  */
 
+import { type HubSet, hubSet, hubSets, hubUrl } from '../models/hub.js';
+import { lookup, networkNames } from '../models/index.js';
 import { browserPlatform } from './browser/platform.js';
 import { type Binary, supportsRelaxed } from './engine/binary.js';
 import type { LoadOptions as CoreLoadOptions } from './model/load.js';
 import { isWeightSource, type NetworkLike } from './model/network-like.js';
+import { withSet } from './model/published.js';
 import type { Model } from './model/types.js';
 import { platform, usePlatform } from './platform/platform.js';
 import type { OpenOptions, WeightFile, WeightSource } from './weights/open.js';
 import { absolute, loadInWorker, measurePeakInWorker } from './worker/client.js';
 
+export type { HubSet } from '../models/hub.js';
 export * from './index.js';
 export type { CachedWeights } from './weights/stream/browser-cache.js';
 export { seededInput } from './weights/uniform.js';
@@ -63,15 +67,31 @@ async function startWorker(binary: Binary | undefined): Promise<ModelWorker | un
   }
 }
 
+/** Those of the hub's sets, unless the page has its own, or another number of classes. */
+const imagenetLabels = async ({ labels, classes }: LoadOptions): Promise<readonly string[] | undefined> =>
+  labels || classes !== undefined ? undefined : (await import('../models/labels/imagenet.js')).imagenetLabels;
+
+/** Pretrained weights, all from the Hugging Face hub. */
+export const pretrained = {
+  /** Lists the names that `load` takes without weights: first those of networks, then timm's names of sets. */
+  names: (): string[] => [...networkNames().filter((name) => hubSet(name)), ...Object.keys(hubSets)],
+
+  /** Describes the weights of a name: network, preprocessing, licence and source. Throws a RangeError if there are none. */
+  describe: (name: string): HubSet => hubSet(name) ?? lookup('pretrained weights', hubSets, name),
+};
+
 /**
  * Loads a network by its name, by its graph, or from a file that says which network it is of. Weights are packed as their
  * bytes come: JavaScript keeps no copy of them. What the file says of its network (a Keras model's strides, biases and
- * epsilon) holds unless an option says otherwise. Rejects if the name, an option or the file does not fit; nothing is left
+ * epsilon) holds unless an option says otherwise. Without weights, those of a name that `pretrained` has come from the hub,
+ * with their preprocessing and labels, and are kept by the browser. Rejects if the name, an option or the file does not fit; nothing is left
  * of the model then.
  */
 export async function load(network: NetworkLike, options: LoadOptions = {}): Promise<Model> {
-  const { worker = true, ...given } = options;
-  const what = isWeightSource(network) ? absolute(network) : network;
+  const { worker = true, ...own } = options;
+  const set = typeof network === 'string' && !own.weights ? hubSet(network) : undefined;
+  const given = set ? withSet(set, { weights: hubUrl(set), labels: await imagenetLabels(own) }, own) : own;
+  const what = set ? set.network : isWeightSource(network) ? absolute(network) : network;
   const { weights, wasm, hdf5 } = given;
   const known = { ...given, weights: absolute(weights), wasm: absolute(wasm), hdf5: absolute(hdf5) };
   const started = worker ? await startWorker(known.binary) : undefined;

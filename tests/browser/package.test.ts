@@ -18,6 +18,7 @@ import {
   seededInput,
   seededWeights,
 } from '../../bindings/index.node.js';
+import { imagenetLabels } from '../../models/labels/imagenet.js';
 import { complaints, ISOLATED, listen, openChromium } from '../../web/scripts/chromium.js';
 import type { Pages } from '../support/browser-page.js';
 import { near } from '../support/near.js';
@@ -64,8 +65,8 @@ const server = (headers: Readonly<Record<string, string>>) =>
   listen((request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-    response.setHeader('content-security-policy', POLICY);
-    if (pathname === '/page.html') {
+    if (pathname !== '/open.html') response.setHeader('content-security-policy', POLICY);
+    if (['/page.html', '/open.html'].includes(pathname)) {
       response.setHeader('content-type', 'text/html');
       response.end('<!doctype html><link rel="icon" href="data:,"><script type="module" src="/page.js"></script>');
     } else if (pathname === '/page.js') {
@@ -338,6 +339,31 @@ if (browser) {
     const shape = [1, 3, 32, 32];
     const { data } = await tiny.run({ data: seededInput(shape), shape, layout: 'NCHW' });
     assert.equal(logits, [await logitsHere(DEEP), [...data]]);
+  });
+
+  test('a network by its name has the published weights of the hub, its preprocessing and labels', async ({ page }) => {
+    const body = Buffer.from(await safetensors('densenet121'));
+    const asked: string[] = [];
+    // The policy of the other pages forbids other origins, and what a worker fetches cannot be played.
+    await page.goto(`${plain.url}open.html`);
+    await page.route('https://huggingface.co/**', (route) => {
+      asked.push(route.request().url());
+      return route.fulfill({ body, headers: { 'access-control-allow-origin': '*', etag: '"1"' } });
+    });
+    const { network, best, resize, names, kept } = await run(page, 'published', 'densenet121.tv_in1k');
+    const url = 'https://huggingface.co/timm/densenet121.tv_in1k/resolve/main/model.safetensors';
+    assert.equal(
+      [network, resize, asked, kept],
+      ['densenet121', 256, [url], [{ url, bytes: body.length, total: body.length }]],
+    );
+    using here = await load('densenet121', { weights: body, labels: imagenetLabels });
+    const [wanted] = await here.classify(`${root}tests/data/photos/chelsea.jpg`, { topK: 1 });
+    assert.is(best?.label, wanted?.label);
+    assert.ok(names.includes('densenet121') && names.includes('resnet50.tv2_in1k'));
+    // From what the browser keeps.
+    await run(page, 'published', 'densenet121');
+    assert.is(asked.length, 1);
+    await run(page, 'clear');
   });
 
   test('of two loads of one URL at once, the second has what the first fetched', async ({ page }) => {

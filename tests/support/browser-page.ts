@@ -200,6 +200,14 @@ const pages = {
     return { names, logits };
   },
 
+  /** What a network's published weights say of a photograph. */
+  async published(name: string) {
+    using model = await api.load(name, { worker: false });
+    const [best] = await model.classify(await fetched('/tests/data/photos/chelsea.jpg'), { topK: 1 });
+    const names = api.pretrained.names();
+    return { network: model.name, best, resize: model.preprocessing?.resize, names, kept: await api.cachedWeights() };
+  },
+
   /** Two loads of one URL that run at the same time. */
   async atOnce(name: string, url: string) {
     const one = () => pages.fromUrl(name, url);
