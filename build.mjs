@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire, isBuiltin } from 'node:module';
+import { fileURLToPath } from 'node:url';
 import { main as asc } from 'assemblyscript/asc';
 import { build } from 'esbuild';
 
@@ -12,6 +13,8 @@ for (const target of ['baseline', 'relaxed']) {
     throw error;
   }
 }
+
+const root = fileURLToPath(new URL('.', import.meta.url));
 
 // dist/ is as deep as bindings/, so that `new URL('../build/…', import.meta.url)` holds in both; so `../dist/worker.js`.
 const options = { bundle: true, format: 'esm', target: 'es2022', logLevel: 'warning', metafile: true };
@@ -41,6 +44,19 @@ const requireBuiltins = {
   },
 };
 
+/**
+ * Makes one script of the worker, as Vite 5 to 7 and Parcel want it: they make a classic script of a worker, in which
+ * nothing can be split off. The modules in bindings/worker/more.ts are in a script that these leave as it is.
+ */
+const loadMore = {
+  name: 'load-more',
+  setup({ onResolve, resolve }) {
+    onResolve({ filter: /\/(reader|h5|tfjs|impostors)\.js$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? resolve('./load-more.ts', { resolveDir: `${root}bindings/worker`, kind }) : undefined,
+    );
+  },
+};
+
 // For pages that cannot find the files: all in one script, as text.
 const { outputFiles } = await build({ ...minified, entryPoints: ['bindings/worker/entry.ts'], write: false });
 const base64 = async (name) => JSON.stringify(await readFile(`build/${name}.wasm`, 'base64'));
@@ -57,12 +73,14 @@ const results = await Promise.all([
     ...minified,
     // Bundlers read comments for their hints.
     minifyWhitespace: false,
-    entryPoints: { web: 'bindings/index.web.ts', worker: 'bindings/worker/entry.ts' },
+    entryPoints: { web: 'bindings/index.web.ts' },
     outdir: 'dist',
     splitting: true,
     chunkNames: 'web-[hash]',
     define,
   }),
+  build({ ...minified, entryPoints: { worker: 'bindings/worker/entry.ts' }, outdir: 'dist', plugins: [loadMore] }),
+  build({ ...minified, entryPoints: { 'worker-more': 'bindings/worker/more.ts' }, outdir: 'dist' }),
   build({
     ...options,
     entryPoints: { node: 'bindings/index.node.ts', cli: 'cli/main.ts', 'thread.node': 'bindings/node/thread-entry.ts' },
@@ -75,6 +93,13 @@ const results = await Promise.all([
     define: { UPLOT_SCRIPT: await uplot('uPlot.iife.min.js'), UPLOT_STYLE: await uplot('uPlot.min.css') },
   }),
 ]);
+
+// esbuild drops the comments by which bundlers leave an import as it is.
+const worker = await readFile('dist/worker.js', 'utf8');
+const hints = '/* webpackIgnore: true */ /* turbopackIgnore: true */ /* @vite-ignore */';
+const [found, ...others] = worker.match(/\bimport\((?=\w+\(\)\.href\))/g) ?? [];
+if (!found || others.length > 0) throw new Error('dist/worker.js: expected one import of worker-more.js.');
+await writeFile('dist/worker.js', worker.replace(/\bimport\((?=\w+\(\)\.href\))/, `import(${hints} `));
 
 /**
  * The folders of packages in the bundles, with their dependencies, which tar brings within its own file. uPlot comes in as

@@ -42,15 +42,6 @@ function fetched(...entries: readonly string[]): Size {
   return sum(sizes);
 }
 
-/** Finds the file of dist/ for browsers that a file of the sources became part of. */
-function chunkOf(source: string): string {
-  const found = readdirSync(`${root}dist`).find(
-    (name) => name.startsWith('web-') && name.endsWith('.js') && read(`dist/${name}`).includes(`// ${source}\n`),
-  );
-  if (!found) throw new Error(`dist/: expected a file with ${source}, got none.`);
-  return found;
-}
-
 /** Measures what an entry of the sources needs at once, minified into one script. */
 async function bundled(entryPoint: string): Promise<Size> {
   const { outputFiles, metafile } = await build({
@@ -89,9 +80,6 @@ function packed(): Size {
   return { raw: unpackedSize, gzip: size };
 }
 
-/** A page that loads a network fetches these later: it reads safetensors from a URL. */
-const WEIGHTS = 'bindings/weights';
-
 const binaries = readdirSync(`${root}build`).filter((name) => name.endsWith('.wasm'));
 
 const sizes: Readonly<Record<string, Size>> = {
@@ -99,15 +87,7 @@ const sizes: Readonly<Record<string, Size>> = {
   'both binaries': sum(binaries.map((name) => sizeOf(read(`build/${name}`)))),
   core: await bundled('bindings/model/load.ts'),
   worker: await bundled('bindings/worker/entry.ts'),
-  page: sum([
-    fetched(
-      'web.js',
-      'worker.js',
-      chunkOf(`${WEIGHTS}/stream/browser-cache.ts`),
-      chunkOf(`${WEIGHTS}/formats/safetensors.ts`),
-    ),
-    sizeOf(read('build/relaxed.wasm')),
-  ]),
+  page: sum([fetched('web.js', 'worker.js'), sizeOf(read('build/relaxed.wasm'))]),
   'npm pack': packed(),
 };
 

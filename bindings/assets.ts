@@ -8,3 +8,6 @@ export const binaryUrl = (binary: 'baseline' | 'relaxed'): URL =>
   binary === 'relaxed'
     ? new URL('../build/relaxed.wasm', import.meta.url)
     : new URL('../build/baseline.wasm', import.meta.url);
+
+/** Finds the script of what few weight files need, which the worker's script does not contain. */
+export const moreUrl = (): URL => new URL('../dist/worker-more.js', import.meta.url);

@@ -7,15 +7,16 @@ import type { ThreadStart } from '../platform/types.js';
 import type { ModelRequest } from './protocol.js';
 import { serveModel } from './server.js';
 
-declare const importScripts: () => void;
-
-/** Tells whether a bundler made a classic script of this module: only those may call importScripts. */
+/**
+ * Tells whether a bundler made a classic script of this module: only there importScripts goes on to read the URL, which is
+ * none. Parcel refuses the plain call.
+ */
 function isClassic(): boolean {
   try {
-    importScripts();
+    (globalThis as unknown as { importScripts: (url: string) => void }).importScripts('http://[');
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    return !(error instanceof TypeError);
   }
 }
 

@@ -118,11 +118,15 @@ if (browser) {
     return home;
   }
 
-  test('vite-page, built', async () => {
-    const home = await viteApp();
-    await vite.build({ root: home, logLevel: 'error' });
-    await assertAnswer(await visitFolder(join(home, 'dist')));
-  });
+  // Vite 5 to 7 make a classic script of a worker.
+  for (const name of ['vite', 'vite5', 'vite6', 'vite7']) {
+    const { build: viteBuild, version }: Pick<typeof vite, 'build' | 'version'> = await import(name);
+    test(`vite-page, built by Vite ${version}`, async () => {
+      const home = await viteApp();
+      await viteBuild({ root: home, logLevel: 'error' });
+      await assertAnswer(await visitFolder(join(home, 'dist')));
+    });
+  }
 
   test('vite-page, on the development server', async () => {
     const server = await vite.createServer({

@@ -62,6 +62,8 @@ const rooms: readonly Room[] = [
       'engine/peak',
       'engine/thread-loop',
       'weights/write',
+      'formats',
+      'assets',
       'browser',
       'models',
       'platform',
