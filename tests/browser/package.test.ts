@@ -334,11 +334,14 @@ if (browser) {
 
   test('a file that says which network it is of, and a graph of the page, run in the worker', async ({ page }) => {
     const { names, logits } = await run(page, 'otherNetworks', URL_PATH);
-    assert.equal(names, [DEEP, 'tiny']);
-    using tiny = await load(tinyGraph(GraphBuilder), { weights: { seed: 1 } });
-    const shape = [1, 3, 32, 32];
-    const { data } = await tiny.run({ data: seededInput(shape), shape, layout: 'NCHW' });
-    assert.equal(logits, [await logitsHere(DEEP), [...data]]);
+    assert.equal(names, [DEEP, 'tiny', 'tiny']);
+    const wanted = [await logitsHere(DEEP)];
+    for (const weights of [{ seed: 1 }, `${root}tests/data/pth/state_dict.pt`]) {
+      using tiny = await load(tinyGraph(GraphBuilder), { weights });
+      const shape = [1, 3, 32, 32];
+      wanted.push([...(await tiny.run({ data: seededInput(shape), shape, layout: 'NCHW' })).data]);
+    }
+    assert.equal(logits, wanted);
   });
 
   test('a network by its name has the published weights of the hub, its preprocessing and labels', async ({ page }) => {

@@ -183,13 +183,14 @@ const pages = {
     return { outcome, loaded, logits, kept: await api.cachedWeights() };
   },
 
-  /** A network that a file is of, and one of a graph. */
+  /** A network that a file is of, and one of a graph, with weights that the worker's second script reads too. */
   async otherNetworks(url: string) {
     const names: string[] = [];
     const logits: number[][] = [];
     const given: [Api.NetworkLike, Api.LoadOptions][] = [
       [url, {}],
       [tinyGraph(api.GraphBuilder), { weights: { seed: 1 } }],
+      [tinyGraph(api.GraphBuilder), { weights: '/tests/data/pth/state_dict.pt' }],
     ];
     for (const [network, options] of given) {
       using model = await api.load(network, options);
