@@ -47,12 +47,10 @@ export const stem: Stem = (g, x, width, options) => {
 export const cifarStem: Stem = (g, x, width, options) =>
   g.relu('relu', convNorm(g, ['conv1', 'bn1'], x, width, { kernel: 3, padding: 1 }, options));
 
-/** The stem with TensorFlow's 'same' padding, which is larger at the bottom and right. */
+/** The stem with TensorFlow's 'same' padding. */
 export const sameStem: Stem = (g, x, width, options) => {
-  const padding = { top: 2, left: 2, bottom: 3, right: 3 };
-  const y = convNorm(g, ['conv1', 'bn1'], x, width, { kernel: 7, stride: 2, padding }, options);
-  const below = { top: 0, left: 0, bottom: 1, right: 1 };
-  return g.maxPool('maxpool', g.relu('relu', y), { kernel: 3, stride: 2, padding: below });
+  const y = convNorm(g, ['conv1', 'bn1'], x, width, { kernel: 7, stride: 2, padding: 'same' }, options);
+  return g.maxPool('maxpool', g.relu('relu', y), { kernel: 3, stride: 2, padding: 'same' });
 };
 
 /** Closes a network: feature map -> `classes` values. */

@@ -8,7 +8,10 @@ import { ops, rowOf } from './ops.js';
 import type { Padding, Pair, Shape } from './shape.js';
 
 /** Padding given as one number, [rows, columns], or side by side. */
-export type PaddingLike = number | Pair | Padding;
+/**
+ * `same` is TensorFlow's: out = ⌈in / stride⌉, and of an odd sum of padding the larger half is at the bottom and right.
+ */
+export type PaddingLike = number | Pair | Padding | 'same';
 
 /** Names of tensors that differ from `${node.name}.${role}`. */
 export interface NodeOptions {
@@ -39,10 +42,17 @@ export interface ResizeOptions {
 
 const pair = (value: number | Pair): Pair => (typeof value === 'number' ? [value, value] : value);
 
-function sides(value: PaddingLike): Padding {
+function sides(value: PaddingLike, { h, w }: Shape, kernel: Pair, stride: Pair, dilation: Pair = [1, 1]): Padding {
+  if (value === 'same') {
+    const [y, x] = [h, w].map((size, axis) => {
+      const [k, s, d] = [kernel[axis] as number, stride[axis] as number, dilation[axis] as number];
+      return Math.max(0, (Math.ceil(size / s) - 1) * s + d * (k - 1) + 1 - size);
+    }) as [number, number];
+    return { top: Math.floor(y / 2), left: Math.floor(x / 2), bottom: Math.ceil(y / 2), right: Math.ceil(x / 2) };
+  }
   if (typeof value !== 'number' && !Array.isArray(value)) return value as Padding;
-  const [v, h] = pair(value as number | Pair);
-  return { top: v, left: h, bottom: v, right: h };
+  const [v, u] = pair(value as number | Pair);
+  return { top: v, left: u, bottom: v, right: u };
 }
 
 /** What a node's tensors are called: as told, or by its name; an optional one is there only if it is told. */
@@ -125,17 +135,18 @@ export class GraphBuilder {
 
   /** Convolution to `c` channels: out = floor((in + padding − dilation · (kernel − 1) − 1) / stride) + 1. */
   conv(name: string, x: NodeId, c: number, options: ConvOptions): NodeId {
-    const { kernel, stride = 1, dilation = 1, padding = 0, groups = 1, bias = false, params } = options;
+    const { padding = 0, groups = 1, bias = false, params } = options;
+    const [kernel, stride, dilation] = [pair(options.kernel), pair(options.stride ?? 1), pair(options.dilation ?? 1)];
     return this.op(
       'conv',
       name,
       [x],
       {
         channels: c,
-        kernel: pair(kernel),
-        stride: pair(stride),
-        dilation: pair(dilation),
-        padding: sides(padding),
+        kernel,
+        stride,
+        dilation,
+        padding: sides(padding, this.shape(x), kernel, stride, dilation),
         groups,
       },
       { params: { ...(bias ? { bias: `${name}.bias` } : {}), ...params } },
@@ -241,8 +252,10 @@ export class GraphBuilder {
     };
   }
 
-  #pool(kind: PoolOp['kind'], name: string, x: NodeId, { kernel, stride = kernel, padding = 0 }: PoolOptions): NodeId {
-    return this.op(kind, name, [x], { kernel: pair(kernel), stride: pair(stride), padding: sides(padding) });
+  #pool(kind: PoolOp['kind'], name: string, x: NodeId, options: PoolOptions): NodeId {
+    const [kernel, stride] = [pair(options.kernel), pair(options.stride ?? options.kernel)];
+    const padding = sides(options.padding ?? 0, this.shape(x), kernel, stride);
+    return this.op(kind, name, [x], { kernel, stride, padding });
   }
 
   /** The operation with all its attributes and nothing else, each checked by itself. */

@@ -97,7 +97,7 @@ export const variants = {
   resnet50_v1: { ...imagenet, block: bottleneck(), counts: [3, 4, 6, 3], strideIn: 'conv1' },
   resnet101_v1: { ...imagenet, block: bottleneck(), counts: [3, 4, 23, 3], strideIn: 'conv1' },
   resnet152_v1: { ...imagenet, block: bottleneck(), counts: [3, 8, 36, 3], strideIn: 'conv1' },
-  // As Keras users know it from a layer-by-layer listing. Its 'same' padding is that of even input sizes.
+  // As Keras users know it from a layer-by-layer listing.
   resnet50_keras_listing: {
     ...imagenet,
     stem: sameStem,

@@ -8,8 +8,10 @@ import {
   defaultPreprocessing,
   depth,
   type Graph,
+  GraphBuilder,
   graphOutput,
   type NetworkOptions,
+  type NodeId,
   networkNames,
   networks,
   parameters,
@@ -77,6 +79,30 @@ test('the Keras listing has the shapes that it states', () => {
   assert.is(last('layer3'), '1x1024x14x14');
   assert.is(last('layer4'), '1x2048x7x7');
   assert.is(last('softmax'), '1x1000x1x1');
+});
+
+test("the Keras listing has TensorFlow's shapes at every size: ⌈in / stride⌉", () => {
+  for (let size = 193; size <= 256; size++) {
+    const graph = buildNetwork('resnet50_keras_listing', { size });
+    const side = (name: string): number | undefined => graph.nodes.find((node) => node.name === name)?.shape.h;
+    const half = Math.ceil(size / 2);
+    assert.equal([side('conv1'), side('maxpool')], [half, Math.ceil(half / 2)], `${size}`);
+  }
+});
+
+test("the padding 'same' is larger at the bottom and right, and follows dilation", () => {
+  const g = new GraphBuilder('same');
+  const x = g.input({ h: 9, w: 12, c: 3 });
+  const sides = (id: NodeId): unknown => {
+    const node = g.finish(id).nodes[id];
+    return node && 'padding' in node ? [node.padding, node.shape.h, node.shape.w] : undefined;
+  };
+  const conv = g.conv('conv', x, 4, { kernel: [5, 4], stride: 2, padding: 'same' });
+  assert.equal(sides(conv), [{ top: 2, left: 1, bottom: 2, right: 1 }, 5, 6]);
+  const dilated = g.conv('dilated', x, 4, { kernel: [3, 2], dilation: 2, padding: 'same' });
+  assert.equal(sides(dilated), [{ top: 2, left: 1, bottom: 2, right: 1 }, 9, 12]);
+  const pool = g.maxPool('pool', x, { kernel: 2, stride: 2, padding: 'same' });
+  assert.equal(sides(pool), [{ top: 0, left: 0, bottom: 1, right: 0 }, 5, 6]);
 });
 
 test('AlexNet and VGG pool the maps of other input sizes to those of 224x224, so that the same weights fit', () => {
@@ -200,7 +226,7 @@ test('a network takes every input from the smallest that its windows fit into, a
   // Zero padding keeps a residual network's maps at 1x1; what is pooled without it must be there.
   const smallest: Readonly<Record<string, number>> = { DenseNet: 29, VGG: 32, AlexNet: 63 };
   for (const [name, { family }] of Object.entries(networks)) {
-    const size = name === 'resnet50_keras_listing' ? 196 : (smallest[family] ?? 1);
+    const size = name === 'resnet50_keras_listing' ? 193 : (smallest[family] ?? 1);
     buildNetwork(name, { size });
     assert.throws(
       () => buildNetwork(name, { size: size - 1 }),
