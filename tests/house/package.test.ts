@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { packed, root } from '../support/packed.js';
+import { emptyApp, packed, root } from '../support/packed.js';
 
 const run = promisify(execFile);
 const { files, size, unpackedSize, tarball } = packed;
@@ -102,6 +102,28 @@ test('publint finds nothing', async () => {
 test('the types are those that each entry resolves to', async () => {
   const attw = 'node_modules/@arethetypeswrong/cli/dist/index.js';
   await run(process.execPath, [attw, tarball, '--profile', 'esm-only'], { cwd: root });
+});
+
+test("a program for Node has Node's types where TypeScript resolves as bundlers do", async () => {
+  const home = await emptyApp('bundler-types');
+  const program = `import { load, pretrained } from 'resnet-wasm/node';
+export const model = load('resnet50', { weights: await pretrained.find('resnet50') ?? { seed: 1 } });
+`;
+  await writeFile(join(home, 'main.ts'), program);
+  const flags = '--noEmit --strict --target es2022 --module esnext --moduleResolution bundler --skipLibCheck'.split(
+    ' ',
+  );
+  const types = [
+    '--lib',
+    'es2022,dom,esnext.disposable',
+    '--types',
+    'node',
+    '--typeRoots',
+    join(root, 'node_modules/@types'),
+  ];
+  await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), ...flags, ...types, 'main.ts'], {
+    cwd: home,
+  });
 });
 
 test('the pages of the API are made without a warning', async () => {
