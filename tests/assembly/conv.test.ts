@@ -52,7 +52,7 @@ eachBinary('convolution', (test) => {
   test('any kernel, stride, dilation, padding, groups, batch, epilogue and number of threads', ({ core }) => {
     fc.assert(
       fc.property(anyCase, count(2, 4), (one, threads) => check(core, one, threads)),
-      { numRuns: 400, seed: 4 },
+      { numRuns: 400 },
     );
   });
 
@@ -145,7 +145,7 @@ eachBinary('convolution', (test) => {
       fc.property(pointwise, count(2, 4), (one, threads) => {
         check(core, { ...PLAIN, ...one, convolution: square(1), preActivation: true }, threads);
       }),
-      { numRuns: 60, seed: 15 },
+      { numRuns: 60 },
     );
   });
 
@@ -167,7 +167,7 @@ eachBinary('grouped convolution by indirection', (test) => {
         const { groups } = one.convolution;
         check(core, { ...one, c: Math.min(4 * groups, 20) * groups, algorithm: 'grouped' }, threads);
       }),
-      { numRuns: 200, seed: 14 },
+      { numRuns: 200 },
     );
   });
 
@@ -213,7 +213,7 @@ eachBinary('depthwise convolution', (test) => {
       );
     fc.assert(
       fc.property(any, count(2, 4), (one, threads) => check(core, one, threads)),
-      { numRuns: 600, seed: 17 },
+      { numRuns: 600 },
     );
   });
 
@@ -305,7 +305,7 @@ eachBinary('convolution by Winograd', (test) => {
   test('any map, padding, channels, batch, epilogue and number of threads', ({ core }) => {
     fc.assert(
       fc.property(anyWinograd, count(2, 4), (one, threads) => check(core, one, threads)),
-      { numRuns: 200, seed: 5 },
+      { numRuns: 200 },
     );
   });
 

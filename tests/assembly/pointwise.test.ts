@@ -134,7 +134,7 @@ eachBinary('pools', (test) => {
         const result = run(core, poolStep('KIND_MAX_POOL', x, from, window, gaps));
         assertClose(result, exactly(maxPool(x, from, window).values), 'max pool');
       }),
-      { numRuns: 150, seed: 6 },
+      { numRuns: 150 },
     );
   });
 
@@ -157,7 +157,7 @@ eachBinary('pools', (test) => {
         const result = run(core, poolStep('KIND_AVG_POOL', x, from, window, gaps));
         assertClose(result, avgPool(x, from, window), 'average pool');
       }),
-      { numRuns: 150, seed: 7 },
+      { numRuns: 150 },
     );
     const ones = new Float32Array(9).fill(1);
     const window: Window = { kernel: [3, 3], stride: [1, 1], padding: { top: 1, left: 1, bottom: 1, right: 1 } };
@@ -172,7 +172,7 @@ eachBinary('pools', (test) => {
         const result = run(core, { kind: 'KIND_ADAPTIVE_AVG_POOL', from, to: { ...from, h, w }, x, gaps });
         assertClose(result, adaptiveAvgPool(x, from, h, w), 'adaptive average pool');
       }),
-      { numRuns: 100, seed: 14 },
+      { numRuns: 100 },
     );
   });
 });
@@ -191,7 +191,7 @@ eachBinary('reductions over the map', (test) => {
         assertClose(reduced(core, 'REDUCTION_SUM', x, from, gaps), mapSum(x, from), 'sum');
         assertClose(reduced(core, 'REDUCTION_MAX', x, from, gaps), exactly(mapMax(x, from).values), 'maximum');
       }),
-      { numRuns: 100, seed: 8 },
+      { numRuns: 100 },
     );
   });
 
@@ -220,7 +220,7 @@ eachBinary('resizing of maps', (test) => {
         const expected = resize(x, from, h, w, mode);
         assertClose(result, mode === 'NEAREST' ? exactly(expected.values) : expected, mode);
       }),
-      { numRuns: 200, seed: 18 },
+      { numRuns: 200 },
     );
   });
 
@@ -277,7 +277,7 @@ eachBinary('linear layers', (test) => {
         }));
         assertClose(result, hasRelu ? { ...expected, values: relu(expected.values) } : expected, 'linear');
       }),
-      { numRuns: 100, seed: 9 },
+      { numRuns: 100 },
     );
   });
 });
@@ -302,7 +302,7 @@ eachBinary('softmax', (test) => {
         const x = uniform('logits', batch * c, -magnitude, magnitude);
         assertClose(row(core, x, batch), expected(x, c), 'softmax');
       }),
-      { numRuns: 100, seed: 10 },
+      { numRuns: 100 },
     );
   });
 
@@ -363,7 +363,7 @@ eachBinary('elementwise steps', (test) => {
         const sum = Float32Array.from(one.residual === 'none' ? x : add(x, r));
         assertSameBits(result, one.relu ? Float32Array.from(relu(sum)) : sum, 'copy');
       }),
-      { numRuns: 100, seed: 11 },
+      { numRuns: 100 },
     );
   });
 
@@ -391,7 +391,7 @@ eachBinary('elementwise steps', (test) => {
         const magnitudes = new Float64Array(values.length).fill(8);
         assertClose(result, { values: one.relu ? relu(values) : values, magnitudes, terms: 1 }, 'batch norm');
       }),
-      { numRuns: 100, seed: 12 },
+      { numRuns: 100 },
     );
   });
 
@@ -415,7 +415,7 @@ eachBinary('elementwise steps', (test) => {
           'mul',
         );
       }),
-      { numRuns: 200, seed: 19 },
+      { numRuns: 200 },
     );
   });
 
@@ -433,7 +433,7 @@ eachBinary('elementwise steps', (test) => {
         const result = run(core, { kind: 'KIND_ZERO_PAD_SHORTCUT', from, to, x, gaps, fields });
         assertSameBits(result, Float32Array.from(zeroPadShortcut(x, from, stride, before, after)), 'shortcut');
       }),
-      { numRuns: 100, seed: 13 },
+      { numRuns: 100 },
     );
   });
 });

@@ -233,7 +233,7 @@ eachBinary('image', (test) => {
           assertWithinOne(prepared(core, pixels, preprocessing), pixels, preprocessing);
         },
       ),
-      { numRuns: 100, seed: 20 },
+      { numRuns: 100 },
     );
   });
 
