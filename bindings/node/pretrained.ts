@@ -26,12 +26,9 @@ const sets: Readonly<Record<string, PretrainedSet>> = Object.fromEntries([
 
 const sourceOf = (set: PretrainedSet): SetSource => ('repository' in set ? hubSource(set) : npmSource(set));
 
-/** ImageNet's labels, which the hub's sets lack, from the set that has them, if it is in the cache. */
-const imagenetLabels = async (options: CacheOptions) =>
-  (await npmSource(weightSets.resnet50 as WeightSet).find(options))?.labels;
-
-async function withLabels(files: CachedFiles, set: PretrainedSet, options: CacheOptions): Promise<PretrainedWeights> {
-  return { path: files.path, labels: files.labels ?? (await imagenetLabels(options)), set };
+/** The hub's sets, which are all of ImageNet, come without labels. */
+async function withLabels({ path, labels }: CachedFiles, set: PretrainedSet): Promise<PretrainedWeights> {
+  return { path, labels: labels ?? (await import('../../models/labels/imagenet.js')).imagenetLabels, set };
 }
 
 /**
@@ -49,7 +46,7 @@ export const pretrained = {
   async find(name: string, options: CacheOptions = {}): Promise<PretrainedWeights | undefined> {
     const set = pretrained.describe(name);
     const files = await sourceOf(set).find(options);
-    return files && withLabels(files, set, options);
+    return files && withLabels(files, set);
   },
 
   /**
@@ -59,7 +56,7 @@ export const pretrained = {
    */
   async fetch(name: string, options: FetchOptions = {}): Promise<PretrainedWeights> {
     const set = pretrained.describe(name);
-    return withLabels(await sourceOf(set).fetch(options), set, options);
+    return withLabels(await sourceOf(set).fetch(options), set);
   },
 
   /** The folder that keeps fetched weights: `$XDG_CACHE_HOME/resnet-wasm`, or `~/.cache/resnet-wasm`. */
