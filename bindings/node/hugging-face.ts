@@ -1,6 +1,6 @@
 /** Weight sets from the Hugging Face hub. Node only. */
 
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -32,7 +32,7 @@ export function hubSource(set: HubSet): SetSource {
     if (cached) return cached;
     const url = `${endpoint()}/${set.repository}/resolve/main/${set.file}`;
     const path = pathOf(set, cacheDir);
-    const partial = `${path}.${process.pid}.partial`;
+    const partial = `${path}.${randomUUID()}.partial`;
     const hash = createHash('sha256');
     const stream = await openSource(url, { signal, cache: false });
     try {

@@ -12,6 +12,7 @@ import { buildNetwork, load, pretrained, seededWeights } from '../../bindings/in
 import { hubSource } from '../../bindings/node/hugging-face.js';
 import { type HubSet, hubSet, hubSets } from '../../models/hub.js';
 import { networkNames, parameters } from '../../models/index.js';
+import { imagenetLabels } from '../../models/labels/imagenet.js';
 import { pattern } from '../support/weight-files.js';
 
 interface Hub {
@@ -76,6 +77,14 @@ test('a connection that breaks is taken up where it broke', async (hub) => {
   assert.match(hub.asked[1] as string, /bytes=\d{5,}-$/);
 });
 
+test('fetches at once do not write into one file', async (hub) => {
+  const { cacheDir } = hub;
+  const all = await Promise.all([1, 2, 3].map(() => hubSource(set).fetch({ cacheDir })));
+  assert.is(all.length, 3);
+  for (const { path } of all) assert.equal(new Uint8Array(await readFile(path)), hub.file);
+  assert.equal(await readdir(join(cacheDir, 'some+weights')), ['w.safetensors']);
+});
+
 test('a wrong checksum, a missing file and an abort leave nothing behind', async (hub) => {
   const { cacheDir } = hub;
   const right = createHash('sha256').update(hub.file).digest('hex');
@@ -120,6 +129,10 @@ test('pretrained finds what it fetched, and load takes it with its preprocessing
   const weights = await pretrained.fetch('resnet18', { cacheDir });
   assert.equal(await pretrained.find('resnet18.tv_in1k', { cacheDir }), weights);
   assert.is(weights.set, pretrained.describe('resnet18.tv_in1k'));
+  // Nothing else is in the cache.
+  assert.is(weights.labels?.length, 1000);
+  assert.is(weights.labels?.[281], imagenetLabels[281]);
+  assert.match(weights.labels?.[0] ?? '', /^tench$/);
   // The option worker is for pages, and does nothing here.
   using model = await load('resnet18', { weights, threads: 1, worker: false });
   const [best] = await model.classify({ data: new Uint8Array(300 * 300 * 3).fill(99), width: 300, height: 300 });
