@@ -73,6 +73,7 @@ export { type Binary, supportsRelaxed, type WasmSource } from './engine/binary.j
 export { type Heatmap, heatmap } from './image/heatmap.js';
 export type { Crop } from './image/preprocess.js';
 export type { OutputActivation } from './model/classes.js';
+export { imagenetLabels } from './model/imagenet-labels.js';
 export type { Progress } from './model/load.js';
 export type { NetworkLike } from './model/network-like.js';
 export type { RandomWeights } from './model/open-network.js';

@@ -7,6 +7,7 @@ import { type HubSet, hubSet, hubSets, hubUrl } from '../models/hub.js';
 import { lookup, networkNames } from '../models/index.js';
 import { browserPlatform } from './browser/platform.js';
 import { type Binary, supportsRelaxed } from './engine/binary.js';
+import { imagenetLabels } from './model/imagenet-labels.js';
 import type { LoadOptions as CoreLoadOptions } from './model/load.js';
 import { isWeightSource, type NetworkLike } from './model/network-like.js';
 import { withSet } from './model/published.js';
@@ -68,8 +69,8 @@ async function startWorker(binary: Binary | undefined): Promise<ModelWorker | un
 }
 
 /** Those of the hub's sets, unless the page has its own, or another number of classes. */
-const imagenetLabels = async ({ labels, classes }: LoadOptions): Promise<readonly string[] | undefined> =>
-  labels || classes !== undefined ? undefined : (await import('../models/labels/imagenet.js')).imagenetLabels;
+const hubLabels = async ({ labels, classes }: LoadOptions): Promise<readonly string[] | undefined> =>
+  labels || classes !== undefined ? undefined : imagenetLabels();
 
 /** Pretrained weights, all from the Hugging Face hub. */
 export const pretrained = {
@@ -90,7 +91,7 @@ export const pretrained = {
 export async function load(network: NetworkLike, options: LoadOptions = {}): Promise<Model> {
   const { worker = true, ...own } = options;
   const set = typeof network === 'string' && !own.weights ? hubSet(network) : undefined;
-  const given = set ? withSet(set, { weights: hubUrl(set), labels: await imagenetLabels(own) }, own) : own;
+  const given = set ? withSet(set, { weights: hubUrl(set), labels: await hubLabels(own) }, own) : own;
   const what = set ? set.network : isWeightSource(network) ? absolute(network) : network;
   const { weights, wasm, hdf5 } = given;
   const known = { ...given, weights: absolute(weights), wasm: absolute(wasm), hdf5: absolute(hdf5) };

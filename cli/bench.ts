@@ -1,10 +1,9 @@
 /** `bench`: measures how fast this machine runs a network, layer by layer, against the peak of its CPU. */
 
-import { writeFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import { type BenchResult, type MeasureOptions, measure } from './measure.js';
 import { modelOptions, networkName, positive } from './options.js';
-import { checkOutput } from './output.js';
+import { checkOutput, writeOutput } from './output.js';
 import { columns, threadsText } from './text.js';
 
 const EXAMPLES = `
@@ -69,7 +68,7 @@ export function benchCommand(signal: AbortSignal): Command {
     if (option.long === '--binary' || option.long === '--threads') command.addOption(option);
   }
   return command.addHelpText('after', EXAMPLES).action(async (flags: BenchFlags) => {
-    if (flags.html) await checkOutput(flags.html);
+    if (flags.html) await checkOutput(flags.html, '--html');
     const results: BenchResult[] = [];
     for (const name of flags.model) {
       const result = await measure(name, flags, signal);
@@ -77,6 +76,6 @@ export function benchCommand(signal: AbortSignal): Command {
       if (!flags.json) process.stdout.write(`${results.length > 1 ? '\n' : ''}${report(result)}\n`);
     }
     if (flags.json) process.stdout.write(`${JSON.stringify(results, undefined, 2)}\n`);
-    if (flags.html) await writeFile(flags.html, (await import('./bench-page.js')).benchPage(results));
+    if (flags.html) await writeOutput(flags.html, (await import('./bench-page.js')).benchPage(results));
   });
 }

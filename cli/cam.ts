@@ -1,6 +1,5 @@
 /** `classify --cam`: draws a heat map over a picture, of where the network saw a class. */
 
-import { writeFile } from 'node:fs/promises';
 import {
   type Cam,
   type CamMap,
@@ -10,6 +9,7 @@ import {
   type Model,
   type Pixels,
 } from '../bindings/index.node.js';
+import { writeOutput } from './output.js';
 
 /** Finds a class by its index or its label in any case; the most probable class if none is wanted. */
 function mapOf({ maps }: Cam, wanted: string | undefined): CamMap {
@@ -51,6 +51,6 @@ export async function drawCam(model: Model, image: string, path: string, wanted:
   const pixels = await decodeImage(image);
   const cam = await model.cam(pixels, { topK: wanted === undefined ? 1 : Number.MAX_SAFE_INTEGER });
   const map = mapOf(cam, wanted);
-  await writeFile(path, await encodePng(overlay(pixels, map, cam)));
+  await writeOutput(path, await encodePng(overlay(pixels, map, cam)));
   return map;
 }

@@ -71,7 +71,10 @@ async function classify(
   isGiven: boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  if (flags.cam !== undefined) await checkOutput(flags.cam);
+  if (flags.cam !== undefined) {
+    const { weights } = flags;
+    await checkOutput(flags.cam, '--cam', weights === undefined ? images : [...images, weights]);
+  }
   const readable: string[] = [];
   for (const image of images) {
     // Checked before weights are loaded, or even fetched, for nothing.

@@ -1,12 +1,9 @@
 /** `convert`: writes weights of any format as safetensors. */
 
-import { createWriteStream } from 'node:fs';
-import { rename, rm, stat } from 'node:fs/promises';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { stat } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import { openWeights, withNetworkNames, writeSafetensors } from '../bindings/index.node.js';
-import { checkOutput } from './output.js';
+import { checkOutput, writeOutput } from './output.js';
 
 const EXAMPLES = `
 Examples:
@@ -27,16 +24,12 @@ export function convertCommand(signal: AbortSignal): Command {
     )
     .addHelpText('after', EXAMPLES)
     .action(async (from: string, to: string, { dtype }: { dtype?: keyof typeof DTYPES }) => {
-      await checkOutput(to);
+      await checkOutput(to, '<out>', [from]);
       const file = await openWeights(from, { signal });
-      // Renamed into place once it is complete, so that a failure leaves an older file as it was.
-      const partial = `${to}.${process.pid}.partial`;
       try {
         const bytes = writeSafetensors(withNetworkNames(file), { dtype: dtype && DTYPES[dtype] });
-        await pipeline(Readable.from(bytes), createWriteStream(partial), { signal });
-        await rename(partial, to);
+        await writeOutput(to, bytes, signal);
       } catch (error) {
-        await rm(partial, { force: true });
         throw signal.aborted ? signal.reason : error;
       } finally {
         await file.close();

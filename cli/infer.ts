@@ -36,14 +36,13 @@ export function inferCommand(signal: AbortSignal): Command {
 const BATCH = 8;
 
 async function infer(flags: InferFlags, signal: AbortSignal): Promise<void> {
-  const { input, output } = flags;
+  const { input, output, weights } = flags;
+  await checkOutput(output, '--output', weights === undefined ? [input] : [input, weights]);
   const { data, shape } = await readNpy(input);
   const [n = 0, c = 0, h = 0, w = 0] = shape;
   if (shape.length !== 4 || data.length === 0) {
     throw new Error(`${input}: expected [N, C, H, W], none of them 0, got [${shape.join(', ')}].`);
   }
-  await checkOutput(output);
-
   using model = await openModel(flags, { signal, options: { size: [h, w] } });
   const logits: number[] = [];
   for (let first = 0; first < n; first += BATCH) {

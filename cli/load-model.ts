@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import {
   identifyNetwork,
+  imagenetLabels,
   type LoadOptions,
   load,
   type Model,
@@ -56,21 +57,12 @@ export async function openModel(flags: ModelFlags, { signal, quiet, options = {}
   const view = silent ? undefined : showProgress(`Loading ${model} weights`, { after: BAR_AFTER_MS });
   const how: LoadOptions = { ...options, weights, classes, binary, threads, signal, onProgress: view?.update };
   try {
-    return await load(
-      model,
-      flags.weights === undefined ? how : { ...how, labels: await imagenetLabels(model, classes) },
-    );
+    if (flags.weights === undefined) return await load(model, how);
+    const isImagenet = (classes ?? networks[model]?.defaults.classes) === 1000;
+    return await load(model, isImagenet ? { ...how, labels: await imagenetLabels() } : how);
   } finally {
     view?.stop();
   }
-}
-
-/** ImageNet's labels, for a weight file of 1000 classes, from the pretrained weights that bring them, if they are cached. */
-async function imagenetLabels(
-  model: string,
-  classes: number | undefined = networks[model]?.defaults.classes,
-): Promise<readonly string[] | undefined> {
-  return classes === 1000 ? (await pretrained.find('resnet50'))?.labels : undefined;
 }
 
 /** Finds pretrained weights in the cache, or else fetches them, with progress unless `quiet`. */

@@ -1,8 +1,7 @@
 /** NumPy's .npy files: one array of float32 (format versions 1.0, 2.0 and 3.0 of NEP 1). */
 
-import { randomUUID } from 'node:crypto';
-import { open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { writeOutput } from './output.js';
 
 export interface NpyArray {
   readonly data: Float32Array;
@@ -93,28 +92,4 @@ export function encodeNpy({ data, shape }: NpyArray): Uint8Array {
 
 export const readNpy = async (path: string): Promise<NpyArray> => decodeNpy(path, await readFile(path));
 
-/**
- * Writes a file whole or not at all: what was at `path` stays until the new file is complete. A device or pipe is
- * written to as it is.
- */
-export async function writeNpy(path: string, array: NpyArray): Promise<void> {
-  const bytes = encodeNpy(array);
-  const target = await realpath(path).catch(() => path);
-  const special = await stat(target).then(
-    (there) => !there.isFile(),
-    () => false,
-  );
-  const written = special ? target : join(dirname(target), `.${basename(target)}.${randomUUID()}`);
-  try {
-    const file = await open(written, special ? 'w' : 'wx');
-    try {
-      await file.writeFile(bytes);
-    } finally {
-      await file.close();
-    }
-    if (!special) await rename(written, target);
-  } catch (error) {
-    if (!special) await rm(written, { force: true });
-    throw error;
-  }
-}
+export const writeNpy = async (path: string, array: NpyArray): Promise<void> => writeOutput(path, encodeNpy(array));

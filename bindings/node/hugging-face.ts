@@ -1,20 +1,46 @@
 /** Weight sets from the Hugging Face hub. Node only. */
 
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { HubSet } from '../../models/hub.js';
+import { type HubSet, hubUrl } from '../../models/hub.js';
+import { isSafetensors } from '../weights/formats/sniff.js';
 import { openSource } from '../weights/stream/open.js';
-import { cacheDir as defaultCacheDir, type SetSource } from './weight-cache.js';
+import { cacheDir as defaultCacheDir, type FetchOptions, type SetSource } from './weight-cache.js';
 
 /** `HF_ENDPOINT` names another hub, as in Hugging Face's own programs. */
 const endpoint = (): string => process.env.HF_ENDPOINT ?? 'https://huggingface.co';
 
 const pathOf = ({ repository, file }: HubSet, cacheDir: string): string =>
   join(cacheDir, repository.replaceAll('/', '+'), file);
+
+/** How long a partial file may lie untouched before another download takes it for that of a killed process. */
+const STALE_MS = 24 * 60 * 60 * 1000;
+
+/** Bytes that tell a safetensors file. */
+const HEAD_BYTES = 9;
+
+/** Downloads of this process that are under way, by path. */
+const underWay = new Map<string, Promise<unknown>>();
+
+/** Resolves when `task` ends, however it does; rejects with the signal's reason once it is aborted. */
+const ended = (task: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> =>
+  new Promise((resolve, reject) => {
+    signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
+    task.catch(() => {}).then(() => resolve());
+  });
+
+async function removeStale(path: string): Promise<void> {
+  for (const name of await readdir(dirname(path))) {
+    if (!name.startsWith(`${basename(path)}.`) || !name.endsWith('.partial')) continue;
+    const partial = join(dirname(path), name);
+    const { mtimeMs } = await stat(partial).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }));
+    if (Date.now() - mtimeMs > STALE_MS) await rm(partial, { force: true });
+  }
+}
 
 /**
  * Fetches a weight set's one file over HTTP: resumed where the connection broke, and checked against its SHA-256 if that
@@ -26,42 +52,64 @@ export function hubSource(set: HubSet): SetSource {
     const file = await stat(path).catch(() => undefined);
     return file?.isFile() ? { path, labels: undefined } : undefined;
   };
-  const fetch: SetSource['fetch'] = async ({ onProgress, signal, cacheDir = defaultCacheDir() } = {}) => {
+  const fetch: SetSource['fetch'] = async (options = {}) => {
+    const { signal, cacheDir = defaultCacheDir() } = options;
     signal?.throwIfAborted();
+    const path = pathOf(set, cacheDir);
+    for (let other = underWay.get(path); other; other = underWay.get(path)) await ended(other, signal);
     const cached = await find({ cacheDir });
     if (cached) return cached;
-    const url = `${endpoint()}/${set.repository}/resolve/main/${set.file}`;
-    const path = pathOf(set, cacheDir);
-    const partial = `${path}.${process.pid}.partial`;
-    const hash = createHash('sha256');
-    const stream = await openSource(url, { signal, cache: false });
+    // Another call may have begun while this one looked.
+    if (underWay.has(path)) return fetch(options);
+    const task = download(set, path, options);
+    underWay.set(path, task);
     try {
-      await mkdir(dirname(path), { recursive: true });
-      const { total } = stream;
-      let loaded = 0;
-      async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
-        for (let bytes = await stream.next(); bytes; bytes = await stream.next()) {
-          hash.update(bytes);
-          loaded += bytes.length;
-          if (total !== undefined) onProgress?.({ loaded, total });
-          // The stream may use the chunk's memory for the next one.
-          yield bytes.slice();
-        }
-      }
-      await pipeline(Readable.from(chunks()), createWriteStream(partial), { signal });
-      const digest = hash.digest('hex');
-      if (set.sha256 !== undefined && digest !== set.sha256) {
-        throw new Error(`${url}: expected a file of SHA-256 ${set.sha256}, got ${digest}.`);
-      }
-      await rename(partial, path);
-      return { path, labels: undefined };
-    } catch (error) {
-      await rm(partial, { force: true });
-      signal?.throwIfAborted();
-      throw error;
+      await task;
     } finally {
-      await stream.close();
+      underWay.delete(path);
     }
+    return { path, labels: undefined };
   };
   return { find, fetch };
+}
+
+/** Downloads a set's file to `path`, where it comes whole and checked, or not at all. */
+async function download(set: HubSet, path: string, { signal, onProgress }: FetchOptions): Promise<void> {
+  const url = hubUrl(set, endpoint());
+  const partial = `${path}.${randomUUID()}.partial`;
+  const hash = createHash('sha256');
+  const stream = await openSource(url, { signal, cache: false });
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await removeStale(path);
+    const { total } = stream;
+    let loaded = 0;
+    let head: Uint8Array = new Uint8Array();
+    async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
+      for (let bytes = await stream.next(); bytes; bytes = await stream.next()) {
+        if (head.length < HEAD_BYTES) head = Buffer.concat([head, bytes.subarray(0, HEAD_BYTES - head.length)]);
+        hash.update(bytes);
+        loaded += bytes.length;
+        if (total !== undefined) onProgress?.({ loaded, total });
+        // The stream may use the chunk's memory for the next one.
+        yield bytes.slice();
+      }
+    }
+    await pipeline(Readable.from(chunks()), createWriteStream(partial), { signal });
+    const digest = hash.digest('hex');
+    if (set.sha256 !== undefined && digest !== set.sha256) {
+      throw new Error(`${url}: expected a file of SHA-256 ${set.sha256}, got ${digest}.`);
+    }
+    if (!isSafetensors(head)) {
+      const begin = JSON.stringify(Buffer.from(head).toString('latin1'));
+      throw new Error(`${url}: expected a safetensors file, got one that begins with ${begin}.`);
+    }
+    await rename(partial, path);
+  } catch (error) {
+    await rm(partial, { force: true });
+    signal?.throwIfAborted();
+    throw error;
+  } finally {
+    await stream.close();
+  }
 }

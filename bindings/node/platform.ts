@@ -1,6 +1,6 @@
 /** The platform of Node. */
 
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
@@ -70,14 +70,21 @@ const tuned = (key: string): string =>
 /** Makes the platform of Node. `thread` is the script of a thread (thread-entry.ts, bundled). */
 export const nodePlatform = (thread: URL): Platform => ({
   machine: `${cpus()[0]?.model} ${availableParallelism()} V8 ${process.versions.v8}`,
-  getCached: (key) => readFile(tuned(key), 'utf8').catch(() => undefined),
+  getCached: async (key) => {
+    try {
+      return await readFile(tuned(key), 'utf8');
+    } catch {
+      return undefined;
+    }
+  },
   // A cache that cannot be written costs the next load its measurement, no more.
   putCached: async (key, value) => {
-    const path = tuned(key);
     try {
+      const path = tuned(key);
+      const partial = `${path}.${randomUUID()}`;
       await mkdir(dirname(path), { recursive: true });
-      await writeFile(`${path}.${process.pid}`, value);
-      await rename(`${path}.${process.pid}`, path);
+      await writeFile(partial, value);
+      await rename(partial, path);
     } catch {}
   },
   cores: availableParallelism(),

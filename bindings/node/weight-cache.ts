@@ -33,9 +33,14 @@ export interface SetSource {
   fetch(options?: FetchOptions): Promise<CachedFiles>;
 }
 
-/** The default folder. */
+/** Finds the default folder. Throws if this user has none. */
 export function cacheDir(): string {
   const base = process.env.XDG_CACHE_HOME ?? '';
   // The XDG specification says to ignore a relative path.
-  return join(isAbsolute(base) ? base : join(homedir(), '.cache'), 'resnet-wasm');
+  if (isAbsolute(base)) return join(base, 'resnet-wasm');
+  try {
+    return join(homedir(), '.cache', 'resnet-wasm');
+  } catch (cause) {
+    throw new Error('Keeping weights needs a folder, and this user has no home: set XDG_CACHE_HOME.', { cause });
+  }
 }

@@ -1,12 +1,15 @@
 import { type SpawnOptions, spawn } from 'node:child_process';
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
@@ -286,15 +289,49 @@ test('infer gives the logits that PyTorch has, image by image', async ({ folder,
   }
 });
 
-test('a failing infer leaves its input alone, even as its output', async ({ folder, bad }) => {
-  const x = join(folder, 'kept.npy');
+test('a failing infer leaves what was in the place of its output', async ({ folder, bad }) => {
+  const [x, y] = ['x.npy', 'y.npy'].map((name) => join(folder, name)) as [string, string];
   const bytes = encodeNpy({ data: new Float32Array(3 * 32 * 32), shape: [1, 3, 32, 32] });
-  writeFileSync(x, bytes);
+  for (const path of [x, y]) writeFileSync(path, bytes);
   const files = readdirSync(folder);
-  const { code } = await run('infer', '--model', 'resnet20_cifar', '--weights', bad, '--input', x, '--output', x);
+  const { code } = await run('infer', '--model', 'resnet20_cifar', '--weights', bad, '--input', x, '--output', y);
   assert.is(code, 1);
-  assert.equal(new Uint8Array(readFileSync(x)), bytes);
+  assert.equal(new Uint8Array(readFileSync(y)), bytes);
   assert.equal(readdirSync(folder), files);
+});
+
+test('an output that is an input, by whatever name, is refused and left alone', async ({ folder, weights, good }) => {
+  const [picture, linked, hard] = ['in.png', 'linked.png', 'hard.png'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  copyFileSync(good, picture);
+  symlinkSync(picture, linked);
+  linkSync(picture, hard);
+  const x = join(folder, 'in.npy');
+  writeFileSync(x, encodeNpy({ data: new Float32Array(3 * 32 * 32), shape: [1, 3, 32, 32] }));
+  const cifar = ['--model', 'resnet20_cifar', '--weights', weights];
+  const cases: [string[], string, string][] = [
+    [['classify', picture, ...cifar, '--cam', picture], '--cam', picture],
+    [['classify', picture, ...cifar, '--cam', linked], '--cam', linked],
+    [['classify', picture, ...cifar, '--cam', hard], '--cam', hard],
+    [['classify', picture, ...cifar, '--cam', weights], '--cam', weights],
+    [['infer', ...cifar, '--input', x, '--output', x], '--output', x],
+    [['convert', weights, weights], '<out>', weights],
+  ];
+  const before = [picture, weights, x].map((path) => readFileSync(path));
+  for (const [args, option, path] of cases) {
+    assert.equal(await run(...args), {
+      code: 1,
+      stdout: '',
+      stderr: `${option}: expected a file that is not an input, got ${path}.\n`,
+    });
+  }
+  assert.equal(
+    [picture, weights, x].map((path) => readFileSync(path)),
+    before,
+  );
 });
 
 test('a reader that stops early is no error', async () => {

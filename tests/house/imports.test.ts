@@ -73,7 +73,19 @@ const rooms: readonly Room[] = [
   {
     name: 'node',
     files: /^bindings\/node\//,
-    may: ['assets', 'model', 'stream', 'engine/thread-loop', 'models', 'platform', 'util', 'node:', 'sharp', 'tar'],
+    may: [
+      'assets',
+      'model',
+      'stream',
+      'weights/formats/sniff',
+      'engine/thread-loop',
+      'models',
+      'platform',
+      'util',
+      'node:',
+      'sharp',
+      'tar',
+    ],
   },
   {
     name: 'entries',

@@ -1,7 +1,7 @@
 /** Weight sets of the hub, which a local server plays. */
 
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,8 @@ import { buildNetwork, load, pretrained, seededWeights } from '../../bindings/in
 import { hubSource } from '../../bindings/node/hugging-face.js';
 import { type HubSet, hubSet, hubSets } from '../../models/hub.js';
 import { networkNames, parameters } from '../../models/index.js';
-import { pattern } from '../support/weight-files.js';
+import { imagenetLabels } from '../../models/labels/imagenet.js';
+import { pattern, safetensorsFile } from '../support/weight-files.js';
 
 interface Hub {
   server: Server;
@@ -29,7 +30,7 @@ const test = suite<Hub>('hub');
 
 test.before.each(async (hub) => {
   hub.asked = [];
-  hub.file = pattern(300_000);
+  hub.file = safetensorsFile([{ name: 'a', dtype: 'F32', shape: [75_000], bytes: pattern(300_000) }]);
   hub.breaks = 0;
   hub.cacheDir = await mkdtemp(join(tmpdir(), 'hub-'));
   hub.server = createServer((request, response) => {
@@ -76,6 +77,48 @@ test('a connection that breaks is taken up where it broke', async (hub) => {
   assert.match(hub.asked[1] as string, /bytes=\d{5,}-$/);
 });
 
+test('fetches at once share one download, and one that is aborted leaves the others theirs', async (hub) => {
+  const { cacheDir } = hub;
+  const first = new AbortController();
+  const aborted = hubSource(set)
+    .fetch({ cacheDir, signal: first.signal, onProgress: () => first.abort(new Error('enough')) })
+    .catch((reason: Error) => reason.message);
+  const all = await Promise.all([1, 2, 3].map(() => hubSource(set).fetch({ cacheDir })));
+  assert.is(await aborted, 'enough');
+  for (const { path } of all) assert.equal(new Uint8Array(await readFile(path)), hub.file);
+  assert.is(hub.asked.length, 2);
+  assert.equal(await readdir(join(cacheDir, 'some+weights')), ['w.safetensors']);
+});
+
+test('a page that comes in place of weights is not kept', async (hub) => {
+  const { cacheDir } = hub;
+  const { file } = hub;
+  hub.file = new TextEncoder().encode('<!doctype html><title>Log in</title>');
+  const error = await hubSource(set)
+    .fetch({ cacheDir })
+    .catch((reason: Error) => reason);
+  assert.match(
+    (error as Error).message,
+    /w\.safetensors: expected a safetensors file, got one that begins with "<!doctype"\.$/,
+  );
+  hub.file = file;
+  const { path } = await hubSource(set).fetch({ cacheDir });
+  assert.equal(new Uint8Array(await readFile(path)), file);
+});
+
+test('what a killed process left is removed, and what another one writes is not', async (hub) => {
+  const { cacheDir } = hub;
+  const folder = join(cacheDir, 'some+weights');
+  await mkdir(folder);
+  const [old, recent] = ['a', 'b'].map((name) => join(folder, `w.safetensors.${name}.partial`)) as [string, string];
+  await writeFile(old, 'old');
+  await writeFile(recent, 'recent');
+  const before = new Date(Date.now() - 2 * 24 * 60 * 60 * 1000);
+  await utimes(old, before, before);
+  await hubSource(set).fetch({ cacheDir });
+  assert.equal((await readdir(folder)).sort(), ['w.safetensors', 'w.safetensors.b.partial']);
+});
+
 test('a wrong checksum, a missing file and an abort leave nothing behind', async (hub) => {
   const { cacheDir } = hub;
   const right = createHash('sha256').update(hub.file).digest('hex');
@@ -120,6 +163,10 @@ test('pretrained finds what it fetched, and load takes it with its preprocessing
   const weights = await pretrained.fetch('resnet18', { cacheDir });
   assert.equal(await pretrained.find('resnet18.tv_in1k', { cacheDir }), weights);
   assert.is(weights.set, pretrained.describe('resnet18.tv_in1k'));
+  // Nothing else is in the cache.
+  assert.is(weights.labels?.length, 1000);
+  assert.is(weights.labels?.[281], imagenetLabels[281]);
+  assert.match(weights.labels?.[0] ?? '', /^tench$/);
   // The option worker is for pages, and does nothing here.
   using model = await load('resnet18', { weights, threads: 1, worker: false });
   const [best] = await model.classify({ data: new Uint8Array(300 * 300 * 3).fill(99), width: 300, height: 300 });
