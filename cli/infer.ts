@@ -44,13 +44,18 @@ async function infer(flags: InferFlags, signal: AbortSignal): Promise<void> {
     throw new Error(`${input}: expected [N, C, H, W], none of them 0, got [${shape.join(', ')}].`);
   }
   using model = await openModel(flags, { signal, options: { size: [h, w] } });
-  const logits: number[] = [];
+  const batches: Float32Array[] = [];
   for (let first = 0; first < n; first += BATCH) {
     await setImmediate(undefined, { signal });
     const batch = Math.min(BATCH, n - first);
     const values = data.subarray(first * c * h * w, (first + batch) * c * h * w);
     const out = await model.run({ data: values, shape: [batch, c, h, w], layout: 'NCHW' });
-    logits.push(...out.data);
+    batches.push(out.data);
   }
-  await writeNpy(output, { data: Float32Array.from(logits), shape: [n, logits.length / n] });
+  const width = (batches[0] as Float32Array).length / Math.min(BATCH, n);
+  const logits = new Float32Array(n * width);
+  batches.forEach((values, i) => {
+    logits.set(values, i * BATCH * width);
+  });
+  await writeNpy(output, { data: logits, shape: [n, width] });
 }

@@ -15,6 +15,7 @@ import {
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
@@ -287,6 +288,21 @@ test('infer gives the logits that PyTorch has, image by image', async ({ folder,
     }
     assert.not.equal(logits.data.slice(0, 10), logits.data.slice(10, 20));
   }
+});
+
+test('infer writes as many classes as a network has', async ({ folder }) => {
+  const many = join(folder, 'many.safetensors');
+  const [x, y] = ['few.npy', 'many.npy'].map((name) => join(folder, name)) as [string, string];
+  const classes = 21_841;
+  writeFileSync(
+    many,
+    Buffer.concat(await Readable.from(seededWeights(buildNetwork('resnet20_cifar', { classes }))).toArray()),
+  );
+  writeFileSync(x, encodeNpy({ data: new Float32Array(9 * 3 * 32 * 32), shape: [9, 3, 32, 32] }));
+  const flags = ['--model', 'resnet20_cifar', '--weights', many, '--classes', `${classes}`];
+  const { code } = await run('infer', ...flags, '--input', x, '--output', y);
+  assert.is(code, 0);
+  assert.equal(decodeNpy(y, readFileSync(y)).shape, [9, classes]);
 });
 
 test('a failing infer leaves what was in the place of its output', async ({ folder, bad }) => {
