@@ -12,6 +12,7 @@ import { eachBinary } from '../support/each-binary.js';
 import { assertOutput } from '../support/evaluate.js';
 import { fitting, outputOf, withExecutor } from '../support/executors.js';
 import { anyTensors, memoryWeights } from '../support/memory-weights.js';
+import { property } from '../support/property.js';
 import { size } from '../support/reference.js';
 
 /** Takes turns among the algorithms that can compute a convolution. */
@@ -49,12 +50,13 @@ async function check(core: Core, graph: Graph, choose?: Choose): Promise<void> {
 
 eachBinary('random graphs', (test) => {
   test('every output is that of float64', async ({ core }) => {
-    await fc.assert(
-      fc.asyncProperty(anyGraph, fc.nat(2), async (graph, turn) => {
+    await property(
+      fc.tuple(anyGraph, fc.nat(2)),
+      async ([graph, turn]) => {
         fc.pre(!isRefused(graph));
         await check(core, graph, inTurn(turn));
-      }),
-      { numRuns: 400, seed: 16 },
+      },
+      { runs: 400 },
     );
   });
 

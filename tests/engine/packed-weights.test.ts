@@ -14,6 +14,7 @@ import { eachBinary } from '../support/each-binary.js';
 import { assertOutput } from '../support/evaluate.js';
 import { fitting, outputOf, withExecutor } from '../support/executors.js';
 import { anyTensors, kept, memoryWeights } from '../support/memory-weights.js';
+import { property } from '../support/property.js';
 import { assertSameBits } from '../support/records.js';
 import { size } from '../support/reference.js';
 import { failure, rejection } from '../support/weight-files.js';
@@ -70,12 +71,13 @@ eachBinary('packed weights', (test) => {
         assertSameBits(await run(core, file, choose), expected, arrange.name);
       }
       const anyPieces = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 5 });
-      await fc.assert(
-        fc.asyncProperty(anyPieces, fc.nat(), async (pieces, seed) => {
+      await property(
+        fc.tuple(anyPieces, fc.nat()),
+        async ([pieces, seed]) => {
           const file = memoryWeights(graph, tensors, { pieces, arrange: (list) => shuffled(list, seed) });
           assertSameBits(await run(core, file, choose), expected, `pieces ${pieces}, seed ${seed}`);
-        }),
-        { numRuns: 15, seed: 17 },
+        },
+        { runs: 15 },
       );
     });
 

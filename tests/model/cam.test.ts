@@ -22,6 +22,7 @@ import { eachBinary } from '../support/each-binary.js';
 import { evaluateAll } from '../support/evaluate.js';
 import { withExecutor } from '../support/executors.js';
 import { anyTensors, memoryWeights } from '../support/memory-weights.js';
+import { property } from '../support/property.js';
 import { assertSameBits } from '../support/records.js';
 import { linear, size, tolerance } from '../support/reference.js';
 import { failure } from '../support/weight-files.js';
@@ -223,12 +224,13 @@ eachBinary('values of every node', (test) => {
         }
       });
     };
-    await fc.assert(
-      fc.asyncProperty(anyGraph, async (graph) => {
+    await property(
+      anyGraph,
+      async (graph) => {
         fc.pre(hasPlan(graph));
         await check(graph);
-      }),
-      { numRuns: 150, seed: 7 },
+      },
+      { runs: 150 },
     );
   });
 });

@@ -17,6 +17,7 @@ import {
   trainableCount,
   weightSets,
 } from '../../models/index.js';
+import { property } from '../support/property.js';
 
 interface Reference {
   readonly input: readonly number[];
@@ -250,26 +251,26 @@ test('wrong names and options are refused in one sentence', () => {
 
 const small = (from: number, to: number) => fc.integer({ min: from, max: to });
 
-test('a residual block joins at every input size, with every shortcut', () => {
-  fc.assert(
-    fc.property(
+test('a residual block joins at every input size, with every shortcut', async () => {
+  await property(
+    fc.tuple(
       small(1, 70),
       small(1, 70),
       fc.constantFrom('A' as const, 'B' as const, 'C' as const),
       fc.constantFrom('resnet18', 'resnet50', 'resnet50_v1', 'resnet20_cifar'),
-      (h, w, shortcut, name) => {
-        const graph = buildNetwork(name, { size: [h, w], shortcut });
-        const halvings = name.endsWith('_cifar') ? 2 : 5;
-        const half = (n: number): number => Math.ceil(n / 2);
-        const [rows, columns] = Array.from({ length: halvings }).reduce<[number, number]>(
-          ([a, b]) => [half(a), half(b)],
-          [h, w],
-        );
-        const end = graph.nodes.findLast(({ kind }) => kind === 'add');
-        assert.equal([end?.shape.h, end?.shape.w], [rows, columns]);
-      },
     ),
-    { numRuns: 40 },
+    ([h, w, shortcut, name]) => {
+      const graph = buildNetwork(name, { size: [h, w], shortcut });
+      const halvings = name.endsWith('_cifar') ? 2 : 5;
+      const half = (n: number): number => Math.ceil(n / 2);
+      const [rows, columns] = Array.from({ length: halvings }).reduce<[number, number]>(
+        ([a, b]) => [half(a), half(b)],
+        [h, w],
+      );
+      const end = graph.nodes.findLast(({ kind }) => kind === 'add');
+      assert.equal([end?.shape.h, end?.shape.w], [rows, columns]);
+    },
+    { runs: 40 },
   );
 });
 
