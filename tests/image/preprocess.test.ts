@@ -189,6 +189,11 @@ function assertWithinOne(got: Float32Array, pixels: Pixels, preprocessing: Prepr
 }
 
 eachBinary('image', (test) => {
+  test('there are rows of Pillow, and preprocessings', () => {
+    assert.ok(rows.length > 100, `${rows.length}`);
+    assert.ok(Object.keys(preprocessings).length >= 4);
+  });
+
   for (const row of rows) {
     const { width, height, channels, seed, block, resize, crop } = row;
     const { interpolation = 'bilinear', transparency = 'white', channelOrder = 'RGB' } = row;

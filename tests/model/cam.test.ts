@@ -73,6 +73,7 @@ eachBinary('class activation maps', (test, binary) => {
       const [weight, bias] = [tensor(graph, `${classifier}.weight`), tensor(graph, `${classifier}.bias`)];
       const at = { batch: h * w, h: 1, w: 1, c };
       const expected = linear(features.data, at, weight, undefined, classes);
+      assert.is(maps.length, 3);
       for (const { index, data } of maps) {
         assert.is(data.length, h * w);
         data.forEach((got, place) => {
@@ -98,6 +99,7 @@ eachBinary('class activation maps', (test, binary) => {
       assert.equal(await model.classify(image), before);
       assertSameBits(await run(), batch, 'a batch');
       const again = await model.cam(image);
+      assert.ok(first.maps.length > 0);
       first.maps.forEach(({ data }, i) => {
         assertSameBits(again.maps[i]?.data as Float32Array, data, `map ${i}`);
       });

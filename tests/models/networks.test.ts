@@ -48,7 +48,11 @@ function refuses(run: () => unknown, sentence: string): void {
   assert.throws(run, (error: Error) => assert.is(error.message, sentence) ?? true);
 }
 
-for (const name of networkNames()) {
+const NAMES = networkNames();
+
+test('there are networks', () => assert.ok(NAMES.length > 30, `${NAMES.length}`));
+
+for (const name of NAMES) {
   test(`${name} has the reference's parameters and stage shapes`, () => {
     const graph = buildNetwork(name);
     const { input, parameters: expected, stages, output } = reference(name);
@@ -56,6 +60,7 @@ for (const name of networkNames()) {
     assert.equal(stageShape(graph, 'input'), input);
     assert.is(count(graph), expected);
     assert.is(summary(graph).parameters, expected);
+    assert.ok(Object.keys(stages).length >= 2, `${Object.keys(stages)}`);
     for (const [stage, { shape }] of Object.entries(stages)) {
       // An adaptive pool to the size that the map has is no node.
       if (stage === 'avgpool' && !graph.nodes.some(({ name: node }) => node === stage)) continue;
@@ -106,7 +111,7 @@ test('families stand together, and each network says in a line what sets it apar
 });
 
 test('depth is the number in a name', () => {
-  for (const name of networkNames()) {
+  for (const name of NAMES) {
     const number = Number(/\d+/.exec(name)?.[0] ?? 8);
     assert.is(depth(buildNetwork(name)), number, name);
   }
@@ -275,6 +280,7 @@ test('a residual block joins at every input size, with every shortcut', async ()
 });
 
 test('every weight set fits its network and names its files', () => {
+  assert.ok(Object.keys(weightSets).length > 0);
   for (const [name, { network, options, source, preprocessing }] of Object.entries(weightSets)) {
     const graph = buildNetwork(network, options);
     const stored = parameters(graph).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 4), 0);
