@@ -11,7 +11,7 @@ import type { WeightFile } from '../../bindings/weights/types.js';
 import { uniform } from '../../bindings/weights/uniform.js';
 import { type Graph, GraphBuilder, graphInput, type Parameter, parameters } from '../../models/index.js';
 import { eachBinary } from '../support/each-binary.js';
-import { assertOutput } from '../support/evaluate.js';
+import { assertOutputs } from '../support/evaluate.js';
 import { fitting, outputOf, withExecutor } from '../support/executors.js';
 import { anyTensors, kept, memoryWeights } from '../support/memory-weights.js';
 import { property } from '../support/property.js';
@@ -61,7 +61,7 @@ const normsLast = (list: Parameter[]): Parameter[] => [...list.filter((p) => !is
 eachBinary('packed weights', (test) => {
   for (const [name, choose] of Object.entries(CHOICES)) {
     test(`${name}: folded batch norms, biases and matrices give the network's output`, async ({ core }) => {
-      assertOutput(await run(core, memoryWeights(graph, tensors), choose), graph, tensors, input, 1);
+      assertOutputs([await run(core, memoryWeights(graph, tensors), choose)], graph, tensors, input, 1);
     });
 
     test(`${name}: any order of tensors in any pieces gives the same bits`, async ({ core }) => {
@@ -117,7 +117,7 @@ eachBinary('packed weights', (test) => {
       const file = memoryWeights(wide, values, options);
       results.push(await withExecutor(core, wide, file, (executor) => outputOf(executor, x, 1)));
     }
-    assertOutput(results[0] as Float32Array, wide, values, x, 1);
+    assertOutputs([results[0] as Float32Array], wide, values, x, 1);
     for (const result of results) assertSameBits(result, results[0] as Float32Array, 'wide');
   });
 
