@@ -24,6 +24,7 @@ export function nhwcInputs(given: Tensor | Readonly<Record<string, Tensor>>, por
   const values = ports.map((port) => {
     const isNamed = !isTensor || (given !== null && typeof given === 'object' && port.name in given);
     const tensor = isNamed ? (given as Record<string, Tensor>)[port.name] : (given as Tensor);
+    if (tensor === undefined && ports.length > 1) throw new TypeError(`${port.name}: expected a tensor, got none.`);
     const found = nhwcValues(port.name, tensor, port.view.shape);
     if (batch !== undefined && found.batch !== batch) {
       throw new TypeError(`${port.name}: expected a batch of ${batch} as the inputs before it, got ${found.batch}.`);

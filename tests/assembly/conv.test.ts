@@ -6,6 +6,7 @@ import type { AlgorithmName as Algorithm } from '../../bindings/compile/conv-alg
 import { uniform } from '../../bindings/weights/uniform.js';
 import { type Case, check, operands, PLAIN, run, square } from '../support/convolutions.js';
 import { eachBinary } from '../support/each-binary.js';
+import { property } from '../support/property.js';
 import { assertSameBits, constant, Desk, edges, packedGroups, tileRows } from '../support/records.js';
 import { type Activation, activations, type Maps, NONE, RELU, windowMaps } from '../support/reference.js';
 
@@ -49,11 +50,8 @@ const anyCase: fc.Arbitrary<Case> = fc
   });
 
 eachBinary('convolution', (test) => {
-  test('any kernel, stride, dilation, padding, groups, batch, epilogue and number of threads', ({ core }) => {
-    fc.assert(
-      fc.property(anyCase, count(2, 4), (one, threads) => check(core, one, threads)),
-      { numRuns: 400 },
-    );
+  test('any kernel, stride, dilation, padding, groups, batch, epilogue and number of threads', async ({ core }) => {
+    await property(fc.tuple(anyCase, count(2, 4)), ([one, threads]) => check(core, one, threads), { runs: 400 });
   });
 
   test('more rows than a block, and K in several blocks', ({ core }) => {
@@ -130,7 +128,7 @@ eachBinary('convolution', (test) => {
     );
   });
 
-  test('batch norm and ReLU before a pointwise convolution', ({ core }) => {
+  test('batch norm and ReLU before a pointwise convolution', async ({ core }) => {
     const pointwise = fc.record({
       ...anyEpilogue,
       from: fc.record({
@@ -141,11 +139,12 @@ eachBinary('convolution', (test) => {
       }),
       c: count(1, 19),
     });
-    fc.assert(
-      fc.property(pointwise, count(2, 4), (one, threads) => {
+    await property(
+      fc.tuple(pointwise, count(2, 4)),
+      ([one, threads]) => {
         check(core, { ...PLAIN, ...one, convolution: square(1), preActivation: true }, threads);
-      }),
-      { numRuns: 60 },
+      },
+      { runs: 60 },
     );
   });
 
@@ -161,13 +160,14 @@ eachBinary('convolution', (test) => {
 });
 
 eachBinary('grouped convolution by indirection', (test) => {
-  test('any kernel, stride, dilation, padding, groups, batch, epilogue and number of threads', ({ core }) => {
-    fc.assert(
-      fc.property(anyCase, count(2, 4), (one, threads) => {
+  test('any kernel, stride, dilation, padding, groups, batch, epilogue and number of threads', async ({ core }) => {
+    await property(
+      fc.tuple(anyCase, count(2, 4)),
+      ([one, threads]) => {
         const { groups } = one.convolution;
         check(core, { ...one, c: Math.min(4 * groups, 20) * groups, algorithm: 'grouped' }, threads);
-      }),
-      { numRuns: 200 },
+      },
+      { runs: 200 },
     );
   });
 
@@ -205,16 +205,13 @@ eachBinary('grouped convolution by indirection', (test) => {
 eachBinary('depthwise convolution', (test) => {
   const depthwise = (one: Omit<Case, 'algorithm' | 'c'>): Case => ({ ...one, algorithm: 'depthwise', c: one.from.c });
 
-  test('any kernel, stride, dilation, padding, channels, batch, epilogue and number of threads', ({ core }) => {
+  test('any kernel, stride, dilation, padding, channels, batch, epilogue and number of threads', async ({ core }) => {
     const any = fc
       .tuple(anyCase, count(1, 30))
       .map(([{ from, convolution, ...rest }, c]) =>
         depthwise({ ...rest, from: { ...from, c }, convolution: { ...convolution, groups: c } }),
       );
-    fc.assert(
-      fc.property(any, count(2, 4), (one, threads) => check(core, one, threads)),
-      { numRuns: 600 },
-    );
+    await property(fc.tuple(any, count(2, 4)), ([one, threads]) => check(core, one, threads), { runs: 600 });
   });
 
   test('maps around a tile, panels of channels and parts of one', ({ core }) => {
@@ -302,11 +299,8 @@ eachBinary('convolution by Winograd', (test) => {
       return h > 0 && w > 0;
     });
 
-  test('any map, padding, channels, batch, epilogue and number of threads', ({ core }) => {
-    fc.assert(
-      fc.property(anyWinograd, count(2, 4), (one, threads) => check(core, one, threads)),
-      { numRuns: 200 },
-    );
+  test('any map, padding, channels, batch, epilogue and number of threads', async ({ core }) => {
+    await property(fc.tuple(anyWinograd, count(2, 4)), ([one, threads]) => check(core, one, threads), { runs: 200 });
   });
 
   test('several blocks of tiles, and of columns', ({ core }) => {

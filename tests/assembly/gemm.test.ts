@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert';
 import type { Core } from '../../bindings/engine/core.js';
 import { uniform } from '../../bindings/weights/uniform.js';
 import { eachBinary } from '../support/each-binary.js';
+import { property } from '../support/property.js';
 import {
   activationFields,
   assertSameBits,
@@ -158,7 +159,7 @@ eachBinary('gemm', (test) => {
         }
   });
 
-  test('shares of threads make, bit for bit, the whole', ({ core }) => {
+  test('shares of threads make, bit for bit, the whole', async ({ core }) => {
     const count = (max: number) => fc.integer({ min: 1, max });
     const gap = fc.nat(9);
     const anyCase = fc.record({
@@ -169,14 +170,15 @@ eachBinary('gemm', (test) => {
       gaps: fc.tuple(gap, gap, gap),
       threads: fc.integer({ min: 2, max: 4 }),
     });
-    fc.assert(
-      fc.property(anyCase, ({ sizes, ...variant }) => {
+    await property(
+      anyCase,
+      ({ sizes, ...variant }) => {
         const made = product(...sizes);
         const shared = checkGemm(core, made, variant);
         const whole = runGemm(core, made, { ...variant, threads: 1 }, 'whole');
         assertSameBits(shared, whole, `gemm ${sizes} in shares`);
-      }),
-      { numRuns: 60 },
+      },
+      { runs: 60 },
     );
   });
 

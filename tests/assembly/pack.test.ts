@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { uniform } from '../../bindings/weights/uniform.js';
 import { eachBinary } from '../support/each-binary.js';
 import { brain, half } from '../support/memory-weights.js';
+import { property } from '../support/property.js';
 import { assertSameBits, constant, Desk, edges, packedGroups, type Region } from '../support/records.js';
 
 const anyMatrix = fc.record({
@@ -24,56 +25,50 @@ eachBinary('packing', (test) => {
     }
   });
 
-  test('rows of W[O, I, S] and of W[K, O], in pieces, become the same columns', ({ core }) => {
-    fc.assert(
-      fc.property(anyMatrix, ({ groups, perGroup, inner, taps, piece }) => {
-        const [outputs, k] = [groups * perGroup, inner * taps];
-        const w = uniform('w', outputs * k, -1, 1);
-        const expected = packedGroups(core, w, { outputs, perGroup, inner, taps });
-        const desk = new Desk(core);
-        const [oi, io] = [0, 1].map(() => desk.put(new Float32Array(expected.length))) as [Region, Region];
-        const rows = desk.put(w, k);
-        const kRows = new Float32Array(k * outputs);
-        for (let o = 0; o < outputs; o++)
-          for (let i = 0; i < inner; i++)
-            for (let s = 0; s < taps; s++) {
-              kRows[(s * inner + i) * outputs + o] = w[(o * inner + i) * taps + s] as number;
-            }
-        const columns = desk.put(kRows, outputs);
-        for (let o = 0; o < outputs; o += piece) {
-          const count = Math.min(piece, outputs - o);
-          core.kernels.packOI(rows.ptr + o * k * 4, oi.ptr, o, count, perGroup, inner, taps);
-        }
-        for (let row = 0; row < k; row += piece) {
-          const count = Math.min(piece, k - row);
-          core.kernels.packIO(columns.ptr + row * outputs * 4, io.ptr, row, count, outputs, perGroup, k);
-        }
-        desk.assertIntact('packing', oi, io);
-        assertSameBits(desk.read(oi), expected, 'packOI');
-        assertSameBits(desk.read(io), expected, 'packIO');
-        desk.clear();
-      }),
-      { numRuns: 100 },
-    );
+  test('rows of W[O, I, S] and of W[K, O], in pieces, become the same columns', async ({ core }) => {
+    await property(anyMatrix, ({ groups, perGroup, inner, taps, piece }) => {
+      const [outputs, k] = [groups * perGroup, inner * taps];
+      const w = uniform('w', outputs * k, -1, 1);
+      const expected = packedGroups(core, w, { outputs, perGroup, inner, taps });
+      const desk = new Desk(core);
+      const [oi, io] = [0, 1].map(() => desk.put(new Float32Array(expected.length))) as [Region, Region];
+      const rows = desk.put(w, k);
+      const kRows = new Float32Array(k * outputs);
+      for (let o = 0; o < outputs; o++)
+        for (let i = 0; i < inner; i++)
+          for (let s = 0; s < taps; s++) {
+            kRows[(s * inner + i) * outputs + o] = w[(o * inner + i) * taps + s] as number;
+          }
+      const columns = desk.put(kRows, outputs);
+      for (let o = 0; o < outputs; o += piece) {
+        const count = Math.min(piece, outputs - o);
+        core.kernels.packOI(rows.ptr + o * k * 4, oi.ptr, o, count, perGroup, inner, taps);
+      }
+      for (let row = 0; row < k; row += piece) {
+        const count = Math.min(piece, k - row);
+        core.kernels.packIO(columns.ptr + row * outputs * 4, io.ptr, row, count, outputs, perGroup, k);
+      }
+      desk.assertIntact('packing', oi, io);
+      assertSameBits(desk.read(oi), expected, 'packOI');
+      assertSameBits(desk.read(io), expected, 'packIO');
+      desk.clear();
+    });
   });
 
-  test('columns are scaled, padding and all other columns stay', ({ core }) => {
-    fc.assert(
-      fc.property(anyMatrix, ({ groups, perGroup, inner, taps }) => {
-        const [outputs, k] = [groups * perGroup, inner * taps];
-        const w = uniform('w', outputs * k, -1, 1);
-        const scales = uniform('scales', outputs, -2, 2);
-        const desk = new Desk(core);
-        const b = desk.put(packedGroups(core, w, { outputs, perGroup, inner, taps }));
-        const scale = desk.put(scales);
-        core.kernels.scaleColumns(b.ptr, k, outputs, perGroup, scale.ptr);
-        desk.assertIntact('scaleColumns', b);
-        const scaled = w.map((v, i) => v * (scales[Math.floor(i / k)] as number));
-        assertSameBits(desk.read(b), packedGroups(core, scaled, { outputs, perGroup, inner, taps }), 'scaleColumns');
-        desk.clear();
-      }),
-      { numRuns: 100 },
-    );
+  test('columns are scaled, padding and all other columns stay', async ({ core }) => {
+    await property(anyMatrix, ({ groups, perGroup, inner, taps }) => {
+      const [outputs, k] = [groups * perGroup, inner * taps];
+      const w = uniform('w', outputs * k, -1, 1);
+      const scales = uniform('scales', outputs, -2, 2);
+      const desk = new Desk(core);
+      const b = desk.put(packedGroups(core, w, { outputs, perGroup, inner, taps }));
+      const scale = desk.put(scales);
+      core.kernels.scaleColumns(b.ptr, k, outputs, perGroup, scale.ptr);
+      desk.assertIntact('scaleColumns', b);
+      const scaled = w.map((v, i) => v * (scales[Math.floor(i / k)] as number));
+      assertSameBits(desk.read(b), packedGroups(core, scaled, { outputs, perGroup, inner, taps }), 'scaleColumns');
+      desk.clear();
+    });
   });
 });
 

@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import type { Core } from '../../bindings/engine/core.js';
 import { uniform } from '../../bindings/weights/uniform.js';
 import { eachBinary } from '../support/each-binary.js';
+import { property } from '../support/property.js';
 import {
   activationFields,
   assertSameBits,
@@ -127,14 +128,15 @@ const poolStep = (kind: string, x: Values, from: Maps, window: Window, gaps: rea
 });
 
 eachBinary('pools', (test) => {
-  test('max pool: any window; what lies outside is minus infinity, even beside negative values', ({ core }) => {
-    fc.assert(
-      fc.property(anyPool, fc.constantFrom(2, -1), ({ from, window, gaps }, high) => {
+  test('max pool: any window; what lies outside is minus infinity, even beside negative values', async ({ core }) => {
+    await property(
+      fc.tuple(anyPool, fc.constantFrom(2, -1)),
+      ([{ from, window, gaps }, high]) => {
         const x = data(from, -2, high);
         const result = run(core, poolStep('KIND_MAX_POOL', x, from, window, gaps));
         assertClose(result, exactly(maxPool(x, from, window).values), 'max pool');
-      }),
-      { numRuns: 150 },
+      },
+      { runs: 150 },
     );
   });
 
@@ -150,14 +152,15 @@ eachBinary('pools', (test) => {
     }
   });
 
-  test('average pool: any window; what lies outside counts in the divisor', ({ core }) => {
-    fc.assert(
-      fc.property(anyPool, ({ from, window, gaps }) => {
+  test('average pool: any window; what lies outside counts in the divisor', async ({ core }) => {
+    await property(
+      anyPool,
+      ({ from, window, gaps }) => {
         const x = data(from);
         const result = run(core, poolStep('KIND_AVG_POOL', x, from, window, gaps));
         assertClose(result, avgPool(x, from, window), 'average pool');
-      }),
-      { numRuns: 150 },
+      },
+      { runs: 150 },
     );
     const ones = new Float32Array(9).fill(1);
     const window: Window = { kernel: [3, 3], stride: [1, 1], padding: { top: 1, left: 1, bottom: 1, right: 1 } };
@@ -165,15 +168,12 @@ eachBinary('pools', (test) => {
     assert.is(result[0], Math.fround(Math.fround(1 / 9) * 4));
   });
 
-  test('adaptive average pool: from any map to any, smaller or larger', ({ core }) => {
-    fc.assert(
-      fc.property(anyMaps, count(1, 9), count(1, 9), anyGaps, (from, h, w, gaps) => {
-        const x = data(from);
-        const result = run(core, { kind: 'KIND_ADAPTIVE_AVG_POOL', from, to: { ...from, h, w }, x, gaps });
-        assertClose(result, adaptiveAvgPool(x, from, h, w), 'adaptive average pool');
-      }),
-      { numRuns: 100 },
-    );
+  test('adaptive average pool: from any map to any, smaller or larger', async ({ core }) => {
+    await property(fc.tuple(anyMaps, count(1, 9), count(1, 9), anyGaps), ([from, h, w, gaps]) => {
+      const x = data(from);
+      const result = run(core, { kind: 'KIND_ADAPTIVE_AVG_POOL', from, to: { ...from, h, w }, x, gaps });
+      assertClose(result, adaptiveAvgPool(x, from, h, w), 'adaptive average pool');
+    });
   });
 });
 
@@ -183,16 +183,13 @@ eachBinary('reductions over the map', (test) => {
     return run(core, { kind: 'KIND_REDUCE', from, to: { ...from, h: 1, w: 1 }, x, gaps, fields });
   };
 
-  test('mean, sum and maximum of any map', ({ core }) => {
-    fc.assert(
-      fc.property(anyMaps, anyGaps, fc.constantFrom(2, -1), (from, gaps, high) => {
-        const x = data(from, -2, high);
-        assertClose(reduced(core, 'REDUCTION_MEAN', x, from, gaps), globalAvgPool(x, from), 'mean');
-        assertClose(reduced(core, 'REDUCTION_SUM', x, from, gaps), mapSum(x, from), 'sum');
-        assertClose(reduced(core, 'REDUCTION_MAX', x, from, gaps), exactly(mapMax(x, from).values), 'maximum');
-      }),
-      { numRuns: 100 },
-    );
+  test('mean, sum and maximum of any map', async ({ core }) => {
+    await property(fc.tuple(anyMaps, anyGaps, fc.constantFrom(2, -1)), ([from, gaps, high]) => {
+      const x = data(from, -2, high);
+      assertClose(reduced(core, 'REDUCTION_MEAN', x, from, gaps), globalAvgPool(x, from), 'mean');
+      assertClose(reduced(core, 'REDUCTION_SUM', x, from, gaps), mapSum(x, from), 'sum');
+      assertClose(reduced(core, 'REDUCTION_MAX', x, from, gaps), exactly(mapMax(x, from).values), 'maximum');
+    });
   });
 
   test('a NaN anywhere in a map is its maximum', ({ core }) => {
@@ -211,16 +208,17 @@ eachBinary('reductions over the map', (test) => {
 eachBinary('resizing of maps', (test) => {
   const MODES = ['NEAREST', 'BILINEAR', 'BILINEAR_ALIGNED'] as const;
 
-  test('from any size to any, larger or smaller', ({ core }) => {
-    fc.assert(
-      fc.property(anyMaps, count(1, 20), count(1, 20), anyGaps, fc.constantFrom(...MODES), (from, h, w, gaps, mode) => {
+  test('from any size to any, larger or smaller', async ({ core }) => {
+    await property(
+      fc.tuple(anyMaps, count(1, 20), count(1, 20), anyGaps, fc.constantFrom(...MODES)),
+      ([from, h, w, gaps, mode]) => {
         const x = data(from);
         const fields = { resizeMode: constant(core, `RESIZE_${mode}`) };
         const result = run(core, { kind: 'KIND_RESIZE', from, to: { ...from, h, w }, x, gaps, fields });
         const expected = resize(x, from, h, w, mode);
         assertClose(result, mode === 'NEAREST' ? exactly(expected.values) : expected, mode);
-      }),
-      { numRuns: 200 },
+      },
+      { runs: 200 },
     );
   });
 
@@ -261,24 +259,21 @@ eachBinary('records', (test) => {
 });
 
 eachBinary('linear layers', (test) => {
-  test('any map and batch, with and without ReLU', ({ core }) => {
-    fc.assert(
-      fc.property(anyMaps, count(1, 40), fc.boolean(), (from, c, hasRelu) => {
-        const [x, bias] = [data(from), uniform('bias', c, -1, 1)];
-        const weight = uniform('weight', (c * size(from)) / from.batch, -1, 1);
-        const expected = linear(x, from, weight, bias, c);
-        const to = { batch: from.batch, h: 1, w: 1, c };
-        const fields = { activation: constant(core, hasRelu ? 'ACTIVATION_RELU' : 'ACTIVATION_NONE') };
-        const result = run(core, { kind: 'KIND_LINEAR', from, to, x, gaps: [0, 0], fields }, (desk) => ({
-          weightPtr: desk.put(
-            packedGroups(core, weight, { outputs: c, perGroup: c, inner: from.c, taps: from.h * from.w }),
-          ).ptr,
-          biasPtr: desk.put(padded(core, bias)).ptr,
-        }));
-        assertClose(result, hasRelu ? { ...expected, values: relu(expected.values) } : expected, 'linear');
-      }),
-      { numRuns: 100 },
-    );
+  test('any map and batch, with and without ReLU', async ({ core }) => {
+    await property(fc.tuple(anyMaps, count(1, 40), fc.boolean()), ([from, c, hasRelu]) => {
+      const [x, bias] = [data(from), uniform('bias', c, -1, 1)];
+      const weight = uniform('weight', (c * size(from)) / from.batch, -1, 1);
+      const expected = linear(x, from, weight, bias, c);
+      const to = { batch: from.batch, h: 1, w: 1, c };
+      const fields = { activation: constant(core, hasRelu ? 'ACTIVATION_RELU' : 'ACTIVATION_NONE') };
+      const result = run(core, { kind: 'KIND_LINEAR', from, to, x, gaps: [0, 0], fields }, (desk) => ({
+        weightPtr: desk.put(
+          packedGroups(core, weight, { outputs: c, perGroup: c, inner: from.c, taps: from.h * from.w }),
+        ).ptr,
+        biasPtr: desk.put(padded(core, bias)).ptr,
+      }));
+      assertClose(result, hasRelu ? { ...expected, values: relu(expected.values) } : expected, 'linear');
+    });
   });
 });
 
@@ -296,14 +291,11 @@ eachBinary('softmax', (test) => {
     return exactly(values, 1, spread);
   };
 
-  test('any rows', ({ core }) => {
-    fc.assert(
-      fc.property(count(1, 5), count(1, 50), count(1, 80), (batch, c, magnitude) => {
-        const x = uniform('logits', batch * c, -magnitude, magnitude);
-        assertClose(row(core, x, batch), expected(x, c), 'softmax');
-      }),
-      { numRuns: 100 },
-    );
+  test('any rows', async ({ core }) => {
+    await property(fc.tuple(count(1, 5), count(1, 50), count(1, 80)), ([batch, c, magnitude]) => {
+      const x = uniform('logits', batch * c, -magnitude, magnitude);
+      assertClose(row(core, x, batch), expected(x, c), 'softmax');
+    });
   });
 
   test('magnitudes at which exp would overflow or vanish', ({ core }) => {
@@ -353,18 +345,15 @@ eachBinary('elementwise steps', (test) => {
     return { activation, flags, residualPtr: region.ptr, ldResidual: region.ld };
   }
 
-  test('copy, add and ReLU, bit for bit', ({ core }) => {
-    fc.assert(
-      fc.property(anyCase, ({ from, gaps, ...one }) => {
-        const [x, r] = [data(from), uniform('residual', size(from), -2, 2)];
-        const result = run(core, { kind: 'KIND_COPY', from, to: from, x, gaps }, (desk, output) =>
-          addition(core, desk, output, r, one),
-        );
-        const sum = Float32Array.from(one.residual === 'none' ? x : add(x, r));
-        assertSameBits(result, one.relu ? Float32Array.from(relu(sum)) : sum, 'copy');
-      }),
-      { numRuns: 100 },
-    );
+  test('copy, add and ReLU, bit for bit', async ({ core }) => {
+    await property(anyCase, ({ from, gaps, ...one }) => {
+      const [x, r] = [data(from), uniform('residual', size(from), -2, 2)];
+      const result = run(core, { kind: 'KIND_COPY', from, to: from, x, gaps }, (desk, output) =>
+        addition(core, desk, output, r, one),
+      );
+      const sum = Float32Array.from(one.residual === 'none' ? x : add(x, r));
+      assertSameBits(result, one.relu ? Float32Array.from(relu(sum)) : sum, 'copy');
+    });
   });
 
   test('NaN and infinities go through ReLU', ({ core }) => {
@@ -375,29 +364,27 @@ eachBinary('elementwise steps', (test) => {
     assert.equal([...result], [Number.NaN, 0, 0, Number.POSITIVE_INFINITY, Number.NaN, 2, 0]);
   });
 
-  test('batch norm with add and ReLU', ({ core }) => {
-    fc.assert(
-      fc.property(anyCase, ({ from, gaps, ...one }) => {
-        const [x, r] = [data(from), uniform('residual', size(from), -2, 2)];
-        const [scale, shift] = [uniform('scale', from.c, -2, 2), uniform('shift', from.c, -1, 1)];
-        const result = run(core, { kind: 'KIND_BATCH_NORM', from, to: from, x, gaps }, (desk, output) => ({
-          ...addition(core, desk, output, r, one),
-          weightPtr: desk.put(padded(core, scale)).ptr,
-          biasPtr: desk.put(padded(core, shift)).ptr,
-        }));
-        const at = (values: Values, i: number) => values[i % from.c] as number;
-        let values: Float64Array = Float64Array.from(x, (v, i) => v * at(scale, i) + at(shift, i));
-        if (one.residual !== 'none') values = add(values, r);
-        const magnitudes = new Float64Array(values.length).fill(8);
-        assertClose(result, { values: one.relu ? relu(values) : values, magnitudes, terms: 1 }, 'batch norm');
-      }),
-      { numRuns: 100 },
-    );
+  test('batch norm with add and ReLU', async ({ core }) => {
+    await property(anyCase, ({ from, gaps, ...one }) => {
+      const [x, r] = [data(from), uniform('residual', size(from), -2, 2)];
+      const [scale, shift] = [uniform('scale', from.c, -2, 2), uniform('shift', from.c, -1, 1)];
+      const result = run(core, { kind: 'KIND_BATCH_NORM', from, to: from, x, gaps }, (desk, output) => ({
+        ...addition(core, desk, output, r, one),
+        weightPtr: desk.put(padded(core, scale)).ptr,
+        biasPtr: desk.put(padded(core, shift)).ptr,
+      }));
+      const at = (values: Values, i: number) => values[i % from.c] as number;
+      let values: Float64Array = Float64Array.from(x, (v, i) => v * at(scale, i) + at(shift, i));
+      if (one.residual !== 'none') values = add(values, r);
+      const magnitudes = new Float64Array(values.length).fill(8);
+      assertClose(result, { values: one.relu ? relu(values) : values, magnitudes, terms: 1 }, 'batch norm');
+    });
   });
 
-  test('products with a map, and with one pixel for each image; every activation', ({ core }) => {
-    fc.assert(
-      fc.property(anyMaps, anyGaps, fc.boolean(), fc.nat(5), fc.nat(9), (from, gaps, isBroadcast, gap, i) => {
+  test('products with a map, and with one pixel for each image; every activation', async ({ core }) => {
+    await property(
+      fc.tuple(anyMaps, anyGaps, fc.boolean(), fc.nat(5), fc.nat(9)),
+      ([from, gaps, isBroadcast, gap, i]) => {
         const activation = activations(from.c)[i] as Activation;
         const otherMaps = isBroadcast ? { ...from, h: 1, w: 1 } : from;
         const [x, other] = [data(from), uniform('other', size(otherMaps), -2, 2)];
@@ -414,14 +401,15 @@ eachBinary('elementwise steps', (test) => {
           epilogue({ values, magnitudes: values.map(Math.abs), terms: 1 }, undefined, activation),
           'mul',
         );
-      }),
-      { numRuns: 200 },
+      },
+      { runs: 200 },
     );
   });
 
-  test('the shortcut without parameters: pixels by stride, between zero channels', ({ core }) => {
-    fc.assert(
-      fc.property(anyMaps, anyGaps, count(1, 3), fc.nat(9), fc.nat(9), (from, gaps, stride, before, after) => {
+  test('the shortcut without parameters: pixels by stride, between zero channels', async ({ core }) => {
+    await property(
+      fc.tuple(anyMaps, anyGaps, count(1, 3), fc.nat(9), fc.nat(9)),
+      ([from, gaps, stride, before, after]) => {
         const x = data(from);
         const to = {
           batch: from.batch,
@@ -432,8 +420,7 @@ eachBinary('elementwise steps', (test) => {
         const fields = { strideH: stride, strideW: stride, zerosBefore: before };
         const result = run(core, { kind: 'KIND_ZERO_PAD_SHORTCUT', from, to, x, gaps, fields });
         assertSameBits(result, Float32Array.from(zeroPadShortcut(x, from, stride, before, after)), 'shortcut');
-      }),
-      { numRuns: 100 },
+      },
     );
   });
 });

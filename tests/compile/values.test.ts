@@ -6,9 +6,10 @@ import * as assert from 'uvu/assert';
 import { makePlan } from '../../bindings/compile/plan.js';
 import { uniform } from '../../bindings/weights/uniform.js';
 import { type Graph, GraphBuilder } from '../../models/index.js';
-import { graphs } from '../support/any-graph.js';
+import { anyGraph } from '../support/any-graph.js';
 import { evaluateAll, type Inputs } from '../support/evaluate.js';
 import { anyTensors } from '../support/memory-weights.js';
+import { property } from '../support/property.js';
 import { size, type Values } from '../support/reference.js';
 import { runPlan } from '../support/run-plan.js';
 
@@ -70,17 +71,18 @@ function isRefused(graph: Graph): boolean {
   }
 }
 
-test('every plan comes to what its graph does, value by value', () => {
+test('every plan comes to what its graph does, value by value', async () => {
   const kinds = new Set<string>();
   let outputs = 0;
-  fc.assert(
-    fc.property(graphs({ withKernels: true }), (graph) => {
+  await property(
+    anyGraph,
+    (graph) => {
       fc.pre(!isRefused(graph));
       check(graph);
       for (const { kind } of graph.nodes) kinds.add(kind);
       outputs = Math.max(outputs, graph.outputs.length);
-    }),
-    { numRuns: 800 },
+    },
+    { runs: 800 },
   );
   assert.is(kinds.size, 15, [...kinds].join(', '));
   assert.is(outputs, 2);

@@ -11,9 +11,10 @@ import type { WeightFile } from '../../bindings/weights/types.js';
 import { uniform } from '../../bindings/weights/uniform.js';
 import { type Graph, GraphBuilder, graphInput, type Parameter, parameters } from '../../models/index.js';
 import { eachBinary } from '../support/each-binary.js';
-import { assertOutput } from '../support/evaluate.js';
+import { assertOutputs } from '../support/evaluate.js';
 import { fitting, outputOf, withExecutor } from '../support/executors.js';
 import { anyTensors, kept, memoryWeights } from '../support/memory-weights.js';
+import { property } from '../support/property.js';
 import { assertSameBits } from '../support/records.js';
 import { size } from '../support/reference.js';
 import { failure, rejection } from '../support/weight-files.js';
@@ -60,7 +61,7 @@ const normsLast = (list: Parameter[]): Parameter[] => [...list.filter((p) => !is
 eachBinary('packed weights', (test) => {
   for (const [name, choose] of Object.entries(CHOICES)) {
     test(`${name}: folded batch norms, biases and matrices give the network's output`, async ({ core }) => {
-      assertOutput(await run(core, memoryWeights(graph, tensors), choose), graph, tensors, input, 1);
+      assertOutputs([await run(core, memoryWeights(graph, tensors), choose)], graph, tensors, input, 1);
     });
 
     test(`${name}: any order of tensors in any pieces gives the same bits`, async ({ core }) => {
@@ -70,12 +71,13 @@ eachBinary('packed weights', (test) => {
         assertSameBits(await run(core, file, choose), expected, arrange.name);
       }
       const anyPieces = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 5 });
-      await fc.assert(
-        fc.asyncProperty(anyPieces, fc.nat(), async (pieces, seed) => {
+      await property(
+        fc.tuple(anyPieces, fc.nat()),
+        async ([pieces, seed]) => {
           const file = memoryWeights(graph, tensors, { pieces, arrange: (list) => shuffled(list, seed) });
           assertSameBits(await run(core, file, choose), expected, `pieces ${pieces}, seed ${seed}`);
-        }),
-        { numRuns: 15 },
+        },
+        { runs: 15 },
       );
     });
 
@@ -115,7 +117,7 @@ eachBinary('packed weights', (test) => {
       const file = memoryWeights(wide, values, options);
       results.push(await withExecutor(core, wide, file, (executor) => outputOf(executor, x, 1)));
     }
-    assertOutput(results[0] as Float32Array, wide, values, x, 1);
+    assertOutputs([results[0] as Float32Array], wide, values, x, 1);
     for (const result of results) assertSameBits(result, results[0] as Float32Array, 'wide');
   });
 

@@ -36,6 +36,7 @@ test('an example imports the package alone, and is short', async () => {
     (file) => /\.(js|html)$/.test(file) && !file.includes('node_modules'),
   );
   assert.ok(files.length >= 9, `got ${files}`);
+  let imports = 0;
   for (const file of files) {
     const text = await readFile(join(root, 'examples', file), 'utf8');
     assert.ok(text.split('\n').length <= 61, `${file}: expected 60 lines at most`);
@@ -45,8 +46,10 @@ test('an example imports the package alone, and is short', async () => {
         /^(resnet-wasm|node:.+|\.\/[\w-]+\.js|\.\/node_modules\/resnet-wasm\/dist\/web\.js)$/,
         file,
       );
+      imports += 1;
     }
   }
+  assert.ok(imports >= files.length, `${imports} imports`);
 });
 
 test('node/classify.js', async () => {

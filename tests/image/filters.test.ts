@@ -5,6 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Filters, filtersOf } from '../../bindings/image/filters.js';
 import type { Interpolation } from '../../models/index.js';
+import { property } from '../support/property.js';
 
 const interpolations: readonly Interpolation[] = ['nearest', 'bilinear', 'bicubic', 'lanczos'];
 
@@ -17,10 +18,11 @@ const rowOf = ({ taps, rows }: Filters, i: number): number[] => {
 };
 
 for (const interpolation of interpolations) {
-  test(`${interpolation}: weights sum up to one, and windows move on within the picture`, () => {
+  test(`${interpolation}: weights sum up to one, and windows move on within the picture`, async () => {
     const side = fc.integer({ min: 1, max: 700 });
-    fc.assert(
-      fc.property(side, side, (length, size) => {
+    await property(
+      fc.tuple(side, side),
+      ([length, size]) => {
         const filters = filtersOf(interpolation, length, whole(size));
         let before = 0;
         for (let i = 0; i < size; i++) {
@@ -31,8 +33,8 @@ for (const interpolation of interpolations) {
           const sum = weights.reduce((a, b) => a + b, 0);
           assert.ok(Math.abs(sum - 2 ** 22) <= count / 2, `${length} to ${size}, ${i}: ${sum}`);
         }
-      }),
-      { numRuns: 60 },
+      },
+      { runs: 60 },
     );
   });
 

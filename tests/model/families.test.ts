@@ -7,10 +7,14 @@ import { BINARIES } from '../../bindings/engine/core.js';
 import { buildNetwork, networkNames } from '../../models/index.js';
 import { error, TOLERANCE } from '../support/logits.js';
 
+const names = networkNames();
+
+test('there are networks', () => assert.ok(names.length > 30, `${names.length}`));
+
 const stepsOf = (name: string) => makePlan(buildNetwork(name)).steps;
 
 test('no network copies a value to where another step wants it', () => {
-  for (const name of networkNames()) {
+  for (const name of names) {
     const steps = stepsOf(name);
     assert.ok(steps.length >= 8, name);
     const copies = steps.filter(({ kind, residual }) => kind === 'copy' && !residual);
@@ -23,7 +27,9 @@ test('no network copies a value to where another step wants it', () => {
 });
 
 test('DenseNet: batch norm and ReLU go to the convolution before or after them, but for the last of all', () => {
-  for (const name of networkNames().filter((name) => name.startsWith('densenet'))) {
+  const densenets = names.filter((name) => name.startsWith('densenet'));
+  assert.is(densenets.length, 4, densenets.join(', '));
+  for (const name of densenets) {
     const steps = stepsOf(name);
     const alone = steps.filter(({ kind }) => kind === 'batchNorm');
     assert.equal(

@@ -5,6 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Activation, GraphBuilder, type NodeId, type OpKind, operationOf, ops } from '../../models/index.js';
 import { type Build, examples, graphOf, MAP, nodeOf, VECTOR } from '../support/op-examples.js';
+import { property } from '../support/property.js';
 
 /** Asserts that `run` throws exactly this sentence. */
 function refuses(run: () => unknown, sentence: string): void {
@@ -85,7 +86,7 @@ type AnyOp = (kind: string, name: string, inputs: readonly unknown[], attributes
 for (const kind of Object.keys(examples) as OpKind[]) {
   const attributes = Object.keys(ops[kind].attributes);
 
-  test(`${kind}: attributes of other types and out of range are refused in a sentence`, () => {
+  test(`${kind}: attributes of other types and out of range are refused in a sentence`, async () => {
     assert.equal(attributes.sort(), Object.keys(validity[kind]).sort());
     const g = new GraphBuilder('test');
     const [x, vector] = [g.input(MAP, 'map'), g.input(VECTOR, 'vector')];
@@ -100,11 +101,12 @@ for (const kind of Object.keys(examples) as OpKind[]) {
     };
     for (const attribute of attributes) {
       const isValid = validity[kind][attribute] as (value: unknown) => boolean;
-      fc.assert(
-        fc.property(wrong, (value) => {
+      await property(
+        wrong,
+        (value) => {
           if (!isValid(value)) attempt({ ...given, [attribute]: value });
-        }),
-        { numRuns: 150 },
+        },
+        { runs: 150 },
       );
       attempt({ ...given, [attribute]: undefined });
       const { [attribute]: _, ...others } = given;

@@ -11,6 +11,7 @@ import {
   parameters,
   trainableCount,
 } from '../../models/index.js';
+import { property } from '../support/property.js';
 
 /** Asserts that `run` throws exactly this sentence. */
 function refuses(run: () => unknown, sentence: string): void {
@@ -72,52 +73,48 @@ function places({ size, kernel, stride, dilation, before, after }: Axis): number
   return found;
 }
 
-test('convolutions have as many outputs as their window has places', () => {
-  fc.assert(
-    fc.property(axis, axis, small(1, 3), (v, h, groups) => {
-      const g = new GraphBuilder('test');
-      const x = g.input({ h: v.size, w: h.size, c: 2 * groups });
-      const make = () =>
-        g.conv('conv', x, 3 * groups, {
-          kernel: [v.kernel, h.kernel],
-          stride: [v.stride, h.stride],
-          dilation: [v.dilation, h.dilation],
-          padding: { top: v.before, left: h.before, bottom: v.after, right: h.after },
-          groups,
-        });
-      if (places(v) === 0 || places(h) === 0) {
-        assert.throws(make, /^conv: expected an input that a/);
-        return;
-      }
-      const y = make();
-      assert.equal(g.shape(y), { h: places(v), w: places(h), c: 3 * groups });
-      assert.equal(parameters(g.finish(y))[0]?.shape, [3 * groups, 2, v.kernel, h.kernel]);
-    }),
-  );
+test('convolutions have as many outputs as their window has places', async () => {
+  await property(fc.tuple(axis, axis, small(1, 3)), ([v, h, groups]) => {
+    const g = new GraphBuilder('test');
+    const x = g.input({ h: v.size, w: h.size, c: 2 * groups });
+    const make = () =>
+      g.conv('conv', x, 3 * groups, {
+        kernel: [v.kernel, h.kernel],
+        stride: [v.stride, h.stride],
+        dilation: [v.dilation, h.dilation],
+        padding: { top: v.before, left: h.before, bottom: v.after, right: h.after },
+        groups,
+      });
+    if (places(v) === 0 || places(h) === 0) {
+      assert.throws(make, /^conv: expected an input that a/);
+      return;
+    }
+    const y = make();
+    assert.equal(g.shape(y), { h: places(v), w: places(h), c: 3 * groups });
+    assert.equal(parameters(g.finish(y))[0]?.shape, [3 * groups, 2, v.kernel, h.kernel]);
+  });
 });
 
-test('pools have as many outputs as their window has places', () => {
-  fc.assert(
-    fc.property(axis, axis, fc.constantFrom('maxPool' as const, 'avgPool' as const), (v, h, kind) => {
-      const pad = (a: Axis): Axis => ({
-        ...a,
-        dilation: 1,
-        before: Math.min(a.before, a.kernel >> 1),
-        after: Math.min(a.after, a.kernel >> 1),
+test('pools have as many outputs as their window has places', async () => {
+  await property(fc.tuple(axis, axis, fc.constantFrom('maxPool' as const, 'avgPool' as const)), ([v, h, kind]) => {
+    const pad = (a: Axis): Axis => ({
+      ...a,
+      dilation: 1,
+      before: Math.min(a.before, a.kernel >> 1),
+      after: Math.min(a.after, a.kernel >> 1),
+    });
+    const [rows, columns] = [pad(v), pad(h)];
+    const g = new GraphBuilder('test');
+    const x = g.input({ h: rows.size, w: columns.size, c: 5 });
+    const make = () =>
+      g[kind]('pool', x, {
+        kernel: [rows.kernel, columns.kernel],
+        stride: [rows.stride, columns.stride],
+        padding: { top: rows.before, left: columns.before, bottom: rows.after, right: columns.after },
       });
-      const [rows, columns] = [pad(v), pad(h)];
-      const g = new GraphBuilder('test');
-      const x = g.input({ h: rows.size, w: columns.size, c: 5 });
-      const make = () =>
-        g[kind]('pool', x, {
-          kernel: [rows.kernel, columns.kernel],
-          stride: [rows.stride, columns.stride],
-          padding: { top: rows.before, left: columns.before, bottom: rows.after, right: columns.after },
-        });
-      if (places(rows) === 0 || places(columns) === 0) assert.throws(make, /^pool: expected an input that a/);
-      else assert.equal(g.shape(make()), { h: places(rows), w: places(columns), c: 5 });
-    }),
-  );
+    if (places(rows) === 0 || places(columns) === 0) assert.throws(make, /^pool: expected an input that a/);
+    else assert.equal(g.shape(make()), { h: places(rows), w: places(columns), c: 5 });
+  });
 });
 
 test('a list of inputs that grows afterwards leaves the nodes before as they were', () => {

@@ -19,6 +19,7 @@ import {
   trainableCount,
   weightSets,
 } from '../../models/index.js';
+import { property } from '../support/property.js';
 
 interface Reference {
   readonly input: readonly number[];
@@ -49,7 +50,11 @@ function refuses(run: () => unknown, sentence: string): void {
   assert.throws(run, (error: Error) => assert.is(error.message, sentence) ?? true);
 }
 
-for (const name of networkNames()) {
+const NAMES = networkNames();
+
+test('there are networks', () => assert.ok(NAMES.length > 30, `${NAMES.length}`));
+
+for (const name of NAMES) {
   test(`${name} has the reference's parameters and stage shapes`, () => {
     const graph = buildNetwork(name);
     const { input, parameters: expected, stages, output } = reference(name);
@@ -57,6 +62,7 @@ for (const name of networkNames()) {
     assert.equal(stageShape(graph, 'input'), input);
     assert.is(count(graph), expected);
     assert.is(summary(graph).parameters, expected);
+    assert.ok(Object.keys(stages).length >= 2, `${Object.keys(stages)}`);
     for (const [stage, { shape }] of Object.entries(stages)) {
       // An adaptive pool to the size that the map has is no node.
       if (stage === 'avgpool' && !graph.nodes.some(({ name: node }) => node === stage)) continue;
@@ -131,7 +137,7 @@ test('families stand together, and each network says in a line what sets it apar
 });
 
 test('depth is the number in a name', () => {
-  for (const name of networkNames()) {
+  for (const name of NAMES) {
     const number = Number(/\d+/.exec(name)?.[0] ?? 8);
     assert.is(depth(buildNetwork(name)), number, name);
   }
@@ -276,30 +282,31 @@ test('wrong names and options are refused in one sentence', () => {
 
 const small = (from: number, to: number) => fc.integer({ min: from, max: to });
 
-test('a residual block joins at every input size, with every shortcut', () => {
-  fc.assert(
-    fc.property(
+test('a residual block joins at every input size, with every shortcut', async () => {
+  await property(
+    fc.tuple(
       small(1, 70),
       small(1, 70),
       fc.constantFrom('A' as const, 'B' as const, 'C' as const),
       fc.constantFrom('resnet18', 'resnet50', 'resnet50_v1', 'resnet20_cifar'),
-      (h, w, shortcut, name) => {
-        const graph = buildNetwork(name, { size: [h, w], shortcut });
-        const halvings = name.endsWith('_cifar') ? 2 : 5;
-        const half = (n: number): number => Math.ceil(n / 2);
-        const [rows, columns] = Array.from({ length: halvings }).reduce<[number, number]>(
-          ([a, b]) => [half(a), half(b)],
-          [h, w],
-        );
-        const end = graph.nodes.findLast(({ kind }) => kind === 'add');
-        assert.equal([end?.shape.h, end?.shape.w], [rows, columns]);
-      },
     ),
-    { numRuns: 40 },
+    ([h, w, shortcut, name]) => {
+      const graph = buildNetwork(name, { size: [h, w], shortcut });
+      const halvings = name.endsWith('_cifar') ? 2 : 5;
+      const half = (n: number): number => Math.ceil(n / 2);
+      const [rows, columns] = Array.from({ length: halvings }).reduce<[number, number]>(
+        ([a, b]) => [half(a), half(b)],
+        [h, w],
+      );
+      const end = graph.nodes.findLast(({ kind }) => kind === 'add');
+      assert.equal([end?.shape.h, end?.shape.w], [rows, columns]);
+    },
+    { runs: 40 },
   );
 });
 
 test('every weight set fits its network and names its files', () => {
+  assert.ok(Object.keys(weightSets).length > 0);
   for (const [name, { network, options, source, preprocessing }] of Object.entries(weightSets)) {
     const graph = buildNetwork(network, options);
     const stored = parameters(graph).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 4), 0);

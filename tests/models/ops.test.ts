@@ -12,9 +12,15 @@ import {
   macs,
   nodeParameters,
   operationOf,
+  ops,
   rowOf,
 } from '../../models/index.js';
 import { type Build, examples, graphOf, nodeOf } from '../support/op-examples.js';
+
+test('every operation has examples', () => {
+  assert.equal(Object.keys(examples).sort(), Object.keys(ops).sort());
+  assert.is(Object.keys(ops).length, 15);
+});
 
 for (const [kind, list] of Object.entries(examples)) {
   test(`${kind}: shape, words, kernel, parameters, multiply-adds, fields`, () => {

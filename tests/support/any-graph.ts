@@ -5,7 +5,7 @@ import { type Activation, type Graph, GraphBuilder, type NodeId, type Reduction 
 
 /** One instruction: which operation, on which of the latest values, and numbers that it makes of what it likes. */
 interface Instruction {
-  readonly op: keyof typeof ALL;
+  readonly op: keyof typeof OPERATIONS;
   readonly back: number;
   readonly other: number;
   readonly numbers: readonly [number, number, number, number];
@@ -53,6 +53,25 @@ function conv({ g, name }: Context, x: NodeId, [kernel, c, stride, rest]: Instru
 const norm = ({ g, name }: Context, x: NodeId): NodeId => g.batchNorm(`${name}.norm`, x, 1e-3);
 const relu = ({ g, name }: Context, x: NodeId): NodeId => g.relu(`${name}.relu`, x);
 
+export const ACTIVATIONS: readonly Activation[] = [
+  { kind: 'relu' },
+  { kind: 'clip', low: 0, high: 6 },
+  { kind: 'clip', low: -0.5, high: 0.5 },
+  { kind: 'leakyRelu', slope: 0.2 },
+  { kind: 'prelu' },
+  { kind: 'silu' },
+  { kind: 'sigmoid' },
+  { kind: 'hardSwish' },
+  { kind: 'hardSigmoid' },
+  { kind: 'hardSigmoid', alpha: 0.2, beta: 0.4 },
+  { kind: 'gelu' },
+];
+
+const REDUCTIONS: readonly Reduction[] = ['mean', 'max', 'sum'];
+
+const activation = ({ g, name }: Context, x: NodeId, n: number): NodeId =>
+  g.activation(`${name}.activation`, x, pick(ACTIVATIONS, n));
+
 /** Every operation with what commonly stands around it. Those that cannot be on `x` throw. */
 const OPERATIONS = {
   conv: (at: Context, x: NodeId, _: number, n: Instruction['numbers']) => conv(at, x, n),
@@ -98,29 +117,6 @@ const OPERATIONS = {
     g.adaptiveAvgPool(`${name}.pool`, x, 1 + (h % 9), 1 + (w % 9)),
   shortcut: ({ g, name }: Context, x: NodeId, _: number, [more, , stride]: Instruction['numbers']) =>
     g.zeroPadShortcut(`${name}.shortcut`, x, Math.min(MOST_CHANNELS, g.shape(x).c + 2 * (more % 5)), 1 + (stride % 2)),
-} as const;
-
-const ACTIVATIONS: readonly Activation[] = [
-  { kind: 'relu' },
-  { kind: 'clip', low: 0, high: 6 },
-  { kind: 'clip', low: -0.5, high: 0.5 },
-  { kind: 'leakyRelu', slope: 0.2 },
-  { kind: 'prelu' },
-  { kind: 'silu' },
-  { kind: 'sigmoid' },
-  { kind: 'hardSwish' },
-  { kind: 'hardSigmoid' },
-  { kind: 'hardSigmoid', alpha: 0.2, beta: 0.4 },
-  { kind: 'gelu' },
-];
-
-const REDUCTIONS: readonly Reduction[] = ['mean', 'max', 'sum'];
-
-const activation = ({ g, name }: Context, x: NodeId, n: number): NodeId =>
-  g.activation(`${name}.activation`, x, pick(ACTIVATIONS, n));
-
-/** Operations that the binary has no kernels of, or that it takes only one kind of. */
-const WITH_KERNELS = {
   activation: (at: Context, x: NodeId, other: number) => activation(at, x, other),
   convActivation: (at: Context, x: NodeId, other: number, n: Instruction['numbers']) =>
     activation(at, n[1] % 2 ? norm(at, conv(at, x, n)) : conv(at, x, n), other),
@@ -155,8 +151,6 @@ const WITH_KERNELS = {
   },
 } as const;
 
-const ALL = { ...OPERATIONS, ...WITH_KERNELS };
-
 /** Ends that a graph may have: `none` is the last value itself, `earlier` one before, so that what follows is of no use. */
 const ENDS = ['none', 'earlier', 'pool', 'linear', 'classifier', 'softmax'] as const;
 
@@ -171,7 +165,7 @@ function build(
   program.forEach(({ op, back, other, numbers }, i) => {
     const x = values[values.length - 1 - (back % Math.min(4, values.length))] as NodeId;
     try {
-      const last = ALL[op]({ g, values, name: `${op}${i}` }, x, other, numbers);
+      const last = OPERATIONS[op]({ g, values, name: `${op}${i}` }, x, other, numbers);
       for (let id = (values.at(-1) as NodeId) + 1; id <= last; id++) values.push(id);
     } catch (error) {
       // What the shape rules refuse is left out; what was added of it before stays, unused.
@@ -187,28 +181,20 @@ function build(
 
 const count = (min: number, max: number) => fc.integer({ min, max });
 
-export interface AnyGraphOptions {
-  /** Also operations whose kernels may not be there yet, and second outputs. By default false. */
-  readonly withKernels?: boolean;
-}
-
-/** Random graphs. */
-export const graphs = ({ withKernels = false }: AnyGraphOptions = {}): fc.Arbitrary<Graph> =>
-  fc
-    .record({
-      input: fc.record({ h: count(1, 9), w: count(1, 9), c: fc.constantFrom(3, 8, 16) }),
-      program: fc.array(
-        fc.record({
-          op: fc.constantFrom(...(Object.keys(withKernels ? ALL : OPERATIONS) as (keyof typeof ALL)[])),
-          back: fc.nat(11),
-          other: fc.nat(99),
-          numbers: fc.tuple(fc.nat(99), fc.nat(99), fc.nat(99), fc.nat(99)),
-        }),
-        { minLength: 1, maxLength: 9 },
-      ),
-      end: fc.constantFrom(...ENDS),
-      second: withKernels ? fc.option(fc.nat(99), { nil: undefined }) : fc.constant(undefined),
-    })
-    .map(({ input, program, end, second }) => build(input, program, end, second));
-
-export const anyGraph: fc.Arbitrary<Graph> = graphs();
+/** Random graphs of one input, and one output or two. */
+export const anyGraph: fc.Arbitrary<Graph> = fc
+  .record({
+    input: fc.record({ h: count(1, 9), w: count(1, 9), c: fc.constantFrom(3, 8, 16) }),
+    program: fc.array(
+      fc.record({
+        op: fc.constantFrom(...(Object.keys(OPERATIONS) as (keyof typeof OPERATIONS)[])),
+        back: fc.nat(11),
+        other: fc.nat(99),
+        numbers: fc.tuple(fc.nat(99), fc.nat(99), fc.nat(99), fc.nat(99)),
+      }),
+      { minLength: 1, maxLength: 9 },
+    ),
+    end: fc.constantFrom(...ENDS),
+    second: fc.option(fc.nat(99), { nil: undefined }),
+  })
+  .map(({ input, program, end, second }) => build(input, program, end, second));

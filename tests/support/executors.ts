@@ -45,8 +45,16 @@ export async function withExecutor<Result>(
   }
 }
 
-/** The output of an executor for one input, NHWC. */
-export async function outputOf(executor: Executor, input: Float32Array, batch: number): Promise<Float32Array> {
-  executor.setInput(batch, input);
-  return (await executor.run()).outputs[0] as Float32Array;
+/** The outputs of an executor for inputs in the graph's order, NHWC each. */
+export async function outputsOf(
+  executor: Executor,
+  batch: number,
+  ...inputs: readonly Float32Array[]
+): Promise<readonly Float32Array[]> {
+  executor.setInput(batch, ...inputs);
+  return (await executor.run()).outputs;
 }
+
+/** The first output of an executor for one input, NHWC. */
+export const outputOf = async (executor: Executor, input: Float32Array, batch: number): Promise<Float32Array> =>
+  (await outputsOf(executor, batch, input))[0] as Float32Array;

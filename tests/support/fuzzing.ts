@@ -124,6 +124,7 @@ type Model = Readonly<Record<string, Uint8Array>>;
 const folder = (name: string, matches: RegExp): Model[] => {
   const place = new URL(`../data/${name}/`, import.meta.url);
   const names = readdirSync(place).filter((file) => matches.test(file));
+  if (names.length === 0) throw new Error(`${place}: expected files that match ${matches}, got none.`);
   return names.map((file) => ({ [file]: readFileSync(new URL(file, place)) }));
 };
 

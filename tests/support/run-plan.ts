@@ -54,7 +54,7 @@ function resultOf(step: PlanStep, memory: Memory, batch: number, tensors: Tensor
   const to: Maps = { batch, ...output.shape };
   if (folded) x = evaluateNode(folded, to, [x], tensors);
   if (other && kind !== 'mul') x = add(x, other);
-  return activation ? activate(x, activation, tensors.get(slopes?.params.weight ?? ''), to.c) : x;
+  return activation ? activate(x, activation, tensors.get(slopes?.params.weight ?? '')) : x;
 }
 
 /** The outputs of a plan by name, for `batch` images; and the value of each node right after the step that completes it. */

@@ -63,7 +63,9 @@ test('every step of a run is the time of some part', async () => {
   const parts = partsOf(buildNetwork(network));
   const shares = parts.map((part) => costs.share(part) ?? 0);
   assert.ok(Math.abs(shares.reduce((sum, each) => sum + each, 0) - 1) < 1e-9);
-  for (const part of parts.filter(({ isBlock }) => isBlock)) {
+  const blocks = parts.filter(({ isBlock }) => isBlock);
+  assert.is(blocks.length, 9);
+  for (const part of blocks) {
     const units = part.units.reduce((sum, unit) => sum + (costs.share(unit) ?? 0), 0);
     assert.ok(Math.abs(units - (costs.share(part) ?? 0)) < 1e-9, part.name);
   }

@@ -10,11 +10,16 @@ const part = (network: string, name: string): Part => {
   return found;
 };
 
-for (const name of networkNames()) {
+const NAMES = networkNames();
+
+test('there are networks', () => assert.ok(NAMES.length > 30, `${NAMES.length}`));
+
+for (const name of NAMES) {
   test(`${name}: every node is in one layer, and every part reads the one before it`, () => {
     const graph = buildNetwork(name);
     const { nodes } = graph;
     const parts = partsOf(graph);
+    assert.ok(parts.length > 2, `${parts.length} parts`);
     const drawn = parts.flatMap(({ units }) => units.flatMap((unit) => unit.nodes.map(({ id }) => id)));
     assert.equal(
       [...drawn].sort((a, b) => a - b),
@@ -39,6 +44,7 @@ for (const name of networkNames()) {
     for (const width of [296, 326, 700, 1040]) {
       const layout = layoutNetwork(groupsOf(partsOf(buildNetwork(name))), width);
       assert.ok(layout.width <= width, `${layout.width} wide in ${width}`);
+      assert.ok(layout.parts.length > 2, `${layout.parts.length} parts`);
       layout.parts.forEach((a, i) => {
         assert.ok(a.x >= 0 && a.x + a.width <= width && a.y + a.height <= layout.height, a.part.name);
         for (const b of layout.parts.slice(i + 1)) {

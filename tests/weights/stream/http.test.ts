@@ -217,9 +217,10 @@ hub('a range that begins elsewhere is refused', async (context) => {
       response.end(bytes.subarray(1, 3));
     },
   ];
-  assert.is(
+  // How much of what was sent arrives before the end is the network's.
+  assert.match(
     await failure(readAll(await openWeights(context.url, { retry: context.retry }))),
-    `${context.url}: expected bytes from 70000 on, got "bytes 1-2/${bytes.length}".`,
+    new RegExp(`: expected bytes from \\d+ on, got "bytes 1-2/${bytes.length}"\\.$`),
   );
 });
 
