@@ -59,7 +59,7 @@ const serve =
     else if (length) response.setHeader('content-length', length);
     else response.flushHeaders();
     if (drop === undefined) response.end(rest);
-    else response.write(rest.subarray(0, drop), () => setTimeout(() => response.destroy(), 2));
+    else response.write(rest.subarray(0, drop), () => setTimeout(() => response.destroy(), 50));
   };
 
 const status =
@@ -164,7 +164,7 @@ hub('gzip, forced and broken off: begun anew, without a range', async (context) 
     (_, response) => {
       response.setHeader('content-encoding', 'gzip');
       if (drop === undefined) response.end(zipped);
-      else response.write(zipped.subarray(0, drop), () => setTimeout(() => response.destroy(), 2));
+      else response.write(zipped.subarray(0, drop), () => setTimeout(() => response.destroy(), 50));
     };
   context.answers = [gzip()];
   await reads(context);
