@@ -82,11 +82,7 @@ export class ExecutorModel implements Model {
   async cam(image: ImageSource, options: CamOptions = {}): Promise<Cam> {
     checkOptions('cam', options, ['topK', 'classes', 'signal']);
     const { topK, classes, signal } = options;
-    const { cam } = await (await import('./analysis.js')).analyse(this.#runner, image, {
-      topK,
-      cam: { classes },
-      signal,
-    });
+    const { cam } = await this.analyse(image, { topK, cam: { classes }, signal });
     return cam as Cam;
   }
 

@@ -148,9 +148,12 @@ test('a run takes the values at the call, whatever becomes of them', async () =>
   // The second one waits for the first, the others for the script that they need.
   const waiting = model.classify(pixels, { topK: 10 });
   const list = model.classify([pixels], { topK: 10 });
-  const analysed = model.analyse(pixels, { topK: 10 });
+  const analysed = model.analyse(pixels, { topK: 10 }).then(({ classes }) => classes);
+  const mapped = model
+    .cam(pixels, { topK: 10 })
+    .then(({ maps }) => maps.map(({ data, ...classification }) => classification));
   pixels.data.fill(0);
-  for (const result of [changed, waiting, list.then(([first]) => first), analysed.then(({ classes }) => classes)]) {
+  for (const result of [changed, waiting, list.then(([first]) => first), analysed, mapped]) {
     assert.equal(await result, before);
   }
   assert.not.equal(await model.classify(pixels, { topK: 10 }), before);
