@@ -35,52 +35,27 @@ export interface Preprocessing {
   readonly std: readonly number[];
 }
 
+/** The middle 7/8 of a picture, for networks of 224×224 pixels. */
+const middle = { resize: 256, crop: 224, interpolation: 'bilinear', transparency: 'white' } as const;
+
+/** Bytes in 0 … 1, less the mean and over the deviation of ImageNet's pixels. */
+const imagenet = {
+  channelOrder: 'RGB',
+  scale: 1 / 255,
+  mean: [0.485, 0.456, 0.406],
+  std: [0.229, 0.224, 0.225],
+} as const;
+
 /** The normalisations that pretrained networks share. */
 export const preprocessings = {
-  /** torchvision's: bytes in 0 … 1, less the mean and over the deviation of ImageNet's pixels. */
-  torch: {
-    resize: 256,
-    crop: 224,
-    interpolation: 'bilinear',
-    transparency: 'white',
-    channelOrder: 'RGB',
-    scale: 1 / 255,
-    mean: [0.485, 0.456, 0.406],
-    std: [0.229, 0.224, 0.225],
-  },
+  /** torchvision's. */
+  torch: { ...middle, ...imagenet },
   /** Caffe's and Keras's: bytes in BGR order, less ImageNet's mean. */
-  caffe: {
-    resize: 256,
-    crop: 224,
-    interpolation: 'bilinear',
-    transparency: 'white',
-    channelOrder: 'BGR',
-    scale: 1,
-    mean: [103.939, 116.779, 123.68],
-    std: [1, 1, 1],
-  },
+  caffe: { ...middle, channelOrder: 'BGR', scale: 1, mean: [103.939, 116.779, 123.68], std: [1, 1, 1] },
   /** torchvision's for whole 32x32 pictures. */
-  cifar: {
-    resize: 32,
-    crop: 32,
-    interpolation: 'bilinear',
-    transparency: 'white',
-    channelOrder: 'RGB',
-    scale: 1 / 255,
-    mean: [0.485, 0.456, 0.406],
-    std: [0.229, 0.224, 0.225],
-  },
+  cifar: { ...middle, ...imagenet, resize: 32, crop: 32 },
   /** TensorFlow's: bytes in −1 … 1, which Keras calls `tf` and timm Inception's mean and deviation. */
-  tf: {
-    resize: 256,
-    crop: 224,
-    interpolation: 'bilinear',
-    transparency: 'white',
-    channelOrder: 'RGB',
-    scale: 1,
-    mean: [127.5, 127.5, 127.5],
-    std: [127.5, 127.5, 127.5],
-  },
+  tf: { ...middle, channelOrder: 'RGB', scale: 1, mean: [127.5, 127.5, 127.5], std: [127.5, 127.5, 127.5] },
 } as const satisfies Record<string, Preprocessing>;
 
 export type PreprocessingName = keyof typeof preprocessings;

@@ -7,7 +7,7 @@ import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type HubSet, hubUrl } from '../../models/hub.js';
-import { isSafetensors } from '../weights/formats/sniff.js';
+import { openWeights } from '../weights/open.js';
 import { openSource } from '../weights/stream/open.js';
 import { cacheDir as defaultCacheDir, type FetchOptions, type SetSource } from './weight-cache.js';
 
@@ -19,9 +19,6 @@ const pathOf = ({ repository, file }: HubSet, cacheDir: string): string =>
 
 /** How long a partial file may lie untouched before another download takes it for that of a killed process. */
 const STALE_MS = 24 * 60 * 60 * 1000;
-
-/** Bytes that tell a safetensors file. */
-const HEAD_BYTES = 9;
 
 /** Downloads of this process that are under way, by path. */
 const underWay = new Map<string, Promise<unknown>>();
@@ -84,10 +81,8 @@ async function download(set: HubSet, path: string, { signal, onProgress }: Fetch
     await removeStale(path);
     const { total } = stream;
     let loaded = 0;
-    let head: Uint8Array = new Uint8Array();
     async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
       for (let bytes = await stream.next(); bytes; bytes = await stream.next()) {
-        if (head.length < HEAD_BYTES) head = Buffer.concat([head, bytes.subarray(0, HEAD_BYTES - head.length)]);
         hash.update(bytes);
         loaded += bytes.length;
         if (total !== undefined) onProgress?.({ loaded, total });
@@ -100,10 +95,7 @@ async function download(set: HubSet, path: string, { signal, onProgress }: Fetch
     if (set.sha256 !== undefined && digest !== set.sha256) {
       throw new Error(`${url}: expected a file of SHA-256 ${set.sha256}, got ${digest}.`);
     }
-    if (!isSafetensors(head)) {
-      const begin = JSON.stringify(Buffer.from(head).toString('latin1'));
-      throw new Error(`${url}: expected a safetensors file, got one that begins with ${begin}.`);
-    }
+    await checkOpens(url, partial);
     await rename(partial, path);
   } catch (error) {
     await rm(partial, { force: true });
@@ -111,5 +103,15 @@ async function download(set: HubSet, path: string, { signal, onProgress }: Fetch
     throw error;
   } finally {
     await stream.close();
+  }
+}
+
+/** Rejects, with the URL first, if a file of weights does not open: a page to log in may come with status 200. */
+async function checkOpens(url: string, path: string): Promise<void> {
+  try {
+    await (await openWeights(path)).close();
+  } catch (cause) {
+    const why = (cause as Error).message.replace(`${path}: `, '');
+    throw new Error(`${url}: what came is not kept, since it does not open: ${why}`, { cause });
   }
 }

@@ -8,7 +8,7 @@ import type { Core } from '../../bindings/engine/core.js';
 import type { Executor } from '../../bindings/engine/executor.js';
 import { uniform } from '../../bindings/weights/uniform.js';
 import { type Activation, type Graph, GraphBuilder, parameters } from '../../models/index.js';
-import { ACTIVATIONS, anyGraph } from '../support/any-graph.js';
+import { ACTIVATIONS, anyGraph, isRefused } from '../support/any-graph.js';
 import { eachBinary } from '../support/each-binary.js';
 import { assertOutputs } from '../support/evaluate.js';
 import { fitting, outputsOf, withExecutor } from '../support/executors.js';
@@ -23,18 +23,6 @@ function inTurn(first: number): Choose {
     const able = fitting(node, input);
     return able[turn++ % able.length] as ReturnType<Choose>;
   };
-}
-
-/** The one thing that plans refuse. */
-function isRefused(graph: Graph): boolean {
-  try {
-    makePlan(graph);
-    return false;
-  } catch (error) {
-    if (error instanceof RangeError && /^end\.fc: expected an input that lies by itself/.test(error.message))
-      return true;
-    throw error;
-  }
 }
 
 /** Compares a graph's outputs with float64 for one image, for three, and for one again. */

@@ -77,7 +77,7 @@ const rooms: readonly Room[] = [
       'assets',
       'model',
       'stream',
-      'weights/formats/sniff',
+      'weights/open',
       'engine/thread-loop',
       'models',
       'platform',

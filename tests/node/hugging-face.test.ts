@@ -90,16 +90,24 @@ test('fetches at once share one download, and one that is aborted leaves the oth
   assert.equal(await readdir(join(cacheDir, 'some+weights')), ['w.safetensors']);
 });
 
-test('a page that comes in place of weights is not kept', async (hub) => {
+test('a page that comes in place of weights is not kept, nor is a part of them', async (hub) => {
   const { cacheDir } = hub;
   const { file } = hub;
   hub.file = new TextEncoder().encode('<!doctype html><title>Log in</title>');
   const error = await hubSource(set)
     .fetch({ cacheDir })
     .catch((reason: Error) => reason);
+  const { message } = error as Error;
+  assert.match(message, /some\/weights\/resolve\/main\/w\.safetensors: what came is not kept, .*: expected .* page\.$/);
+  assert.not.ok(message.includes(cacheDir));
+  // Its header tells of more.
+  hub.file = file.subarray(0, -1);
+  const cut = await hubSource(set)
+    .fetch({ cacheDir })
+    .catch((reason: Error) => reason);
   assert.match(
-    (error as Error).message,
-    /w\.safetensors: expected a safetensors file, got one that begins with "<!doctype"\.$/,
+    (cut as Error).message,
+    /: what came is not kept, .*: expected \d+ bytes as its header says, got \d+\.$/,
   );
   hub.file = file;
   const { path } = await hubSource(set).fetch({ cacheDir });
