@@ -65,7 +65,9 @@ export class ExecutorModel implements Model {
     checkTopK(topK);
     const runner = this.#runner;
     runner.checkClassifier();
-    return runner.each(runner.isIdle ? images : copiesOf(images), signal, async (shown) => {
+    // One picture of an idle model is read within the call.
+    const taken = runner.isIdle && !Array.isArray(images) ? images : copiesOf(images);
+    return runner.each(taken, signal, async (shown) => {
       const [output] = (await runner.show(shown, {}, signal)).outputs;
       return runner.ranked(output as Float32Array).slice(0, topK);
     });

@@ -84,8 +84,8 @@ export class Runner {
   }
 
   /**
-   * Decodes a picture or several, each next one while `use` has one; `use` in turn. Decoded pixels are read within the call
-   * if the runner is idle, otherwise later.
+   * Decodes a picture or several, each next one while `use` has one; `use` in turn. Decoded pixels of one picture are read
+   * within the call if the runner is idle; otherwise, and of a list, later.
    */
   async each<Result>(
     images: ImageSource,

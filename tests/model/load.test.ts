@@ -144,6 +144,10 @@ test('a run takes the values at the call, whatever becomes of them', async () =>
 
   const pixels = { data: new Uint8Array(32 * 32 * 3).fill(200), width: 32, height: 32 };
   const before = await model.classify(pixels, { topK: 10 });
+  const copy = { ...pixels, data: pixels.data.slice() };
+  const idle = model.classify([copy, copy], { topK: 10 });
+  copy.data.fill(0);
+  assert.equal(await idle, [before, before]);
   const changed = model.classify(pixels, { topK: 10 });
   // The second one waits for the first, the others for the script that they need.
   const waiting = model.classify(pixels, { topK: 10 });
