@@ -7,7 +7,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { summary } from '../bindings/compile/summary.js';
-import { BINARIES, type Binary, supportsRelaxed } from '../bindings/engine/core.js';
+import { BINARIES, type Binary, supportsRelaxed } from '../bindings/engine/binary.js';
 import { load, type Model, measurePeak } from '../bindings/index.node.js';
 import { seededWeights } from '../bindings/weights/random.js';
 import { uniform } from '../bindings/weights/uniform.js';

@@ -5,7 +5,7 @@
  */
 
 import { Bench } from 'tinybench';
-import { BINARIES, type Binary, supportsRelaxed } from '../bindings/engine/core.js';
+import { BINARIES, type Binary, supportsRelaxed } from '../bindings/engine/binary.js';
 import { buildNetwork, type Graph, GraphBuilder } from '../models/index.js';
 import { openSeeded } from './executor.js';
 import { machineText } from './machine.js';

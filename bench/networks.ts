@@ -3,7 +3,7 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { summary } from '../bindings/compile/summary.js';
-import { BINARIES, supportsRelaxed } from '../bindings/engine/core.js';
+import { BINARIES, supportsRelaxed } from '../bindings/engine/binary.js';
 import { load } from '../bindings/index.node.js';
 import { seededWeights } from '../bindings/weights/random.js';
 import { uniform } from '../bindings/weights/uniform.js';

@@ -1,6 +1,6 @@
 /** Every network against PyTorch's logits, the largest too, and a table of the differences: npm run test:large [NAME…]. */
 
-import { BINARIES } from '../bindings/engine/core.js';
+import { BINARIES } from '../bindings/engine/binary.js';
 import { networkNames } from '../bindings/index.node.js';
 import { error, TOLERANCE } from './support/logits.js';
 

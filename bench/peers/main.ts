@@ -11,7 +11,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { supportsRelaxed } from '../../bindings/engine/core.js';
+import { supportsRelaxed } from '../../bindings/engine/binary.js';
 import { lookup, networks as registry } from '../../models/index.js';
 import { cpuText, machineText, median } from '../machine.js';
 import { type Chromium, openBrowser } from './chromium.js';

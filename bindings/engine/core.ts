@@ -15,8 +15,6 @@ import {
 } from './binary.js';
 import type { Constants, Kernels } from './kernels.js';
 
-export { BINARIES, type Binary, supportsRelaxed } from './binary.js';
-
 export interface Core {
   readonly binary: Binary;
   readonly module: WebAssembly.Module;

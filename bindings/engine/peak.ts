@@ -1,7 +1,7 @@
 /** What this CPU does at best with 128-bit vectors: the roof that kernels are measured against. */
 
-import type { WasmSource } from './binary.js';
-import { type Binary, createCore } from './core.js';
+import type { Binary, WasmSource } from './binary.js';
+import { createCore } from './core.js';
 
 // A round of assembly/peak.ts: 12 multiply–adds of 4 lanes.
 const FLOP = 96;

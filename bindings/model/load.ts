@@ -48,7 +48,7 @@ export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache' |
   readonly threads?: number | 'auto';
   /**
    * By default true: 3×3 convolutions by Winograd's algorithm, up to 3 times faster. False: by the definition, with
-   * float32's least error, and less memory for weights (ResNet-50: 102 MB for 193).
+   * float32's least error, and less memory for weights (ResNet-50: 102 MB instead of 238).
    */
   readonly winograd?: boolean;
   /**

@@ -3,7 +3,7 @@
 import type { Graph, Preprocessing, Shape } from '../../models/index.js';
 import type { AlgorithmName } from '../compile/conv-algorithm.js';
 import type { Summary } from '../compile/summary.js';
-import type { Binary } from '../engine/core.js';
+import type { Binary } from '../engine/binary.js';
 import type { Crop } from '../image/preprocess.js';
 import type { Pixels } from '../platform/types.js';
 

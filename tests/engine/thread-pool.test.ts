@@ -2,7 +2,7 @@
 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { BINARIES } from '../../bindings/engine/core.js';
+import { BINARIES } from '../../bindings/engine/binary.js';
 import { threadCount } from '../../bindings/engine/thread-pool.js';
 import {
   buildNetwork,

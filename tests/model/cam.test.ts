@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { test as always } from 'uvu';
 import * as assert from 'uvu/assert';
 import { makePlan } from '../../bindings/compile/plan.js';
-import type { Binary } from '../../bindings/engine/core.js';
+import type { Binary } from '../../bindings/engine/binary.js';
 import {
   buildNetwork,
   load,

@@ -3,7 +3,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { makePlan } from '../../bindings/compile/plan.js';
-import { BINARIES } from '../../bindings/engine/core.js';
+import { BINARIES } from '../../bindings/engine/binary.js';
 import { buildNetwork, networkNames } from '../../models/index.js';
 import { error, TOLERANCE } from '../support/logits.js';
 

@@ -3,7 +3,7 @@
 import '../support/flags.mjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { BINARIES } from '../../bindings/engine/core.js';
+import { BINARIES } from '../../bindings/engine/binary.js';
 import {
   buildNetwork,
   type LoadOptions,

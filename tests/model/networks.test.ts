@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { BINARIES } from '../../bindings/engine/core.js';
+import { BINARIES } from '../../bindings/engine/binary.js';
 import { networkNames } from '../../bindings/index.node.js';
 import { error, isLarge, TOLERANCE } from '../support/logits.js';
 

@@ -3,7 +3,8 @@
 import './flags.mjs';
 import { suite, type uvu } from 'uvu';
 import '../../bindings/index.node.js';
-import { BINARIES, type Binary, type Core, createCore, supportsRelaxed } from '../../bindings/engine/core.js';
+import { BINARIES, type Binary, supportsRelaxed } from '../../bindings/engine/binary.js';
+import { type Core, createCore } from '../../bindings/engine/core.js';
 
 export interface BinaryContext {
   readonly binary: Binary;
