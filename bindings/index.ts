@@ -74,9 +74,9 @@ export { type Heatmap, heatmap } from './image/heatmap.js';
 export type { Crop } from './image/preprocess.js';
 export type { OutputActivation } from './model/classes.js';
 export { imagenetLabels } from './model/imagenet-labels.js';
-export type { Progress } from './model/load.js';
 export type { NetworkLike } from './model/network-like.js';
 export type { RandomWeights } from './model/open-network.js';
+export type { Progress } from './model/progress.js';
 export type {
   AnalyseOptions,
   Analysis,

@@ -8,6 +8,7 @@ import { platform } from '../platform/platform.js';
 import { algorithms } from './algorithms/index.js';
 import type { Core } from './core.js';
 import { PlanExecutor } from './executor.js';
+import type { ExecutorOptions } from './open-executor.js';
 import { PackedWeights } from './packed-weights.js';
 import type { ThreadPool } from './thread-pool.js';
 
@@ -47,7 +48,12 @@ async function time(node: Node<ConvOp>, input: Shape, algorithm: AlgorithmName, 
  * The choice of algorithms for a graph's convolutions: from the platform's cache if this engine, binary, number of
  * threads and network have been tuned before, else by timing (1 to 3 seconds for a ResNet-50). `core` must be new.
  */
-export async function tune(graph: Graph, core: Core, pool: ThreadPool, signal?: AbortSignal): Promise<Choose> {
+export async function tune(
+  graph: Graph,
+  core: Core,
+  pool: ThreadPool,
+  { onTuned, signal }: Pick<ExecutorOptions, 'onTuned' | 'signal'> = {},
+): Promise<Choose> {
   const shapes = new Map<string, { node: Node<ConvOp>; input: Shape }>();
   for (const node of graph.nodes) {
     if (node.kind !== 'conv') continue;
@@ -58,7 +64,9 @@ export async function tune(graph: Graph, core: Core, pool: ThreadPool, signal?: 
   const cached = await platform.getCached(cacheKey);
   const chosen = new Map<string, AlgorithmName>(cached ? (JSON.parse(cached) as [string, AlgorithmName][]) : []);
   if (!cached) {
+    let timed = 0;
     for (const [key, { node, input }] of shapes) {
+      onTuned?.(timed++, shapes.size);
       let best: { algorithm: AlgorithmName; ms: number } | undefined;
       for (const algorithm of algorithmsFor(node, input)) {
         signal?.throwIfAborted();
@@ -67,6 +75,7 @@ export async function tune(graph: Graph, core: Core, pool: ThreadPool, signal?: 
       }
       if (best) chosen.set(key, best.algorithm);
     }
+    onTuned?.(timed, shapes.size);
     await platform.putCached(cacheKey, JSON.stringify([...chosen]));
   }
   const byRule = chooseByRule(Object.values(algorithms));

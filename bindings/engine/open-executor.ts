@@ -26,6 +26,8 @@ export interface ExecutorOptions {
   readonly tune?: boolean | undefined;
   /** Called after each piece of weights with the bytes so far. */
   readonly onTensor?: ((tensor: TensorInfo, loaded: number) => void) | undefined;
+  /** Called with the convolutions timed so far and those to time, if they are. */
+  readonly onTuned?: ((timed: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -49,7 +51,7 @@ export async function executorOn(
  * checked. Rejects with one sentence or the signal's reason; nothing is left running then.
  */
 export async function openExecutor(graph: Graph, file: WeightFile, options: ExecutorOptions = {}): Promise<Executor> {
-  const { binary, wasm, threads = 'auto', winograd = true, tune = false, signal } = options;
+  const { binary, wasm, threads = 'auto', winograd = true, tune = false } = options;
   const { count, note } = threadCount(threads);
   // If this thread may not block, one thread is a worker too, if it can be.
   const needsWorker = !platform.mayBlock && platform.whyNoSharedMemory === undefined;
@@ -58,7 +60,7 @@ export async function openExecutor(graph: Graph, file: WeightFile, options: Exec
   try {
     const byRule = chooseByRule(Object.values(algorithms), { winograd });
     const isTuned = tune && winograd;
-    const choose = isTuned ? await (await import('./autotune.js')).tune(graph, core, pool, signal) : byRule;
+    const choose = isTuned ? await (await import('./autotune.js')).tune(graph, core, pool, options) : byRule;
     return await executorOn(core, pool, graph, file, choose, options);
   } catch (reason) {
     pool.stop();

@@ -22,17 +22,9 @@ import { ACTIVATIONS, type OutputActivation } from './classes.js';
 import { ExecutorModel } from './model.js';
 import { isGraph, isWeightSource, type NetworkLike } from './network-like.js';
 import { openNetwork, type RandomWeights } from './open-network.js';
-import { checkOptions } from './options.js';
+import { checkFunction, checkOptions } from './options.js';
+import { type Progress, throttled } from './progress.js';
 import type { Model } from './types.js';
-
-export interface Progress {
-  /** Bytes of weights so far. */
-  readonly loaded: number;
-  /** Bytes of all weights. */
-  readonly total: number;
-  /** The tensor that came last. */
-  readonly tensor: string;
-}
 
 export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache' | 'hdf5'> {
   /**
@@ -65,7 +57,10 @@ export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache' |
   readonly wasm?: WasmSource;
   /** Aborts the loading: what was loaded is freed, and `load` rejects with the signal's reason. */
   readonly signal?: AbortSignal;
-  readonly onProgress?: (progress: Progress) => void;
+  /** What it throws is what `load` rejects with. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** Called with a sentence that is no error: why there are fewer threads than asked for. By default `console.warn`. */
+  readonly onWarning?: ((message: string) => void) | undefined;
   /**
    * How `classify` prepares pictures: a name, or what differs from one. By default torchvision's way at the network's
    * input size, or Keras's for its files.
@@ -92,6 +87,7 @@ const OPTIONS: Readonly<Record<keyof LoadOptions, true>> = {
   hdf5: true,
   signal: true,
   onProgress: true,
+  onWarning: true,
   preprocessing: true,
   labels: true,
   activation: true,
@@ -107,9 +103,18 @@ const OPTIONS: Readonly<Record<keyof LoadOptions, true>> = {
 const subjectOf = (network: NetworkLike): string =>
   typeof network === 'string' ? network : isGraph(network) ? network.name : 'weights';
 
-/** Throws a TypeError if `load` has no option of a name that is given; it tells the closest. */
-export const checkLoadOptions = (network: NetworkLike, options: object): void =>
+/** Throws a TypeError if `load` has no option of a name that is given, with the closest, or if a callback is no function. */
+export function checkLoadOptions(network: NetworkLike, options: Pick<LoadOptions, 'onProgress' | 'onWarning'>): void {
   checkOptions(subjectOf(network), options, Object.keys(OPTIONS));
+  checkFunction('onProgress', options.onProgress);
+  checkFunction('onWarning', options.onWarning);
+}
+
+/** Whether weights come from a server. */
+const isRemote = (weights: unknown): boolean =>
+  weights instanceof Response || (isUrl(weights) && /^https?:/i.test(String(weights)));
+
+const isUrl = (weights: unknown): weights is string | URL => typeof weights === 'string' || weights instanceof URL;
 
 /** What is not given follows the file: biases before batch norms are Keras's, whose ResNets are Caffe's. */
 async function preprocessingOf(
@@ -144,7 +149,8 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     binary,
     wasm,
     signal,
-    onProgress,
+    onProgress = () => {},
+    onWarning = console.warn,
     preprocessing,
     labels,
     activation,
@@ -181,6 +187,8 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     const wholePreprocessing = await preprocessingOf(file, graph, preprocessing);
     checkTensors(file, parameters(graph));
     const { total } = file;
+    const report = throttled(onProgress);
+    const phase = isRemote(isSource ? network : weights) ? 'download' : 'pack';
     const executor = await openExecutor(graph, file, {
       binary,
       wasm,
@@ -188,8 +196,10 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
       winograd,
       tune,
       signal,
-      onTensor: (tensor, loaded) => onProgress?.({ loaded, total, tensor: tensor.name }),
+      onTensor: (tensor, loaded) => report({ phase, loaded, total, tensor: tensor.name }),
+      onTuned: (loaded, all) => report({ phase: 'tune', loaded, total: all }),
     });
+    if (executor.threadsNote && threads !== 'auto') onWarning(executor.threadsNote);
     return new ExecutorModel(executor, { preprocessing: wholePreprocessing, labels, activation });
   } catch (reason) {
     if (cache !== false && !signal?.aborted) await revalidate(isSource ? network : weights);
@@ -201,7 +211,6 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
 
 /** Has a browser's cache ask again for what could not be loaded. */
 async function revalidate(weights: unknown): Promise<void> {
-  const isUrl = typeof caches !== 'undefined' && (weights instanceof URL || typeof weights === 'string');
-  if (isUrl && /^https?:/i.test(String(weights)))
+  if (typeof caches !== 'undefined' && isUrl(weights) && isRemote(weights))
     await (await import('../weights/stream/browser-cache.js')).revalidateCachedWeights(weights);
 }

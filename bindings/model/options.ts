@@ -24,6 +24,13 @@ export function checkSignal(signal: unknown): void {
   }
 }
 
+/** Throws a TypeError unless `value` is a function or undefined. */
+export function checkFunction(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'function') {
+    throw new TypeError(`${name}: expected a function, got ${shown(value)}.`);
+  }
+}
+
 /** Of any realm: an iframe's is not an instance of this one's. */
 const isSignal = (value: unknown): value is AbortSignal =>
   typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value;

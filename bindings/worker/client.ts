@@ -3,9 +3,10 @@
 import type { Graph, Preprocessing, Shape } from '../../models/index.js';
 import { frameOf, isElement } from '../browser/decode-image.js';
 import { wasmBytes } from '../engine/binary.js';
-import type { LoadOptions, Progress } from '../model/load.js';
+import type { LoadOptions } from '../model/load.js';
 import { isWeightSource, type NetworkLike } from '../model/network-like.js';
-import { checkSignal } from '../model/options.js';
+import { checkFunction, checkSignal } from '../model/options.js';
+import type { Progress } from '../model/progress.js';
 import type {
   AnalyseOptions,
   Analysis,
@@ -53,6 +54,7 @@ class WorkerConnection {
   /** Why the connection is closed; a page may abort for any reason, undefined too. */
   #closed: { readonly reason: unknown } | undefined;
   onProgress: ((progress: Progress) => void) | undefined;
+  onWarning: ((message: string) => void) | undefined;
   onInfo: ((info: ModelInfo) => void) | undefined;
 
   constructor(worker: Worker) {
@@ -89,6 +91,16 @@ class WorkerConnection {
     });
   }
 
+  /** Calls the caller's function. What it throws rejects the caller's load. */
+  #tell(response: Extract<WorkerResponse, { kind: 'progress' | 'warning' }>): void {
+    try {
+      if (response.kind === 'progress') this.onProgress?.(response.progress);
+      else this.onWarning?.(response.message);
+    } catch (reason) {
+      this.close(reason);
+    }
+  }
+
   /** Ends the worker, which frees its memory, and rejects the requests that wait with `reason`. */
   close(reason: unknown): void {
     if (this.#closed) return;
@@ -100,9 +112,9 @@ class WorkerConnection {
   }
 
   #take(response: WorkerResponse): void {
-    if (response.kind === 'progress') {
+    if (response.kind === 'progress' || response.kind === 'warning') {
       // A worker that was told to end may still be loading.
-      if (!this.#closed) this.onProgress?.(response.progress);
+      if (!this.#closed) this.#tell(response);
       return;
     }
     const waiting = this.#waiting.get(response.id);
@@ -119,21 +131,17 @@ class WorkerConnection {
  * find the binary.
  */
 export async function loadInWorker(worker: Worker, network: NetworkLike, options: LoadOptions): Promise<Model> {
-  const { signal, onProgress, ...rest } = options;
+  const { signal, onProgress, onWarning = console.warn, ...rest } = options;
   const connection = new WorkerConnection(worker);
   const onAbort = () => connection.close(signal?.reason);
   signal?.addEventListener('abort', onAbort, { once: true });
   let release: (() => Promise<void>) | undefined;
   try {
     signal?.throwIfAborted();
-    // What the caller's function throws rejects the caller's load.
-    connection.onProgress = (progress) => {
-      try {
-        onProgress?.(progress);
-      } catch (reason) {
-        connection.close(reason);
-      }
-    };
+    checkFunction('onProgress', onProgress);
+    checkFunction('onWarning', onWarning);
+    connection.onProgress = onProgress;
+    connection.onWarning = onWarning;
     let info: ModelInfo | undefined;
     connection.onInfo = (now) => {
       info = now;
@@ -180,7 +188,7 @@ interface PostedLoad {
 }
 
 async function postedLoad(
-  { weights, wasm, hdf5, ...others }: Omit<LoadOptions, 'signal' | 'onProgress'>,
+  { weights, wasm, hdf5, ...others }: Omit<LoadOptions, 'signal' | 'onProgress' | 'onWarning'>,
   signal: AbortSignal | undefined,
 ): Promise<PostedLoad> {
   const posted = wasm instanceof Response ? await wasmBytes(wasm) : wasm instanceof URL ? wasm.href : wasm;

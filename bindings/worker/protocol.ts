@@ -2,8 +2,9 @@
 
 import type { Graph, Preprocessing } from '../../models/index.js';
 import type { Binary, WasmSource } from '../engine/binary.js';
-import type { LoadOptions, Progress } from '../model/load.js';
+import type { LoadOptions } from '../model/load.js';
 import type { RandomWeights } from '../model/open-network.js';
+import type { Progress } from '../model/progress.js';
 import type { Model, ModelInfo, Summary } from '../model/types.js';
 
 /** The methods of a model that return a promise, which the worker runs. */
@@ -12,7 +13,7 @@ export type Method = {
 }[keyof Model];
 
 /** The options of `load` that can be posted. `weights` are a URL, Blob or seed, or come through a port. */
-export interface PostedOptions extends Omit<LoadOptions, 'weights' | 'signal' | 'onProgress' | 'wasm'> {
+export interface PostedOptions extends Omit<LoadOptions, 'weights' | 'signal' | 'onProgress' | 'onWarning' | 'wasm'> {
   readonly weights: string | Blob | RandomWeights | PortSource;
   readonly wasm?: Exclude<WasmSource, Response | URL>;
 }
@@ -43,6 +44,7 @@ export interface LoadedModel {
 
 export type WorkerResponse =
   | { readonly kind: 'progress'; readonly progress: Progress }
+  | { readonly kind: 'warning'; readonly message: string }
   | { readonly kind: 'done'; readonly id: number; readonly value: unknown; readonly info?: ModelInfo }
   | { readonly kind: 'failed'; readonly id: number; readonly name: string; readonly message: string };
 

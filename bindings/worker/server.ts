@@ -1,7 +1,8 @@
 /** Runs a model in a worker: takes requests from the page (client.ts), and posts a response to each. */
 
 import { measurePeak } from '../engine/peak.js';
-import { load, type Progress } from '../model/load.js';
+import { load } from '../model/load.js';
+import type { Progress } from '../model/progress.js';
 import type { Model } from '../model/types.js';
 import type { WeightSource } from '../weights/stream/types.js';
 import type { LoadedModel, ModelRequest, WorkerRequest, WorkerResponse } from './protocol.js';
@@ -25,7 +26,8 @@ export function serveModel(first: ModelRequest): void {
       const { weights, ...options } = request.options;
       const onProgress = (progress: Progress): void => post({ kind: 'progress', progress });
       const source = typeof weights === 'object' && 'port' in weights ? streamFromPort(weights) : weights;
-      const all = { ...options, onProgress, signal: ending.signal };
+      const onWarning = (message: string): void => post({ kind: 'warning', message });
+      const all = { ...options, onProgress, onWarning, signal: ending.signal };
       model =
         request.network === undefined
           ? await load(source as WeightSource, all)

@@ -13,6 +13,7 @@ import {
   type Tensor,
 } from '../../bindings/index.node.js';
 import { load as loadWithoutPull } from '../../bindings/model/load.js';
+import type { Progress } from '../../bindings/model/progress.js';
 import { seededWeights } from '../../bindings/weights/random.js';
 import { seededInput, uniform } from '../../bindings/weights/uniform.js';
 import type { Graph } from '../../models/index.js';
@@ -370,11 +371,11 @@ test('a model that has been disposed of is of no use, and disposing again does n
   assert.throws(() => model.info(), message);
 });
 
-test('progress grows to the total, tensor by tensor', async () => {
-  const seen: { loaded: number; total: number; tensor: string }[] = [];
+test('progress grows to the total', async () => {
+  const seen: Progress[] = [];
   using _ = await open({ onProgress: (progress) => seen.push(progress) });
   assert.ok(seen.every(({ loaded }, i) => loaded > (seen[i - 1]?.loaded ?? 0)));
-  assert.ok(seen.every(({ total }) => total === seen[0]?.total));
+  assert.ok(seen.every(({ phase, total }) => phase === 'pack' && total === seen[0]?.total));
   assert.is(seen.at(-1)?.loaded, seen.at(-1)?.total);
   assert.is(seen[0]?.tensor, 'conv1.weight');
   assert.is(seen.at(-1)?.tensor, 'fc.bias');
@@ -393,13 +394,25 @@ test('an abort before or while loading rejects with its reason, and closes the s
         closed = true;
       }
     }
-    const onProgress = ({ loaded, total }: { loaded: number; total: number }) => {
-      if (loaded > total / 2) controller.abort(reason);
-    };
+    const onProgress = () => controller.abort(reason);
     const loading = open({ weights: source(), signal: controller.signal, onProgress, threads });
     assert.is(await rejection(loading), reason);
     assert.ok(closed);
   }
+});
+
+test('tuning tells of its progress, from none to all', async () => {
+  const seen: Progress[] = [];
+  const onProgress = (progress: Progress) => progress.phase === 'tune' && seen.push(progress);
+  const size = { size: 33, shortcut: 'B' } as const;
+  using _ = await load('resnet20_cifar', { weights: { seed: 1 }, tune: true, threads: 1, onProgress, ...size });
+  assert.is(seen[0]?.loaded, 0);
+  assert.is(seen.at(-1)?.loaded, seen.at(-1)?.total);
+});
+
+test('a callback that is no function is refused', async () => {
+  assert.is(await failure(open({ onProgress: 5 } as object)), 'onProgress: expected a function, got 5.');
+  assert.is(await failure(open({ onWarning: 'no' } as object)), 'onWarning: expected a function, got "no".');
 });
 
 test('an error of onProgress is what load rejects with', async () => {
