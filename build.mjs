@@ -83,7 +83,12 @@ const results = await Promise.all([
   build({ ...minified, entryPoints: { 'worker-more': 'bindings/worker/more.ts' }, outdir: 'dist' }),
   build({
     ...options,
-    entryPoints: { node: 'bindings/index.node.ts', cli: 'cli/main.ts', 'thread.node': 'bindings/node/thread-entry.ts' },
+    entryPoints: {
+      node: 'bindings/index.node.ts',
+      cli: 'cli/main.ts',
+      'thread.node': 'bindings/node/thread-entry.ts',
+      'worker.node': 'bindings/worker/entry.node.ts',
+    },
     outdir: 'dist',
     splitting: true,
     chunkNames: 'node-[hash]',

@@ -7,6 +7,7 @@ import type { Model } from './model/types.js';
 import { nodePlatform } from './node/platform.js';
 import { type PretrainedWeights, pretrained } from './node/pretrained.js';
 import { usePlatform } from './platform/platform.js';
+import type { WorkerResponse } from './worker/protocol.js';
 
 export type { HubSet } from '../models/hub.js';
 export type { NpmSource, WeightSet } from '../models/index.js';
@@ -24,10 +25,22 @@ export { type WriteOptions, writeSafetensors } from './weights/write.js';
 
 usePlatform(nodePlatform(new URL('../dist/thread.node.js', import.meta.url)));
 
+async function loadInThread(network: NetworkLike, options: CoreLoadOptions): Promise<Model> {
+  const [{ loadInWorker, whenRunning }, { threadWorker }] = await Promise.all([
+    import('./worker/client.js'),
+    import('./node/model-worker.js'),
+  ]);
+  const started = await whenRunning(threadWorker<WorkerResponse>(new URL('../dist/worker.node.js', import.meta.url)));
+  return loadInWorker(started, network, options);
+}
+
 export interface LoadOptions extends Omit<CoreLoadOptions, 'weights'> {
   /** By default `pretrained.fetch(name)`. Pretrained weights bring their preprocessing, labels and network options. */
   readonly weights?: CoreLoadOptions['weights'] | PretrainedWeights;
-  /** Has no effect in Node: a model runs on the caller's thread. Accepted so that one call serves pages and Node. */
+  /**
+   * True runs the model in a worker thread, so that the event loop has its turn during runs too. False, the default in
+   * Node, on the caller's thread, where it has its turn between runs.
+   */
   readonly worker?: boolean;
 }
 
@@ -38,11 +51,12 @@ const isPretrained = (weights: unknown): weights is PretrainedWeights =>
  * Loads a network by its name, by its graph, or from a file that says which network it is of. The weights of a name come
  * from any source or, without one, are the pretrained weights of that name.
  */
-export async function load(network: NetworkLike, { worker: _, ...options }: LoadOptions = {}): Promise<Model> {
+export async function load(network: NetworkLike, { worker = false, ...options }: LoadOptions = {}): Promise<Model> {
+  const start = worker ? loadInThread : coreLoad;
   checkLoadOptions(network, options);
   const isName = typeof network === 'string' && (pretrained.names().includes(network) || !isWeightSource(network));
   const { weights = isName ? await pretrained.fetch(network, { signal: options.signal }) : undefined } = options;
-  if (!isPretrained(weights)) return coreLoad(network, { ...options, weights });
+  if (!isPretrained(weights)) return start(network, { ...options, weights });
   const { set, labels, path } = weights;
-  return coreLoad(set.network, withSet(set, { labels, weights: path }, options as CoreLoadOptions));
+  return start(set.network, withSet(set, { labels, weights: path }, options as CoreLoadOptions));
 }

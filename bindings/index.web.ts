@@ -14,7 +14,8 @@ import { withSet } from './model/published.js';
 import type { Model } from './model/types.js';
 import { platform, usePlatform } from './platform/platform.js';
 import type { OpenOptions, WeightFile, WeightSource } from './weights/open.js';
-import { absolute, loadInWorker, measurePeakInWorker } from './worker/client.js';
+import { absolute, loadInWorker, measurePeakInWorker, webWorker, whenRunning } from './worker/client.js';
+import type { ModelWorker } from './worker/protocol.js';
 
 export type { HubSet } from '../models/hub.js';
 export * from './index.js';
@@ -30,35 +31,22 @@ export interface LoadOptions extends CoreLoadOptions {
   readonly worker?: boolean;
 }
 
-/** Starts a worker. Resolves when its script runs, and rejects if it cannot. */
-function whenRunning(start: () => Worker): Promise<Worker> {
-  return new Promise((resolve, reject) => {
-    const worker = start();
-    worker.onmessage = () => resolve(worker);
-    worker.onerror = (event) => {
-      event.preventDefault();
-      worker.terminate();
-      reject(new Error(event.message || 'no script'));
-    };
-  });
-}
-
-interface ModelWorker {
-  readonly worker: Worker;
+interface StartedWorker {
+  readonly worker: ModelWorker;
   /** The binary, if the worker cannot find it. */
   readonly wasm?: Uint8Array<ArrayBuffer>;
 }
 
 /** Starts a worker from the file beside this script or, if that is missing, from text; undefined if none may run. */
-async function startWorker(binary: Binary | undefined): Promise<ModelWorker | undefined> {
+async function startWorker(binary: Binary | undefined): Promise<StartedWorker | undefined> {
   if (typeof document === 'undefined') return undefined;
   try {
-    return { worker: await whenRunning(newWorker) };
+    return { worker: await whenRunning(webWorker(newWorker())) };
   } catch {}
   try {
     const { inlineWorker, inlineWasm } = await import('./worker/inline-assets.js');
     return {
-      worker: await whenRunning(inlineWorker),
+      worker: await whenRunning(webWorker(inlineWorker())),
       wasm: inlineWasm(binary ?? (supportsRelaxed() ? 'relaxed' : 'baseline')),
     };
   } catch (reason) {

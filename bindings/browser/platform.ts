@@ -1,12 +1,9 @@
 /** The platform of browsers, in a page or in a worker. */
 
 import { binaryUrl } from '../assets.js';
-import type { Platform } from '../platform/platform.js';
+import { type Platform, RUNNING } from '../platform/platform.js';
 import { plain } from '../util/messages.js';
 import { decodeImage } from './decode-image.js';
-
-/** The first message of every worker of this package: its script runs. */
-export const RUNNING = 'running';
 
 /** The cache of what was measured on this machine: the Cache API, since workers have no localStorage. */
 const MEASURED = 'resnet-wasm measured';

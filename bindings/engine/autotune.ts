@@ -8,9 +8,14 @@ import { platform } from '../platform/platform.js';
 import { algorithms } from './algorithms/index.js';
 import type { Core } from './core.js';
 import { PlanExecutor } from './executor.js';
-import type { ExecutorOptions } from './open-executor.js';
 import { PackedWeights } from './packed-weights.js';
 import type { ThreadPool } from './thread-pool.js';
+
+export interface TuneOptions {
+  /** Called with the convolutions timed so far and those to time, if they are. */
+  readonly onTuned?: ((timed: number, total: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
 
 /** Runs of each algorithm: the first ones let the engine compile the kernel with optimisation. */
 const WARM_UP = 4;
@@ -52,7 +57,7 @@ export async function tune(
   graph: Graph,
   core: Core,
   pool: ThreadPool,
-  { onTuned, signal }: Pick<ExecutorOptions, 'onTuned' | 'signal'> = {},
+  { onTuned, signal }: TuneOptions = {},
 ): Promise<Choose> {
   const shapes = new Map<string, { node: Node<ConvOp>; input: Shape }>();
   for (const node of graph.nodes) {

@@ -6,6 +6,7 @@ import { makePlan } from '../compile/plan.js';
 import { platform } from '../platform/platform.js';
 import type { TensorInfo, WeightFile } from '../weights/types.js';
 import { algorithms } from './algorithms/index.js';
+import type { TuneOptions } from './autotune.js';
 import type { Binary, WasmSource } from './binary.js';
 import { type Core, createCore } from './core.js';
 import { type Executor, PlanExecutor } from './executor.js';
@@ -13,7 +14,7 @@ import { PackedWeights } from './packed-weights.js';
 import { ThreadPool, threadCount } from './thread-pool.js';
 import { packWeights } from './weight-packer.js';
 
-export interface ExecutorOptions {
+export interface ExecutorOptions extends TuneOptions {
   /** By default `relaxed` if the engine has relaxed SIMD. */
   readonly binary?: Binary | undefined;
   /** By default the binary that lies beside this package's scripts. */
@@ -26,9 +27,6 @@ export interface ExecutorOptions {
   readonly tune?: boolean | undefined;
   /** Called after each piece of weights with the bytes so far. */
   readonly onTensor?: ((tensor: TensorInfo, loaded: number) => void) | undefined;
-  /** Called with the convolutions timed so far and those to time, if they are. */
-  readonly onTuned?: ((timed: number, total: number) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** Runs a graph on a core of the caller's, its weights packed at the present end of the core's memory. */

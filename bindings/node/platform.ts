@@ -91,7 +91,8 @@ export const nodePlatform = (thread: URL): Platform => ({
   whyNoSharedMemory: undefined,
   mayBlock: true,
   startThread: (start, onMessage, onError) => {
-    const worker = new Worker(thread, { workerData: start });
+    // Not every option of the process fits a thread: --input-type fails.
+    const worker = new Worker(thread, { workerData: start, execArgv: [] });
     worker.on('message', onMessage);
     worker.on('error', onError);
     // From its first message on it waits for jobs. A model that was not disposed must not keep the process alive.

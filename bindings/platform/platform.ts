@@ -2,6 +2,9 @@
 
 import type { FileBytes, Pixels, ThreadMessage, ThreadStart } from './types.js';
 
+/** The first message of every worker of this package: its script runs. */
+export const RUNNING = 'running';
+
 /** A worker that runs engine/thread-loop.ts. */
 export interface Thread {
   terminate(): void;

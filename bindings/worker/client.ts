@@ -1,4 +1,4 @@
-/** A model in a worker, as the page sees it: each call posts a request to the worker (server.ts) and awaits its response. */
+/** A model in a worker, as whoever loaded it sees it: each call posts a request to the worker (server.ts) and awaits its response. */
 
 import type { Graph, Preprocessing, Shape } from '../../models/index.js';
 import { frameOf, isElement } from '../browser/decode-image.js';
@@ -24,9 +24,18 @@ import type {
   Summary,
   Tensor,
 } from '../model/types.js';
+import { RUNNING } from '../platform/platform.js';
 import { plain } from '../util/messages.js';
 import { byteSourceOf } from '../weights/stream/open.js';
-import type { LoadedModel, Method, ModelRequest, PostedOptions, WorkerRequest, WorkerResponse } from './protocol.js';
+import type {
+  LoadedModel,
+  Method,
+  ModelRequest,
+  ModelWorker,
+  PostedOptions,
+  WorkerRequest,
+  WorkerResponse,
+} from './protocol.js';
 import { serveStream } from './stream-port.js';
 
 /** The first request of a worker, which is no model yet. */
@@ -35,20 +44,20 @@ type FirstRequest = Extract<WorkerRequest, { kind: 'load' | 'peak' }>;
 // Distributes over the union, which a plain Omit would merge.
 type Unnumbered<Message> = Message extends { id: number } ? Omit<Message, 'id'> : never;
 
-/** How long a worker may take to end by itself: browsers are slow to end threads that sleep. */
+/** How long a worker may take to end by itself. */
 const END_MS = 1000;
 
 const ERRORS: Readonly<Record<string, ErrorConstructor>> = { TypeError, RangeError, SyntaxError };
 
 /** Resolves a URL against the page's, as `fetch` does, so that it holds in a worker too. Returns all else as it is. */
 export const absolute = <Source>(source: Source): Source | string => {
-  const base = globalThis.document?.baseURI ?? location.href;
+  const base = globalThis.document?.baseURI ?? globalThis.location?.href;
   return typeof source === 'string' && URL.canParse(source, base) ? new URL(source, base).href : source;
 };
 
 /** Matches requests with responses. */
 class WorkerConnection {
-  readonly #worker: Worker;
+  readonly #worker: ModelWorker;
   readonly #waiting = new Map<number, { resolve: (value: never) => void; reject: (reason: unknown) => void }>();
   #count = 0;
   /** Why the connection is closed; a page may abort for any reason, undefined too. */
@@ -57,13 +66,12 @@ class WorkerConnection {
   onWarning: ((message: string) => void) | undefined;
   onInfo: ((info: ModelInfo) => void) | undefined;
 
-  constructor(worker: Worker) {
+  constructor(worker: ModelWorker) {
     this.#worker = worker;
-    worker.onmessage = ({ data }: MessageEvent<WorkerResponse>) => this.#take(data);
-    worker.onerror = (event) => {
-      event.preventDefault();
-      this.close(new Error(`The worker ended without a response (${event.message ?? 'out of memory'}).`));
-    };
+    worker.listen(
+      (message) => message === RUNNING || this.#take(message),
+      (reason) => this.close(new Error(`The worker ended without a response (${reason ?? 'out of memory'}).`)),
+    );
   }
 
   /** `signal`: rejects with its reason when it aborts, and drops the request if it still waits in the worker. */
@@ -77,18 +85,27 @@ class WorkerConnection {
       if (signal?.aborted) return reject(signal.reason);
       const id = this.#count++;
       try {
-        this.#worker.postMessage({ ...request, id }, transfer);
+        this.#worker.post({ ...request, id } as WorkerRequest, transfer);
       } catch (cause) {
         const subject = request.kind === 'call' ? request.method : request.kind;
         return reject(new TypeError(`${subject}: this cannot be sent to a worker (${plain(cause)}).`, { cause }));
       }
       this.#waiting.set(id, { resolve, reject });
+      this.#worker.awaited?.(true);
       signal?.addEventListener('abort', () => {
-        if (!this.#waiting.delete(id)) return;
-        this.#worker.postMessage({ kind: 'abort', id } satisfies WorkerRequest);
+        if (!this.#taken(id)) return;
+        this.#worker.post({ kind: 'abort', id });
         reject(signal.reason);
       });
     });
+  }
+
+  /** Takes a request off those that wait. */
+  #taken(id: number) {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    if (this.#waiting.size === 0) this.#worker.awaited?.(false);
+    return waiting;
   }
 
   /** Calls the caller's function. What it throws rejects the caller's load. */
@@ -105,8 +122,9 @@ class WorkerConnection {
   close(reason: unknown): void {
     if (this.#closed) return;
     this.#closed = { reason };
-    this.#worker.postMessage({ kind: 'end' } satisfies WorkerRequest);
-    setTimeout(() => this.#worker.terminate(), END_MS);
+    this.#worker.post({ kind: 'end' });
+    this.#worker.end();
+    this.#worker.awaited?.(false);
     for (const { reject } of this.#waiting.values()) reject(reason);
     this.#waiting.clear();
   }
@@ -117,8 +135,7 @@ class WorkerConnection {
       if (!this.#closed) this.#tell(response);
       return;
     }
-    const waiting = this.#waiting.get(response.id);
-    this.#waiting.delete(response.id);
+    const waiting = this.#taken(response.id);
     if (response.kind === 'done') {
       if (response.info) this.onInfo?.(response.info);
       waiting?.resolve(response.value as never);
@@ -126,11 +143,38 @@ class WorkerConnection {
   }
 }
 
+/** Resolves when the script of a worker runs, and rejects if it cannot. */
+export function whenRunning(worker: ModelWorker): Promise<ModelWorker> {
+  return new Promise((resolve, reject) => {
+    worker.listen(
+      () => resolve(worker),
+      (reason) => {
+        worker.end();
+        reject(new Error(reason || 'no script'));
+      },
+    );
+  });
+}
+
+/** A Web Worker as `loadInWorker` takes it. */
+export const webWorker = (worker: Worker): ModelWorker => ({
+  listen(take, fail) {
+    worker.onmessage = ({ data }) => take(data);
+    worker.onerror = (event) => {
+      // Otherwise it also fires window.onerror.
+      event.preventDefault();
+      fail(event.message);
+    };
+  },
+  post: (message, transfer = []) => worker.postMessage(message, transfer),
+  end: () => void setTimeout(() => worker.terminate(), END_MS),
+});
+
 /**
  * Loads a model in `worker`, whose script runs, with the options of model/load.ts. `wasm` is needed if the worker cannot
  * find the binary.
  */
-export async function loadInWorker(worker: Worker, network: NetworkLike, options: LoadOptions): Promise<Model> {
+export async function loadInWorker(worker: ModelWorker, network: NetworkLike, options: LoadOptions): Promise<Model> {
   const { signal, onProgress, onWarning = console.warn, ...rest } = options;
   const connection = new WorkerConnection(worker);
   const onAbort = () => connection.close(signal?.reason);
@@ -167,7 +211,7 @@ export async function loadInWorker(worker: Worker, network: NetworkLike, options
 
 /** Measures the peak of engine/peak.ts in `worker`, and ends it. */
 export async function measurePeakInWorker(
-  worker: Worker,
+  worker: ModelWorker,
   options: Omit<Extract<FirstRequest, { kind: 'peak' }>, 'id' | 'kind'>,
 ) {
   const connection = new WorkerConnection(worker);

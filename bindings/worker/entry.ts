@@ -1,10 +1,10 @@
 /** The entry of a worker in a browser. Its first message says whether it runs a model or is one of a model's threads. */
 
-import { browserPlatform, RUNNING } from '../browser/platform.js';
+import { browserPlatform } from '../browser/platform.js';
 import { runThread } from '../engine/thread-loop.js';
-import { usePlatform } from '../platform/platform.js';
+import { RUNNING, usePlatform } from '../platform/platform.js';
 import type { ThreadStart } from '../platform/types.js';
-import type { ModelRequest } from './protocol.js';
+import type { ModelRequest, WorkerPort } from './protocol.js';
 import { serveModel } from './server.js';
 
 /**
@@ -25,6 +25,12 @@ const type = isClassic() ? 'classic' : 'module';
 // Threads run this very script, wherever it is: a bundler may have moved it, or made a blob of it.
 usePlatform(browserPlatform(() => new Worker(location.href, { type })));
 
+const port: WorkerPort = {
+  post: (response, transfer) => postMessage(response, { transfer }),
+  listen: (take) => addEventListener('message', ({ data }) => take(data)),
+  close,
+};
+
 type FirstMessage = { readonly kind: 'thread'; readonly start: ThreadStart } | ModelRequest;
 
 addEventListener(
@@ -35,7 +41,7 @@ addEventListener(
       runThread(data.start, (message) => postMessage(message))
         .catch(reportError)
         .finally(close);
-    else serveModel(data);
+    else serveModel(data, port);
   },
   { once: true },
 );

@@ -1,4 +1,4 @@
-/** The messages between a page (client.ts) and a model's worker (server.ts). */
+/** The messages between whoever loads a model (client.ts) and the model's worker (server.ts). */
 
 import type { Graph, Preprocessing } from '../../models/index.js';
 import type { Binary, WasmSource } from '../engine/binary.js';
@@ -6,6 +6,7 @@ import type { LoadOptions } from '../model/load.js';
 import type { RandomWeights } from '../model/open-network.js';
 import type { Progress } from '../model/progress.js';
 import type { Model, ModelInfo, Summary } from '../model/types.js';
+import type { RUNNING } from '../platform/platform.js';
 
 /** The methods of a model that return a promise, which the worker runs. */
 export type Method = {
@@ -47,6 +48,26 @@ export type WorkerResponse =
   | { readonly kind: 'warning'; readonly message: string }
   | { readonly kind: 'done'; readonly id: number; readonly value: unknown; readonly info?: ModelInfo }
   | { readonly kind: 'failed'; readonly id: number; readonly name: string; readonly message: string };
+
+/** A worker as whoever loads a model in it sees it: a Web Worker, or a thread of Node. */
+export interface ModelWorker {
+  /** Calls `take` with every message from now on, and `fail` with the reason if the worker ends by itself. */
+  listen(take: (message: WorkerResponse | typeof RUNNING) => void, fail: (reason: string | undefined) => void): void;
+  post(message: WorkerRequest, transfer?: Transferable[]): void;
+  /** Ends the worker, unless it ends by itself within a second: browsers are slow to end threads that sleep. */
+  end(): void;
+  /** Tells whether somebody waits for a response; otherwise Node need not go on. */
+  awaited?(isAwaited: boolean): void;
+}
+
+/** The other end, in the worker. */
+export interface WorkerPort {
+  post(response: WorkerResponse, transfer: Transferable[]): void;
+  /** Calls `take` with every message from now on. */
+  listen(take: (request: WorkerRequest) => void): void;
+  /** Ends the worker. */
+  close(): void;
+}
 
 /** A stream of weights whose chunks come through a port, one per request. */
 export interface PortSource {

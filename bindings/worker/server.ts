@@ -1,20 +1,19 @@
-/** Runs a model in a worker: takes requests from the page (client.ts), and posts a response to each. */
+/** Runs a model in a worker: takes requests (client.ts), and posts a response to each. */
 
 import { measurePeak } from '../engine/peak.js';
 import { load } from '../model/load.js';
 import type { Progress } from '../model/progress.js';
 import type { Model } from '../model/types.js';
 import type { WeightSource } from '../weights/stream/types.js';
-import type { LoadedModel, ModelRequest, WorkerRequest, WorkerResponse } from './protocol.js';
+import type { LoadedModel, ModelRequest, WorkerPort, WorkerResponse } from './protocol.js';
 import { streamFromPort } from './stream-port.js';
 
 /** How long the model's threads may take to end. */
 const THREADS_END_MS = 100;
 
-const post = (response: WorkerResponse, transfer: Transferable[] = []): void => postMessage(response, { transfer });
-
-/** Responds to `first` and to every request after it. */
-export function serveModel(first: ModelRequest): void {
+/** Responds to `first` and to every request that comes through `port` after it. */
+export function serveModel(first: ModelRequest, port: WorkerPort): void {
+  const post = (response: WorkerResponse, transfer: Transferable[] = []): void => port.post(response, transfer);
   const ending = new AbortController();
   let model: Model | undefined;
   /** Calls that a page may drop, by their ids. */
@@ -60,14 +59,14 @@ export function serveModel(first: ModelRequest): void {
     }
   };
   const firstDone = respond(first);
-  addEventListener('message', async ({ data }: MessageEvent<WorkerRequest>) => {
-    if (data.kind === 'abort') return calls.get(data.id)?.abort();
-    if (data.kind !== 'end') return respond(data);
+  port.listen(async (request) => {
+    if (request.kind === 'abort') return calls.get(request.id)?.abort();
+    if (request.kind !== 'end') return respond(request);
     ending.abort();
     await firstDone;
     model?.dispose();
     // Its threads end first: to end one that sleeps takes a browser seconds.
-    setTimeout(close, THREADS_END_MS);
+    setTimeout(port.close, THREADS_END_MS);
   });
 }
 

@@ -65,6 +65,8 @@ const rooms: readonly Room[] = [
       'formats',
       'assets',
       'browser',
+      'node/platform',
+      'node:',
       'models',
       'platform',
       'util',
