@@ -2,6 +2,7 @@
 
 import { type LoadOptions as CoreLoadOptions, checkLoadOptions, load as coreLoad } from './model/load.js';
 import { isWeightSource, type NetworkLike } from './model/network-like.js';
+import { throttled } from './model/progress.js';
 import { withSet } from './model/published.js';
 import type { Model } from './model/types.js';
 import { nodePlatform } from './node/platform.js';
@@ -15,7 +16,7 @@ export { measurePeak } from './engine/peak.js';
 export * from './index.js';
 export type { PretrainedSet } from './model/published.js';
 export { decodeImage, encodePng } from './node/decode-image.js';
-export { type PretrainedWeights, pretrained } from './node/pretrained.js';
+export { type PretrainedWeights, pretrained, weightCache } from './node/pretrained.js';
 export type { CacheOptions, FetchOptions } from './node/weight-cache.js';
 export { inspectWeights, type TensorReport, type WeightReport } from './weights/inspect.js';
 export { openWeights } from './weights/open.js';
@@ -42,20 +43,32 @@ export interface LoadOptions extends Omit<CoreLoadOptions, 'weights'> {
    * Node, on the caller's thread, where it has its turn between runs.
    */
   readonly worker?: boolean;
+  /** The folder that keeps pretrained weights: by default `pretrained.cacheDir()`. */
+  readonly cacheDir?: string;
 }
 
 const isPretrained = (weights: unknown): weights is PretrainedWeights =>
   typeof weights === 'object' && weights !== null && 'set' in weights && 'path' in weights;
 
+/** Pretrained weights, whose download is the first phase of a load. */
+function fetched(name: string, { cacheDir, signal, onProgress }: LoadOptions): Promise<PretrainedWeights> {
+  const report = onProgress && throttled(onProgress);
+  const tell = report && ((bytes: { loaded: number; total: number }) => report({ phase: 'download', ...bytes }));
+  return pretrained.fetch(name, { cacheDir, signal, onProgress: tell });
+}
+
 /**
  * Loads a network by its name, by its graph, or from a file that says which network it is of. The weights of a name come
  * from any source or, without one, are the pretrained weights of that name.
  */
-export async function load(network: NetworkLike, { worker = false, ...options }: LoadOptions = {}): Promise<Model> {
+export async function load(
+  network: NetworkLike,
+  { worker = false, cacheDir, ...options }: LoadOptions = {},
+): Promise<Model> {
   const start = worker ? loadInThread : coreLoad;
   checkLoadOptions(network, options);
   const isName = typeof network === 'string' && (pretrained.names().includes(network) || !isWeightSource(network));
-  const { weights = isName ? await pretrained.fetch(network, { signal: options.signal }) : undefined } = options;
+  const { weights = isName ? await fetched(network, { ...options, cacheDir }) : undefined } = options;
   if (!isPretrained(weights)) return start(network, { ...options, weights });
   const { set, labels, path } = weights;
   return start(set.network, withSet(set, { labels, weights: path }, options as CoreLoadOptions));

@@ -114,4 +114,4 @@ export type {
   WeightFile,
   WeightSource,
 } from './weights/open.js';
-export type { RetryOptions } from './weights/stream/types.js';
+export type { CachedWeights, RetryOptions, WeightCache } from './weights/stream/types.js';

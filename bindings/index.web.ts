@@ -14,12 +14,12 @@ import { withSet } from './model/published.js';
 import type { Model } from './model/types.js';
 import { platform, usePlatform } from './platform/platform.js';
 import type { OpenOptions, WeightFile, WeightSource } from './weights/open.js';
+import type { WeightCache } from './weights/stream/types.js';
 import { absolute, loadInWorker, measurePeakInWorker, webWorker, whenRunning } from './worker/client.js';
 import type { ModelWorker } from './worker/protocol.js';
 
 export type { HubSet } from '../models/hub.js';
 export * from './index.js';
-export type { CachedWeights } from './weights/stream/browser-cache.js';
 export { seededInput } from './weights/uniform.js';
 
 const newWorker = (): Worker => new Worker(new URL('../dist/worker.js', import.meta.url), { type: 'module' });
@@ -99,9 +99,20 @@ export async function measurePeak(binary?: Binary): Promise<number> {
   return (await import('./engine/peak.js')).measurePeak(binary);
 }
 
-/** Lists the weights that this browser keeps, whole or in part. Rejects if the page may not store anything. */
-export const cachedWeights = async () => (await import('./weights/stream/browser-cache.js')).cachedWeights();
+/** Names the weights of a URL: the hub's sets by timm's names. */
+const nameOf = (url: string): string => Object.keys(hubSets).find((name) => urlOf(name) === url) ?? url;
 
-/** Removes the weights of one URL, or all, from the browser's cache. Rejects if the page may not store anything. */
-export const clearCachedWeights = async (url?: string | URL): Promise<void> =>
-  (await import('./weights/stream/browser-cache.js')).clearCachedWeights(absolute(url));
+/** The URL of a set's name, or of a URL that may be relative to the page's. */
+const urlOf = (name: string | URL): string => {
+  const set = typeof name === 'string' ? hubSet(name) : undefined;
+  return set ? hubUrl(set) : String(absolute(name));
+};
+
+const browserCache = async () => (await import('./weights/stream/browser-cache.js')).browserCache;
+
+/** The weights that this browser keeps. Rejects if the page may not store anything. */
+export const weightCache: WeightCache = {
+  list: async () => (await (await browserCache()).list()).map((kept) => ({ ...kept, name: nameOf(kept.name) })),
+  has: async (name) => (await browserCache()).has(urlOf(name)),
+  clear: async (name) => (await browserCache()).clear(name === undefined ? undefined : urlOf(name)),
+};

@@ -1,6 +1,6 @@
 /** What runs: the weights, the binary and the threads, what the model takes, and what the browser keeps of downloads. */
 
-import { cachedWeights, clearCachedWeights, supportsRelaxed } from '../bindings/index.web.js';
+import { supportsRelaxed, weightCache } from '../bindings/index.web.js';
 import type { App } from './app.js';
 import { fileButton, takeWeights } from './choose.js';
 import { h } from './dom.js';
@@ -130,7 +130,7 @@ function cacheLine(app: App): HTMLElement {
   const text = h('span');
   const forget = h('button', { class: 'button quiet', type: 'button' }, 'Forget downloaded weights');
   const show = async () => {
-    const kept = await cachedWeights();
+    const kept = await weightCache.list();
     const bytes = kept.reduce((sum, entry) => sum + entry.bytes, 0);
     text.textContent = bytes
       ? `This browser keeps ${megabytes(bytes)} of downloaded weights, for the next visit and offline.`
@@ -139,7 +139,8 @@ function cacheLine(app: App): HTMLElement {
   };
   const update = () => void show().catch((reason) => app.report(reason));
   forget.addEventListener('click', () => {
-    clearCachedWeights()
+    weightCache
+      .clear()
       .then(update)
       .catch((reason) => app.report(reason));
   });

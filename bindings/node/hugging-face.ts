@@ -7,6 +7,7 @@ import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type HubSet, hubUrl } from '../../models/hub.js';
+import { plain } from '../util/messages.js';
 import { openWeights } from '../weights/open.js';
 import { openSource } from '../weights/stream/open.js';
 import { cacheDir as defaultCacheDir, type FetchOptions, type SetSource } from './weight-cache.js';
@@ -14,8 +15,13 @@ import { cacheDir as defaultCacheDir, type FetchOptions, type SetSource } from '
 /** `HF_ENDPOINT` names another hub, as in Hugging Face's own programs. */
 const endpoint = (): string => process.env.HF_ENDPOINT ?? 'https://huggingface.co';
 
-const pathOf = ({ repository, file }: HubSet, cacheDir: string): string =>
-  join(cacheDir, repository.replaceAll('/', '+'), file);
+/** `HF_TOKEN` is sent to the hub alone: `fetch` drops it if a redirect leads to another origin. */
+const headers = (): Record<string, string> =>
+  process.env.HF_TOKEN ? { authorization: `Bearer ${process.env.HF_TOKEN}` } : {};
+
+const folderName = ({ repository }: HubSet): string => repository.replaceAll('/', '+');
+
+const pathOf = (set: HubSet, cacheDir: string): string => join(cacheDir, folderName(set), set.file);
 
 /** How long a partial file may lie untouched before another download takes it for that of a killed process. */
 const STALE_MS = 24 * 60 * 60 * 1000;
@@ -67,7 +73,7 @@ export function hubSource(set: HubSet): SetSource {
     }
     return { path, labels: undefined };
   };
-  return { find, fetch };
+  return { folder: folderName(set), find, fetch };
 }
 
 /** Downloads a set's file to `path`, where it comes whole and checked, or not at all. */
@@ -75,7 +81,10 @@ async function download(set: HubSet, path: string, { signal, onProgress }: Fetch
   const url = hubUrl(set, endpoint());
   const partial = `${path}.${randomUUID()}.partial`;
   const hash = createHash('sha256');
-  const stream = await openSource(url, { signal, cache: false });
+  const stream = await openSource(url, { signal, cache: false, headers: headers() }).catch((cause) => {
+    signal?.throwIfAborted();
+    throw new Error(`${plain(cause)}${hint(plain(cause))}.`, { cause });
+  });
   try {
     await mkdir(dirname(path), { recursive: true });
     await removeStale(path);
@@ -104,6 +113,15 @@ async function download(set: HubSet, path: string, { signal, onProgress }: Fetch
   } finally {
     await stream.close();
   }
+}
+
+/** What may help if a hub does not give a file. */
+function hint(message: string): string {
+  if (/ got 40[13]\b/.test(message)) return '; HF_TOKEN may hold a token that this hub takes';
+  const { NODE_USE_ENV_PROXY: isHeeded, ...env } = process.env;
+  const proxy = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'].find((name) => env[name]);
+  if (!proxy || isHeeded) return '';
+  return `; ${proxy} is set, which Node heeds with NODE_USE_ENV_PROXY=1 (from Node 22.21 and 24.5 on)`;
 }
 
 /** Rejects, with the URL first, if a file of weights does not open: a page to log in may come with status 200. */

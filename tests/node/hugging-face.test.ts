@@ -8,7 +8,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { buildNetwork, load, pretrained, seededWeights } from '../../bindings/index.node.js';
+import {
+  buildNetwork,
+  load,
+  type Progress,
+  pretrained,
+  seededWeights,
+  weightCache,
+} from '../../bindings/index.node.js';
 import { hubSource } from '../../bindings/node/hugging-face.js';
 import { type HubSet, hubSet, hubSets } from '../../models/hub.js';
 import { networkNames, parameters } from '../../models/index.js';
@@ -68,6 +75,91 @@ test('a file is fetched once, with progress, and then cached', async (hub) => {
   assert.equal(await hubSource(set).find({ cacheDir }), files);
   assert.equal(await hubSource(set).fetch({ cacheDir }), files);
   assert.equal(hub.asked, ['/some/weights/resolve/main/w.safetensors']);
+});
+
+test('the cache lists, finds and forgets weights by name', async (hub) => {
+  const { cacheDir } = hub;
+  const name = 'resnet18.tv_in1k';
+  assert.equal(await weightCache.list({ cacheDir }), []);
+  assert.is(await weightCache.has(name, { cacheDir }), false);
+  await pretrained.fetch(name, { cacheDir });
+  await pretrained.fetch('vgg11', { cacheDir });
+  const bytes = hub.file.length;
+  assert.equal(await weightCache.list({ cacheDir }), [
+    { name, bytes, total: bytes },
+    { name: 'vgg11.tv_in1k', bytes, total: bytes },
+  ]);
+  assert.is(await weightCache.has('resnet18', { cacheDir }), true);
+  await writeFile(join(cacheDir, 'of others'), '');
+  await weightCache.clear('resnet18', { cacheDir });
+  assert.is(await weightCache.has(name, { cacheDir }), false);
+  assert.is(await weightCache.has('vgg11', { cacheDir }), true);
+  await weightCache.clear(undefined, { cacheDir });
+  assert.equal(await readdir(cacheDir), ['of others']);
+  const error = await weightCache.clear('resnet81', { cacheDir }).catch((reason: Error) => reason);
+  assert.match((error as Error).message, /resnet81; the closest is /);
+});
+
+test('a load by name has its cache folder, and tells of the download and then of packing', async (hub) => {
+  const { cacheDir } = hub;
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of seededWeights(buildNetwork('resnet18'), 1)) chunks.push(chunk.slice());
+  hub.file = Buffer.concat(chunks);
+  const seen: Progress[] = [];
+  using model = await load('resnet18', { cacheDir, threads: 1, onProgress: (progress) => seen.push(progress) });
+  assert.is(model.labels?.length, 1000);
+  const last = (phase: Progress['phase']) => seen.filter((progress) => progress.phase === phase).at(-1);
+  assert.is(last('download')?.loaded, hub.file.length);
+  assert.is(last('pack')?.loaded, last('pack')?.total);
+  assert.equal([...new Set(seen.map(({ phase }) => phase))], ['download', 'pack']);
+  assert.equal(
+    (await weightCache.list({ cacheDir })).map(({ name }) => name),
+    ['resnet18.tv_in1k'],
+  );
+});
+
+test('a token goes to the hub, and not to where the hub sends one on', async (hub) => {
+  const { cacheDir } = hub;
+  const authorised: (string | undefined)[] = [];
+  const { port } = hub.server.address() as AddressInfo;
+  const front = createServer((request, response) => {
+    authorised.push(request.headers.authorization);
+    if (request.headers.authorization !== 'Bearer hf_abc') return response.writeHead(401).end();
+    return response.writeHead(302, { location: `http://127.0.0.1:${port}${request.url}` }).end();
+  });
+  hub.server.prependListener('request', ({ headers }) => authorised.push(headers.authorization));
+  await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve));
+  process.env.HF_ENDPOINT = `http://127.0.0.1:${(front.address() as AddressInfo).port}`;
+  try {
+    const error = await hubSource(set)
+      .fetch({ cacheDir })
+      .catch((reason: Error) => reason);
+    assert.match((error as Error).message, /got 401 Unauthorized; HF_TOKEN may hold a token that this hub takes\.$/);
+    process.env.HF_TOKEN = 'hf_abc';
+    const { path } = await hubSource(set).fetch({ cacheDir });
+    assert.equal(new Uint8Array(await readFile(path)), hub.file);
+    assert.equal(authorised, [undefined, 'Bearer hf_abc', undefined]);
+  } finally {
+    delete process.env.HF_TOKEN;
+    front.closeAllConnections();
+    await new Promise((resolve) => front.close(resolve));
+  }
+});
+
+test('a proxy that Node does not heed is told of', async (hub) => {
+  process.env.HF_ENDPOINT = 'http://127.0.0.1:1';
+  process.env.HTTPS_PROXY = 'http://proxy.example:3128';
+  try {
+    const { NODE_USE_ENV_PROXY } = process.env;
+    delete process.env.NODE_USE_ENV_PROXY;
+    const error = await hubSource(set)
+      .fetch({ cacheDir: hub.cacheDir })
+      .catch((reason: Error) => reason);
+    assert.match((error as Error).message, /; HTTPS_PROXY is set, which Node heeds with NODE_USE_ENV_PROXY=1 .*\.$/);
+    if (NODE_USE_ENV_PROXY !== undefined) process.env.NODE_USE_ENV_PROXY = NODE_USE_ENV_PROXY;
+  } finally {
+    delete process.env.HTTPS_PROXY;
+  }
 });
 
 test('a connection that breaks is taken up where it broke', async (hub) => {

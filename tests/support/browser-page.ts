@@ -180,7 +180,7 @@ const pages = {
         logits = [...(await model.run({ data: api.seededInput(shape), shape, layout: 'NCHW' })).data];
       })(),
     );
-    return { outcome, loaded, logits, kept: await api.cachedWeights() };
+    return { outcome, loaded, logits, kept: await api.weightCache.list() };
   },
 
   /** A network that a file is of, and one of a graph, with weights that the worker's second script reads too. */
@@ -206,14 +206,20 @@ const pages = {
     using model = await api.load(name, { worker: false });
     const [best] = await model.classify(await fetched('/tests/data/photos/chelsea.jpg'), { topK: 1 });
     const names = api.pretrained.names();
-    return { network: model.name, best, resize: model.preprocessing?.resize, names, kept: await api.cachedWeights() };
+    return {
+      network: model.name,
+      best,
+      resize: model.preprocessing?.resize,
+      names,
+      kept: await api.weightCache.list(),
+    };
   },
 
   /** Two loads of one URL that run at the same time. */
   async atOnce(name: string, url: string) {
     const one = () => pages.fromUrl(name, url);
     const [first, second] = await Promise.all([one(), one()]);
-    return { logits: [first.logits, second.logits], kept: await api.cachedWeights() };
+    return { logits: [first.logits, second.logits], kept: await api.weightCache.list() };
   },
 
   /** The same weights as a URL gives, in all other forms. */
@@ -267,7 +273,7 @@ const pages = {
     };
   },
 
-  clear: (url?: string): Promise<void> => api.clearCachedWeights(url),
+  clear: (url?: string): Promise<void> => api.weightCache.clear(url),
 
   /** Names of the tensors in an HDF5 file, each of whose values is read; and what is kept of weights then. */
   async hdf5(url: string) {
@@ -275,7 +281,7 @@ const pages = {
     const names = new Set<string>();
     for await (const { tensor } of file.pieces()) names.add(tensor.name);
     await file.close();
-    return { names: [...names], kept: await api.cachedWeights() };
+    return { names: [...names], kept: await api.weightCache.list() };
   },
 
   /** What a thread's worker says of a module that is none. */

@@ -4,7 +4,7 @@
  */
 
 import { type FileVersion, fetchBytes, type PartialDownload } from './http.js';
-import type { ByteSource, OpenOptions } from './types.js';
+import type { ByteSource, OpenOptions, WeightCache } from './types.js';
 
 const CACHE = 'resnet-wasm weights';
 
@@ -21,15 +21,6 @@ interface Entry extends FileVersion {
   readonly isWhole: boolean;
 }
 
-/** Weights of one URL that are kept. */
-export interface CachedWeights {
-  readonly url: string;
-  /** Kept so far. */
-  readonly bytes: number;
-  /** Bytes of the file; undefined if the server did not tell, and not all are here yet. */
-  readonly total: number | undefined;
-}
-
 // The keys of a cache are requests; this host does not exist.
 const ENTRIES = 'https://weights.invalid/entry?';
 const entryKey = (url: string): string => ENTRIES + encodeURIComponent(url);
@@ -39,7 +30,7 @@ const partKey = (url: string, i: number): string => `https://weights.invalid/par
 const PATIENCE_MS = 2000;
 
 /** Reads an http or https URL: the bytes that are kept, then the others, which are kept as they pass. */
-export async function cachedBytes(url: URL, { signal, retry }: OpenOptions): Promise<ByteSource> {
+export async function cachedBytes(url: URL, { signal, headers, retry }: OpenOptions): Promise<ByteSource> {
   const unlock = await lock(url.href, signal);
   const found = await lookUp(url.href);
   const kept = ({ cache, entry }: Found<Entry>): ByteSource => {
@@ -50,13 +41,18 @@ export async function cachedBytes(url: URL, { signal, retry }: OpenOptions): Pro
   // Storage is missing, forbidden or broken, or another load is writing parts of its own.
   if (!found || !unlock) {
     unlock?.();
-    return fetchBytes(url, signal, { retry });
+    return fetchBytes(url, signal, { headers, retry });
   }
   const { cache, entry } = found;
   try {
     const begun: PartialDownload | undefined = entry && { ...entry, received: entry.bytes };
     // The browser's own cache need not keep them too.
-    const { version, begin, total, chunks } = await fetchBytes(url, signal, { begun, cache: 'no-store', retry });
+    const { version, begin, total, chunks } = await fetchBytes(url, signal, {
+      begun,
+      cache: 'no-store',
+      headers,
+      retry,
+    });
     const before = entry && begin > 0 ? entry : undefined;
     const keeper = new CacheWriter(
       cache,
@@ -221,22 +217,23 @@ export async function revalidateCachedWeights(url: string | URL): Promise<void> 
   }
 }
 
-/** Lists the weights that this browser keeps, whole or in part. Rejects if the page may not store anything. */
-export async function cachedWeights(): Promise<CachedWeights[]> {
-  if (!(await caches.has(CACHE))) return [];
-  return (await entriesOf(await caches.open(CACHE))).map(({ url, bytes, total }) => ({ url, bytes, total }));
-}
-
-/** Deletes the kept weights of one URL, or all. Rejects if the page may not store anything. */
-export async function clearCachedWeights(url?: string | URL): Promise<void> {
-  if (url === undefined) {
-    await caches.delete(CACHE);
-    return;
-  }
-  const cache = await caches.open(CACHE);
-  await cache.delete(entryKey(String(url)));
-  await deleteParts(cache, String(url), 0);
-}
+/** What this browser keeps, by URL. */
+export const browserCache: WeightCache = {
+  async list() {
+    if (!(await caches.has(CACHE))) return [];
+    return (await entriesOf(await caches.open(CACHE))).map(({ url, bytes, total }) => ({ name: url, bytes, total }));
+  },
+  has: async (url) => (await lookUp(String(url)))?.entry?.isWhole ?? false,
+  async clear(url) {
+    if (url === undefined) {
+      await caches.delete(CACHE);
+      return;
+    }
+    const cache = await caches.open(CACHE);
+    await cache.delete(entryKey(String(url)));
+    await deleteParts(cache, String(url), 0);
+  },
+};
 
 /** Deletes the parts of a URL from number `first` on, also those that no entry tells of. */
 async function deleteParts(cache: Cache, url: string, first: number): Promise<void> {

@@ -32,6 +32,7 @@ interface FetchOptions {
   readonly begun?: PartialDownload | undefined;
   /** Of the browser's own cache. */
   readonly cache?: RequestCache;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly retry?: RetryOptions | undefined;
 }
 
@@ -49,17 +50,23 @@ export interface Fetched extends ByteSource {
 export async function fetchBytes(
   url: URL,
   signal: AbortSignal | undefined,
-  { begun, cache = 'default', retry }: FetchOptions = {},
+  { begun, cache = 'default', headers = {}, retry }: FetchOptions = {},
 ): Promise<Fetched> {
-  const download = new Download(url, signal, cache, { ...RETRY, ...retry });
+  const download = new Download(url, signal, { cache, headers }, { ...RETRY, ...retry });
   const { total, begin, version } = await download.start(begun);
   return { name: url.href, total, base: url, chunks: download, begin, version };
+}
+
+/** What every request of a download has. */
+interface RequestOptions {
+  readonly cache: RequestCache;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 class Download implements AsyncIterator<Uint8Array, undefined> {
   readonly #url: URL;
   readonly #signal: AbortSignal | undefined;
-  readonly #cache: RequestCache;
+  readonly #init: RequestOptions;
   readonly #retry: Required<RetryOptions>;
   /** Aborted by the caller's signal, or if no more is wanted. */
   readonly #closing = new AbortController();
@@ -79,11 +86,11 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
   #requests = 0;
   #idle = 0;
 
-  constructor(url: URL, signal: AbortSignal | undefined, cache: RequestCache, retry: Required<RetryOptions>) {
+  constructor(url: URL, signal: AbortSignal | undefined, init: RequestOptions, retry: Required<RetryOptions>) {
     this.#retry = retry;
     this.#url = url;
     this.#signal = signal;
-    this.#cache = cache;
+    this.#init = init;
     if (signal?.aborted) this.#onAbort();
     else signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
@@ -267,8 +274,9 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
       try {
         const { signal } = this.#request;
         // Weights hardly shrink, and ranges count the bytes as they are.
-        const all = { ...headers, 'accept-encoding': 'identity' };
-        const response = await this.#unlessSilent(() => fetch(this.#url, { headers: all, signal, cache: this.#cache }));
+        const all = { ...this.#init.headers, ...headers, 'accept-encoding': 'identity' };
+        const { cache } = this.#init;
+        const response = await this.#unlessSilent(() => fetch(this.#url, { headers: all, signal, cache }));
         if (!BUSY.includes(response.status) || isLast) return response;
         // Unread, the body would hold its connection.
         await response.body?.cancel().catch(() => {});

@@ -17,15 +17,15 @@ export async function openSource(source: WeightSource | ByteSource, options: Ope
 /** Finds what a source's bytes come from. Rejects as `openSource` does. */
 export async function byteSourceOf(
   source: WeightSource | ByteSource,
-  { signal, cache = true, retry }: OpenOptions,
+  { signal, cache = true, headers, retry }: OpenOptions,
 ): Promise<ByteSource> {
   if (typeof source === 'string' || source instanceof URL) {
     signal?.throwIfAborted();
     const location = typeof source === 'string' && /^(https?|blob|file):/i.test(source) ? urlOf(source) : source;
     if (location instanceof URL && location.protocol !== 'file:') {
       const isKept = cache && typeof caches !== 'undefined' && /^https?:$/.test(location.protocol);
-      if (isKept) return (await import('./browser-cache.js')).cachedBytes(location, { signal, retry });
-      return (await import('./http.js')).fetchBytes(location, signal, { retry });
+      if (isKept) return (await import('./browser-cache.js')).cachedBytes(location, { signal, headers, retry });
+      return (await import('./http.js')).fetchBytes(location, signal, { headers, retry });
     }
     const file = await platform.openFile(location);
     return {

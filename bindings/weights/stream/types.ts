@@ -44,6 +44,25 @@ export interface RetryOptions {
   readonly silence?: number;
 }
 
+/** Weights that are kept, whole or in part. */
+export interface CachedWeights {
+  /** A name that `pretrained` has, or a URL. */
+  readonly name: string;
+  /** Kept so far. */
+  readonly bytes: number;
+  /** Bytes in all; undefined if that is not known before all are here. */
+  readonly total: number | undefined;
+}
+
+/** Weights that a browser or a folder keeps for the next time. Rejects if nothing may be stored. */
+export interface WeightCache<Options = undefined> {
+  list(options?: Options): Promise<CachedWeights[]>;
+  /** Tells whether the weights of a name or URL are all here. */
+  has(name: string | URL, options?: Options): Promise<boolean>;
+  /** Deletes the weights of a name or URL, or all. */
+  clear(name?: string | URL, options?: Options): Promise<void>;
+}
+
 /** How sources are opened. */
 export interface OpenOptions {
   readonly signal?: AbortSignal | undefined;
@@ -57,6 +76,8 @@ export interface OpenOptions {
    * read HDF5 files. Node finds the package by itself.
    */
   readonly hdf5?: string | URL | undefined;
+  /** Headers of the requests for http and https URLs: `authorization`, for example. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /** When downloads are tried again, and when they are given up. */
   readonly retry?: RetryOptions | undefined;
 }
