@@ -1,5 +1,6 @@
 /** What the entries for browsers (index.web.ts) and for Node (index.node.ts) share. Each adds its `load`. */
 
+export { type ErrorCode, ResnetError } from '../models/errors.js';
 export type {
   Activation,
   ActivationOp,

@@ -65,7 +65,7 @@ export const pretrained = {
   /** Lists the names that `load` takes without weights: first those of networks, then timm's names of sets. */
   names: (): string[] => [...networkNames().filter((name) => hubSet(name)), ...Object.keys(hubSets)],
 
-  /** Describes the weights of a name: network, preprocessing, licence and source. Throws a RangeError if there are none. */
+  /** Describes the weights of a name: network, preprocessing, licence and source. Throws if there are none. */
   describe: (name: string): HubSet => hubSet(name) ?? lookup('pretrained weights', hubSets, name),
 };
 

@@ -1,6 +1,7 @@
 /** Activations as values: what follows a layer and is computed with it. A row each. */
 
 import { type Check, finite, oneOf, shown } from './check.js';
+import { ResnetError } from './errors.js';
 
 /** x -> max(x, 0). */
 export interface Relu {
@@ -75,7 +76,8 @@ export const activations: { readonly [Kind in Activation['kind']]: ActivationRow
     kernelConstant: 'ACTIVATION_CLIP',
     check: ({ low, high }, subject) => {
       if (typeof low !== 'number' || typeof high !== 'number' || !(low <= high)) {
-        throw new RangeError(
+        throw new ResnetError(
+          'argument',
           `${subject}: expected numbers low ≤ high to clip to, got ${typeof low === 'number' ? low : shown(low)} and ${typeof high === 'number' ? high : shown(high)}.`,
         );
       }
@@ -110,7 +112,7 @@ const rowOf = ({ kind }: Activation): ActivationRow<Activation> => activations[k
 /** Checks an activation's kind and numbers. */
 export const activation: Check = (value, subject) => {
   if (typeof value !== 'object' || value === null) {
-    throw new TypeError(`${subject}: expected an activation like { kind: 'relu' }, got ${shown(value)}.`);
+    throw new ResnetError('argument', `${subject}: expected an activation like { kind: 'relu' }, got ${shown(value)}.`);
   }
   const given = value as Activation;
   oneOf(subject, "the activation's kind", given.kind, Object.keys(activations));

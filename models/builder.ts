@@ -2,6 +2,7 @@
 
 import type { Activation } from './activation.js';
 import { named, oneOf, shown } from './check.js';
+import { ResnetError } from './errors.js';
 import type { Graph, Node, NodeId, ParameterNames, Ports } from './graph.js';
 import type { Attributes, Op, OpKind, ParameterShape, PoolOp, Reduction, ResizeMode, Role } from './ops/op.js';
 import { ops, rowOf } from './ops.js';
@@ -67,7 +68,7 @@ function paramsOf(name: string, tensors: readonly ParameterShape[], given: Param
   for (const role of Object.keys(given)) {
     if (!tensors.some((tensor) => tensor.role === role)) {
       const known = tensors.map((tensor) => tensor.role).join(', ') || 'none';
-      throw new RangeError(`${name}: expected names of tensors among ${known}, got one of ${role}.`);
+      throw new ResnetError('argument', `${name}: expected names of tensors among ${known}, got one of ${role}.`);
     }
   }
   return params;
@@ -110,14 +111,18 @@ export class GraphBuilder {
     if (!Array.isArray(inputs) || inputs.length < fewest || inputs.length > most) {
       const count = fewest === most ? `${fewest}` : `at least ${fewest}`;
       const got = Array.isArray(inputs) ? `${inputs.length}` : shown(inputs);
-      throw new RangeError(`${name}: expected ${count} ${count.endsWith('1') ? 'input' : 'inputs'}, got ${got}.`);
+      throw new ResnetError(
+        'argument',
+        `${name}: expected ${count} ${count.endsWith('1') ? 'input' : 'inputs'}, got ${got}.`,
+      );
     }
     // A copy: a caller's growing list of features would give this node inputs that come after it.
     const ids = [...inputs];
     if (row.isSwapped?.(ids.map((id) => this.shape(id)))) ids.reverse();
     const shapes = ids.map((id) => this.shape(id));
     const shape = row.shape(op, shapes, name);
-    if (this.#names.has(name)) throw new RangeError(`${this.#name}: expected names used once, got ${name} twice.`);
+    if (this.#names.has(name))
+      throw new ResnetError('argument', `${this.#name}: expected names used once, got ${name} twice.`);
 
     const tensors = row.parameters(op, shapes);
     const own = paramsOf(name, tensors, params);
@@ -225,7 +230,8 @@ export class GraphBuilder {
   zeroPadShortcut(name: string, x: NodeId, c: number, stride: number): NodeId {
     const { c: from } = this.shape(x);
     if (!Number.isInteger(c) || c < from || (c - from) % 2 !== 0) {
-      throw new RangeError(
+      throw new ResnetError(
+        'argument',
         `${name}: expected to add an even number of zero channels to ${from}, got ${shown(c)} channels.`,
       );
     }
@@ -236,12 +242,14 @@ export class GraphBuilder {
   /** The graph with one output, called `output`, or several by name. Nodes may be added, and another graph made, after. */
   finish(output: NodeId | Readonly<Record<string, NodeId>>): Graph {
     const isNamed = typeof output === 'object' && output !== null;
-    if (Array.isArray(output)) throw new TypeError(`${this.#name}: expected outputs by name, got a list.`);
+    if (Array.isArray(output))
+      throw new ResnetError('argument', `${this.#name}: expected outputs by name, got a list.`);
     const outputs = Object.entries(isNamed ? output : { output }).map(([name, node]) => {
-      if (name === '') throw new RangeError(`${this.#name}: expected the name of an output, got "".`);
+      if (name === '') throw new ResnetError('argument', `${this.#name}: expected the name of an output, got "".`);
       return { name, node: this.#at(node).id };
     });
-    if (outputs.length === 0) throw new RangeError(`${this.#name}: expected at least one output, got none.`);
+    if (outputs.length === 0)
+      throw new ResnetError('argument', `${this.#name}: expected at least one output, got none.`);
     const inputs = this.#nodes.filter(({ kind }) => kind === 'input').map(({ id, name }) => ({ name, node: id }));
     return {
       name: this.#name,
@@ -266,7 +274,7 @@ export class GraphBuilder {
     for (const attribute of Object.keys(given ?? {})) {
       if (Object.hasOwn(checks, attribute)) continue;
       const known = Object.keys(checks).join(', ') || 'none';
-      throw new RangeError(`${name}: expected attributes of ${kind} among ${known}, got ${attribute}.`);
+      throw new ResnetError('argument', `${name}: expected attributes of ${kind} among ${known}, got ${attribute}.`);
     }
     // A copy, down to its last number: what was checked stays.
     return structuredClone({ ...given, kind }) as Op;
@@ -282,7 +290,8 @@ export class GraphBuilder {
         this.#tensors.get(tensor) ?? (found.has(tensor) ? { shape: found.get(tensor), of: name } : undefined);
       if (!known) found.set(tensor, shape);
       else if (known.shape?.join() !== shape.join()) {
-        throw new RangeError(
+        throw new ResnetError(
+          'argument',
           `${tensor}: expected [${known.shape?.join(', ')}], as ${known.of} has it, got [${shape.join(', ')}] for ${name}.`,
         );
       }
@@ -292,7 +301,11 @@ export class GraphBuilder {
 
   #at(id: NodeId): Node {
     const node = Number.isInteger(id) ? this.#nodes[id] : undefined;
-    if (!node) throw new RangeError(`${this.#name}: expected a node id below ${this.#nodes.length}, got ${shown(id)}.`);
+    if (!node)
+      throw new ResnetError(
+        'argument',
+        `${this.#name}: expected a node id below ${this.#nodes.length}, got ${shown(id)}.`,
+      );
     return node;
   }
 }

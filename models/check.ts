@@ -1,7 +1,9 @@
 /**
  * Checks of values that come from outside TypeScript's sight: from JavaScript, or from a file. Each throws one sentence
- * that begins with its subject: a TypeError for a value of another type, a RangeError for one out of range.
+ * that begins with its subject.
  */
+
+import { ResnetError } from './errors.js';
 
 /** Checks one attribute of the operation that `subject` names. */
 export type Check = (value: unknown, subject: string) => void;
@@ -27,10 +29,9 @@ export function shown(value: unknown): string {
   return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
 }
 
-/** Throws a RangeError if `value` is of `type`, a TypeError if it is not. */
-export function fail(subject: string, what: string, expected: string, value: unknown, type: string): never {
-  const message = `${subject}: expected ${what} to be ${expected}, got ${shown(value)}.`;
-  throw typeof value === type ? new RangeError(message) : new TypeError(message);
+/** Throws since `what` of `subject` is to be something else. */
+export function fail(subject: string, what: string, expected: string, value: unknown): never {
+  throw new ResnetError('argument', `${subject}: expected ${what} to be ${expected}, got ${shown(value)}.`);
 }
 
 /** A whole number from `least`. */
@@ -38,15 +39,15 @@ export const whole =
   (what: string, least: 0 | 1 = 1): Check =>
   (value, subject) => {
     const isFit = Number.isInteger(value) && (value as number) >= least;
-    if (!isFit) fail(subject, what, `a whole number from ${least}`, value, 'number');
-    if ((value as number) > LARGEST) fail(subject, what, `at most ${LARGEST}`, value, 'number');
+    if (!isFit) fail(subject, what, `a whole number from ${least}`, value);
+    if ((value as number) > LARGEST) fail(subject, what, `at most ${LARGEST}`, value);
   };
 
 /** Whole numbers from 1 for rows and columns. */
 export const wholePair =
   (what: string): Check =>
   (value, subject) => {
-    if (!Array.isArray(value) || value.length !== 2) fail(subject, what, '[rows, columns]', value, 'never');
+    if (!Array.isArray(value) || value.length !== 2) fail(subject, what, '[rows, columns]', value);
     for (const each of value) whole(what)(each, subject);
   };
 
@@ -55,7 +56,7 @@ export const sides =
   (what: string): Check =>
   (value, subject) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      fail(subject, what, '{ top, left, bottom, right }', value, 'never');
+      fail(subject, what, '{ top, left, bottom, right }', value);
     }
     for (const side of ['top', 'left', 'bottom', 'right'])
       whole(what, 0)((value as Record<string, unknown>)[side], subject);
@@ -66,23 +67,26 @@ export const finite =
   (what: string, isPositive = false): Check =>
   (value, subject) => {
     if (!Number.isFinite(value) || (isPositive && (value as number) <= 0)) {
-      fail(subject, what, isPositive ? 'above 0' : 'a finite number', value, 'number');
+      fail(subject, what, isPositive ? 'above 0' : 'a finite number', value);
     }
   };
 
 export const boolean =
   (what: string): Check =>
   (value, subject) => {
-    if (typeof value !== 'boolean') fail(subject, what, 'true or false', value, 'boolean');
+    if (typeof value !== 'boolean') fail(subject, what, 'true or false', value);
   };
 
 const disjunction = new Intl.ListFormat('en', { type: 'disjunction' });
 
-/** Throws a RangeError unless `value` is one of `allowed`. */
+/** Throws unless `value` is one of `allowed`. */
 export function oneOf(subject: string, what: string, value: unknown, allowed: readonly unknown[]): void {
   if (allowed.includes(value)) return;
   const got = typeof value === 'string' ? value.slice(0, LONGEST) : shown(value);
-  throw new RangeError(`${subject}: expected ${what} to be ${disjunction.format(allowed.map(String))}, got ${got}.`);
+  throw new ResnetError(
+    'argument',
+    `${subject}: expected ${what} to be ${disjunction.format(allowed.map(String))}, got ${got}.`,
+  );
 }
 
 export const among =
@@ -92,5 +96,5 @@ export const among =
 
 /** A name that is not empty. */
 export function named(subject: string, what: string, value: unknown): void {
-  if (typeof value !== 'string' || value === '') fail(subject, what, 'a name', value, 'string');
+  if (typeof value !== 'string' || value === '') fail(subject, what, 'a name', value);
 }

@@ -5,6 +5,7 @@
  */
 
 import { GraphBuilder } from './builder.js';
+import { ResnetError } from './errors.js';
 import { type Graph, inputShapes, type Node, type NodeId } from './graph.js';
 import type { Attributes, OpKind } from './ops/op.js';
 import { rowOf } from './ops.js';
@@ -56,10 +57,10 @@ function nodeToJson(graph: Graph, node: Node): NodeJson {
 export function graphFromJson(text: string): Graph {
   const json: unknown = JSON.parse(text);
   if (!isRecord(json) || typeof json.name !== 'string' || !Array.isArray(json.nodes) || !isRecord(json.outputs)) {
-    throw new TypeError('graph: expected { name, nodes: [], outputs: {} }, got other JSON.');
+    throw new ResnetError('argument', 'graph: expected { name, nodes: [], outputs: {} }, got other JSON.');
   }
   if (json.nodes.length > MAX_NODES) {
-    throw new RangeError(`graph: expected at most ${MAX_NODES} nodes, got ${json.nodes.length}.`);
+    throw new ResnetError('argument', `graph: expected at most ${MAX_NODES} nodes, got ${json.nodes.length}.`);
   }
   const g = new GraphBuilder(json.name);
   for (const [i, node] of json.nodes.entries()) {
@@ -74,14 +75,17 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
 
 function checkedNode(i: number, node: unknown): NodeJson {
   if (!isRecord(node) || typeof node.kind !== 'string' || typeof node.name !== 'string') {
-    throw new TypeError(`node ${i}: expected { kind, name, inputs, attributes, params }, got another value.`);
+    throw new ResnetError(
+      'argument',
+      `node ${i}: expected { kind, name, inputs, attributes, params }, got another value.`,
+    );
   }
   const { kind, name, inputs = [], attributes = {}, params = {} } = node;
   if (!Array.isArray(inputs) || !inputs.every((input) => Number.isInteger(input))) {
-    throw new TypeError(`${name}: expected the numbers of nodes as inputs, got another value.`);
+    throw new ResnetError('argument', `${name}: expected the numbers of nodes as inputs, got another value.`);
   }
   if (!isRecord(attributes) || !isRecord(params)) {
-    throw new TypeError(`${name}: expected attributes and params to be objects, got another value.`);
+    throw new ResnetError('argument', `${name}: expected attributes and params to be objects, got another value.`);
   }
   return { kind, name, inputs, attributes, params };
 }

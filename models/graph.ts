@@ -3,6 +3,7 @@
  * as it is added, so that a graph that exists is one that can be run. The batch is not part of a graph.
  */
 
+import { ResnetError } from './errors.js';
 import type { Op, ParameterShape, Role } from './ops/op.js';
 import { rowOf } from './ops.js';
 import type { Shape } from './shape.js';
@@ -51,7 +52,7 @@ export interface Parameter extends Pick<ParameterShape, 'role' | 'shape'> {
 
 const nodeOf = ({ name, nodes }: Graph, id: NodeId): Node => {
   const node = nodes[id];
-  if (!node) throw new RangeError(`${name}: expected a node id below ${nodes.length}, got ${id}.`);
+  if (!node) throw new ResnetError('argument', `${name}: expected a node id below ${nodes.length}, got ${id}.`);
   return node;
 };
 
@@ -67,7 +68,7 @@ export const inputShapes = (graph: Graph, node: Node): Shape[] => node.inputs.ma
 /** The shape of a node's first input. */
 export function inputShape(graph: Graph, node: Node): Shape {
   const [from] = inputShapes(graph, node);
-  if (!from) throw new RangeError(`${node.name}: expected an input, got none.`);
+  if (!from) throw new ResnetError('argument', `${node.name}: expected an input, got none.`);
   return from;
 }
 

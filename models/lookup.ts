@@ -1,5 +1,7 @@
 /** Rows of tables by name, with an error that helps. */
 
+import { ResnetError } from './errors.js';
+
 /** Insertions, deletions and replacements that turn `a` into `b` (Levenshtein 1966). */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
@@ -24,12 +26,13 @@ export function closest(names: readonly string[], wrong: string): string | undef
   return names[changes.indexOf(Math.min(...changes))];
 }
 
-/** The row called `name`. Throws a RangeError that lists the names there are, and the closest. */
+/** The row called `name`. Throws that lists the names there are, and the closest. */
 export function lookup<Row>(what: string, table: Readonly<Record<string, Row>>, name: string): Row {
   if (Object.hasOwn(table, name)) return table[name] as Row;
   const names = Object.keys(table);
   const wrong = String(name);
-  throw new RangeError(
+  throw new ResnetError(
+    'argument',
     `${what}: expected one of ${names.join(', ')}, got ${wrong}; the closest is ${closest(names, wrong)}.`,
   );
 }

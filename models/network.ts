@@ -1,5 +1,6 @@
 /** What every family of networks offers: a row of the registry, and the options that its rows share. */
 
+import { ResnetError } from './errors.js';
 import type { Graph } from './graph.js';
 import type { Pair, Shape } from './shape.js';
 
@@ -55,7 +56,7 @@ export interface Network {
 }
 
 /**
- * The options given, and the defaults for the rest; an option that is undefined counts as not given. Throws a TypeError
+ * The options given, and the defaults for the rest; an option that is undefined counts as not given. Throws
  * on an option that `defaults` does not name.
  */
 export function resolveOptions<Defaults extends NetworkOptions>(
@@ -66,7 +67,10 @@ export function resolveOptions<Defaults extends NetworkOptions>(
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   for (const [key] of given) {
     if (!Object.hasOwn(defaults, key)) {
-      throw new TypeError(`${name}: expected options among ${Object.keys(defaults).join(', ')}, got ${key}.`);
+      throw new ResnetError(
+        'argument',
+        `${name}: expected options among ${Object.keys(defaults).join(', ')}, got ${key}.`,
+      );
     }
   }
   return { ...defaults, ...Object.fromEntries(given) };
@@ -76,7 +80,10 @@ export function resolveOptions<Defaults extends NetworkOptions>(
 export function inputOf(subject: string, { size, inChannels }: { size: number | Pair; inChannels: number }): Shape {
   if (typeof size === 'number') return { h: size, w: size, c: inChannels };
   if (!Array.isArray(size) || size.length !== 2) {
-    throw new TypeError(`${subject}: expected size to be a number or [height, width], got ${JSON.stringify(size)}.`);
+    throw new ResnetError(
+      'argument',
+      `${subject}: expected size to be a number or [height, width], got ${JSON.stringify(size)}.`,
+    );
   }
   return { h: size[0], w: size[1], c: inChannels };
 }

@@ -1,6 +1,7 @@
 /** From what users say of a preprocessing to the whole of it for one network, every value checked. */
 
 import { among, type Check, fail, finite, whole, wholePair } from './check.js';
+import { ResnetError } from './errors.js';
 import { lookup } from './lookup.js';
 import {
   type ChannelOrder,
@@ -25,7 +26,7 @@ const nonZero =
   (what: string): Check =>
   (value, subject) => {
     finite(what)(value, subject);
-    if (value === 0) fail(subject, what, 'a number other than 0', value, 'number');
+    if (value === 0) fail(subject, what, 'a number other than 0', value);
   };
 
 /** One value as a list of it; a list with its holes as undefined. */
@@ -35,14 +36,14 @@ const numbers =
   (what: string, isPositive: boolean): Check =>
   (value, subject) => {
     if (typeof value !== 'number' && !Array.isArray(value)) {
-      fail(subject, what, 'a number, or an array of one per channel', value, 'number');
+      fail(subject, what, 'a number, or an array of one per channel', value);
     }
     for (const each of listed(value)) finite(what, isPositive)(each, subject);
   };
 
 const share: Check = (value, subject) => {
   if (typeof value !== 'number' || !(value > 0 && value <= 1)) {
-    fail(subject, 'cropPct', 'above 0 and up to 1', value, 'number');
+    fail(subject, 'cropPct', 'above 0 and up to 1', value);
   }
 };
 
@@ -79,7 +80,8 @@ function checkBase(base: unknown): void {
   for (const key of Object.keys(base)) lookup(`${SUBJECT}.base`, preprocessings.torch, key);
   checkFields(base);
   const missing = Object.keys(preprocessings.torch).find((key) => (base as Record<string, unknown>)[key] === undefined);
-  if (missing) throw new TypeError(`${SUBJECT}: expected a base with every field, got one without ${missing}.`);
+  if (missing)
+    throw new ResnetError('argument', `${SUBJECT}: expected a base with every field, got one without ${missing}.`);
 }
 
 /** The options that are given, every name and value checked as far as it can be without a network. */
@@ -94,7 +96,7 @@ function checkedOptions(given: PreprocessingLike): PreprocessingOptions {
     ['resize', 'cropPct'],
   ] as const) {
     if (given[one] !== undefined && given[other] !== undefined) {
-      throw new TypeError(`${SUBJECT}: expected ${one} or ${other}, got both.`);
+      throw new ResnetError('argument', `${SUBJECT}: expected ${one} or ${other}, got both.`);
     }
   }
   return given;
@@ -112,11 +114,17 @@ function sizesOf(
     const given = options[what];
     if (given !== undefined && !isFit(given)) {
       const got = pairOf(given).join('x');
-      throw new RangeError(`${SUBJECT}: expected ${what} to be the network's input, ${h}x${w}, got ${got}.`);
+      throw new ResnetError(
+        'argument',
+        `${SUBJECT}: expected ${what} to be the network's input, ${h}x${w}, got ${got}.`,
+      );
     }
   }
   if (cropPct !== undefined && h !== w) {
-    throw new RangeError(`${SUBJECT}: expected resize instead of cropPct for an input that is not square, ${h}x${w}.`);
+    throw new ResnetError(
+      'argument',
+      `${SUBJECT}: expected resize instead of cropPct for an input that is not square, ${h}x${w}.`,
+    );
   }
   const longer = Math.max(h, w);
   const own = options.resize ?? (cropPct === undefined ? undefined : Math.floor(longer / cropPct));
@@ -131,19 +139,23 @@ function perChannel(what: string, values: number | readonly number[], channels: 
   if (typeof values === 'number') return Array<number>(channels).fill(values);
   if (values.length === channels) return [...values];
   const wanted = channels === 1 ? 'one number' : `${channels} numbers`;
-  throw new RangeError(`${SUBJECT}: expected ${what} to be ${wanted}, one per channel, got ${values.length}.`);
+  throw new ResnetError(
+    'argument',
+    `${SUBJECT}: expected ${what} to be ${wanted}, one per channel, got ${values.length}.`,
+  );
 }
 
 function orderOf(order: ChannelOrder | undefined, base: Preprocessing, c: number): ChannelOrder {
   if (c !== 1 && c !== 3) {
-    throw new RangeError(
+    throw new ResnetError(
+      'argument',
       `${SUBJECT}: expected a network whose input has 1 or 3 channels, got ${c}; give run its input.`,
     );
   }
   const wanted = order ?? (c === 1 ? 'grey' : base.channelOrder);
   if ((wanted === 'grey') === (c === 1)) return wanted;
   const fitting = c === 1 ? 'grey for an input of one channel' : 'RGB or BGR for an input of three channels';
-  throw new RangeError(`${SUBJECT}: expected channelOrder to be ${fitting}, got ${wanted}.`);
+  throw new ResnetError('argument', `${SUBJECT}: expected channelOrder to be ${fitting}, got ${wanted}.`);
 }
 
 /** Normalisation for an input of `c` channels. */
@@ -156,7 +168,8 @@ function normalisationOf(options: PreprocessingOptions, base: Preprocessing, c: 
     const [first] = usual;
     if (first !== undefined && usual.every((value) => value === first)) return perChannel(what, first, c);
     if (c === 1) {
-      throw new RangeError(
+      throw new ResnetError(
+        'argument',
         `${SUBJECT}: expected ${what} for an input of one channel, got none; the base's is for three.`,
       );
     }
@@ -166,7 +179,8 @@ function normalisationOf(options: PreprocessingOptions, base: Preprocessing, c: 
   };
   const { scale = base.scale } = options;
   if (scale !== base.scale && (options.mean === undefined || options.std === undefined)) {
-    throw new TypeError(
+    throw new ResnetError(
+      'argument',
       `${SUBJECT}: expected mean and std with a scale of ${scale}, got ${options.mean === undefined ? 'no mean' : 'no std'}; the base's belong to ${base.scale}.`,
     );
   }
@@ -182,7 +196,8 @@ function checkRange(
 ): void {
   const far = mean.find((value) => value < 0 || value > 255 * scale);
   if (options.scale === undefined && options.mean !== undefined && far !== undefined) {
-    throw new RangeError(
+    throw new ResnetError(
+      'argument',
       `${SUBJECT}: expected scale with a mean of ${far}, got none; the base's makes 0 … ${255 * scale} of bytes.`,
     );
   }
@@ -190,7 +205,10 @@ function checkRange(
     for (const byte of [0, 255]) {
       const result = (byte * scale - value) / (std[c] as number);
       if (!Number.isFinite(Math.fround(result))) {
-        throw new RangeError(`${SUBJECT}: expected values that float32 holds, got ${result} for a byte of ${byte}.`);
+        throw new ResnetError(
+          'argument',
+          `${SUBJECT}: expected values that float32 holds, got ${result} for a byte of ${byte}.`,
+        );
       }
     }
   });

@@ -1,5 +1,6 @@
 /** Decodes pictures in a browser, in a page or in a worker. */
 
+import { ResnetError } from '../../models/errors.js';
 import { isPixels } from '../platform/pixels.js';
 import type { Pixels } from '../platform/types.js';
 import { plain, shown } from '../util/messages.js';
@@ -22,7 +23,11 @@ export async function frameOf(
     const [expected, got] = isElement(source)
       ? ['an element', `<${source.localName}>`]
       : ['a canvas', 'an OffscreenCanvas'];
-    throw new TypeError(`image: expected ${expected} that shows a picture, got ${got} (${plain(cause)}).`, { cause });
+    throw new ResnetError(
+      'argument',
+      `image: expected ${expected} that shows a picture, got ${got} (${plain(cause)}).`,
+      { cause },
+    );
   }
 }
 
@@ -39,9 +44,9 @@ async function encoded(image: unknown): Promise<{ name: string; blob: Blob } | u
   try {
     response = await fetch(url);
   } catch (cause) {
-    throw new Error(`${name}: no answer from the server (${plain(cause)}).`, { cause });
+    throw new ResnetError('download', `${name}: no answer from the server (${plain(cause)}).`, { cause });
   }
-  if (!response.ok) throw new Error(`${name}: expected a picture, got status ${response.status}.`);
+  if (!response.ok) throw new ResnetError('download', `${name}: expected a picture, got status ${response.status}.`);
   return { name, blob: await response.blob() };
 }
 
@@ -67,7 +72,7 @@ export async function decodeImage(image: unknown): Promise<Pixels> {
       bitmap = await createImageBitmap(file.blob, AS_STORED);
     } catch (cause) {
       const got = file.blob.size === 0 ? 'an empty file' : 'a file that this browser cannot decode';
-      throw new Error(`${file.name}: expected a picture, got ${got}.`, { cause });
+      throw new ResnetError('picture', `${file.name}: expected a picture, got ${got}.`, { cause });
     }
     try {
       return draw(file.name, bitmap);
@@ -79,20 +84,22 @@ export async function decodeImage(image: unknown): Promise<Pixels> {
     (typeof ImageBitmap !== 'undefined' && image instanceof ImageBitmap) ||
     (typeof OffscreenCanvas !== 'undefined' && image instanceof OffscreenCanvas);
   if (isDrawable) return draw('image', image);
-  throw new TypeError(
+  throw new ResnetError(
+    'argument',
     `image: expected a Blob, URL, encoded bytes, image, video, canvas or {data, width, height}, got ${shown(image)}.`,
   );
 }
 
 function draw(name: string, source: ImageBitmap | OffscreenCanvas): Pixels {
   const { width, height } = source;
-  if (width === 0 || height === 0) throw new TypeError(`${name}: expected a picture, got one of ${width}x${height}.`);
+  if (width === 0 || height === 0)
+    throw new ResnetError('argument', `${name}: expected a picture, got one of ${width}x${height}.`);
   const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
-  if (!context) throw new RangeError(`${name}: a picture of ${width}x${height} is too large to draw here.`);
+  if (!context) throw new ResnetError('memory', `${name}: a picture of ${width}x${height} is too large to draw here.`);
   try {
     context.drawImage(source, 0, 0);
     return context.getImageData(0, 0, width, height);
   } catch (cause) {
-    throw new Error(`${name}: the page may not read this picture (${plain(cause)}).`, { cause });
+    throw new ResnetError('picture', `${name}: the page may not read this picture (${plain(cause)}).`, { cause });
   }
 }

@@ -1,5 +1,6 @@
 /** The platform of browsers, in a page or in a worker. */
 
+import { ResnetError } from '../../models/errors.js';
 import { binaryUrl } from '../assets.js';
 import { type Platform, RUNNING } from '../platform/platform.js';
 import { plain } from '../util/messages.js';
@@ -41,7 +42,7 @@ export const browserPlatform = (startWorker: () => Worker): Platform => ({
     worker.onerror = (event) => {
       // Otherwise it also fires window.onerror.
       event.preventDefault();
-      onError(new Error(`A worker for a thread did not start (${event.message ?? 'no script'}).`));
+      onError(new ResnetError('worker', `A worker for a thread did not start (${event.message ?? 'no script'}).`));
     };
     worker.postMessage({ kind: 'thread', start });
     // A thread that is told to stop ends by itself. To end one that sleeps takes a browser seconds.
@@ -51,13 +52,16 @@ export const browserPlatform = (startWorker: () => Worker): Platform => ({
   binaryUrl,
   fetchAsset: async (url) => {
     const response = await fetch(url).catch((cause) => {
-      throw new Error(`${url}: no answer from the server (${plain(cause)}).`, { cause });
+      throw new ResnetError('download', `${url}: no answer from the server (${plain(cause)}).`, { cause });
     });
-    if (!response.ok) throw new Error(`${url}: expected status 200, got ${response.status}.`);
+    if (!response.ok) throw new ResnetError('download', `${url}: expected status 200, got ${response.status}.`);
     return new Uint8Array(await response.arrayBuffer());
   },
   openFile: async (path) => {
-    throw new TypeError(`${path}: expected a URL, Response, Blob, stream or bytes here, got a file path.`);
+    throw new ResnetError(
+      'argument',
+      `${path}: expected a URL, Response, Blob, stream or bytes here, got a file path.`,
+    );
   },
   decodeImage,
 });

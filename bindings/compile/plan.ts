@@ -3,6 +3,7 @@
  * makes. Pure data, no memory: the places are elements for one image, and grow with the batch.
  */
 
+import { ResnetError } from '../../models/errors.js';
 import {
   type Activation,
   type ActivationOp,
@@ -110,17 +111,20 @@ function shapesOf(graph: Graph, drafts: readonly Draft[]): (id: NodeId) => Shape
   for (const { id, shape } of graph.nodes) shapes.set(id, shape);
   return (id) => {
     const shape = shapes.get(id);
-    if (!shape) throw new RangeError(`${graph.name}: expected a value for node ${id}, got none.`);
+    if (!shape) throw new ResnetError('unsupported', `${graph.name}: expected a value for node ${id}, got none.`);
     return shape;
   };
 }
 
-/** A draft's step. Throws a RangeError if its kernel cannot read its input as it lies. */
+/** A draft's step. Throws if its kernel cannot read its input as it lies. */
 function stepOf(graph: Graph, draft: Draft, view: (id: NodeId) => View, choose: Choose): PlanStep {
   const { kind, node, folded, preActivation, activation, slopes, residual } = draft;
   const input = view(draft.input);
   if (kind === 'linear' && input.ld !== input.shape.c) {
-    throw new RangeError(`${node.name}: expected an input that lies by itself, got channels of a concatenation.`);
+    throw new ResnetError(
+      'unsupported',
+      `${node.name}: expected an input that lies by itself, got channels of a concatenation.`,
+    );
   }
   return {
     kind,

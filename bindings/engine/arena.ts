@@ -1,5 +1,7 @@
 /** Memory of one instance: bump allocation, and the only maker of views on it. */
 
+import { ResnetError } from '../../models/errors.js';
+
 const PAGE = 65536;
 const ALIGN = 64;
 
@@ -22,7 +24,7 @@ export class Arena {
     this.#top = align(base);
   }
 
-  /** The address of `bytes` new bytes, 64-byte aligned, their content undefined. Throws a RangeError beyond 4 GiB. */
+  /** The address of `bytes` new bytes, 64-byte aligned, their content undefined. Throws beyond 4 GiB. */
   alloc(bytes: number): number {
     const ptr = this.#top;
     const top = align(ptr + bytes);
@@ -33,9 +35,13 @@ export class Arena {
         this.memory.grow(missing);
       } catch (cause) {
         const MiB = (n: number) => `${Math.ceil((n * PAGE) / 2 ** 20)} MiB`;
-        throw new RangeError(`memory: expected to grow to ${MiB(pages)}, got no more than ${MiB(pages - missing)}.`, {
-          cause,
-        });
+        throw new ResnetError(
+          'memory',
+          `memory: expected to grow to ${MiB(pages)}, got no more than ${MiB(pages - missing)}.`,
+          {
+            cause,
+          },
+        );
       }
     }
     this.#top = top;

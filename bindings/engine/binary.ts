@@ -1,5 +1,6 @@
 /** The two wasm binaries, and which one an engine runs. */
 
+import { ResnetError } from '../../models/errors.js';
 import { platform } from '../platform/platform.js';
 import { shown } from '../util/messages.js';
 
@@ -23,7 +24,8 @@ export const supportsRelaxed = (): boolean => WebAssembly.validate(RELAXED_PROBE
 export async function wasmBytes(response: Response): Promise<Uint8Array<ArrayBuffer>> {
   const { ok, status, bodyUsed } = response;
   if (!ok || bodyUsed) {
-    throw new TypeError(
+    throw new ResnetError(
+      'argument',
       `wasm: expected a response of status 2xx, not yet read, got ${ok ? 'one read before' : status}.`,
     );
   }
@@ -71,11 +73,14 @@ export async function wasmOf(source: WasmSource): Promise<WebAssembly.Module | U
   if (source instanceof Uint8Array) return new Uint8Array(source);
   if (source instanceof Response) return wasmBytes(source);
   if (typeof source !== 'string' && !(source instanceof URL)) {
-    throw new TypeError(`wasm: expected a URL, Response, bytes or WebAssembly.Module, got ${shown(source)}.`);
+    throw new ResnetError(
+      'argument',
+      `wasm: expected a URL, Response, bytes or WebAssembly.Module, got ${shown(source)}.`,
+    );
   }
-  if (!URL.canParse(source)) throw new TypeError(`wasm: expected a URL, got ${shown(source)}.`);
+  if (!URL.canParse(source)) throw new ResnetError('argument', `wasm: expected a URL, got ${shown(source)}.`);
   return platform.fetchAsset(new URL(source));
 }
 
-export const foreign = (got: string): TypeError =>
-  new TypeError(`wasm: expected a binary of this package, got ${got}.`);
+export const foreign = (got: string): ResnetError =>
+  new ResnetError('argument', `wasm: expected a binary of this package, got ${got}.`);

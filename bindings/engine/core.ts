@@ -1,6 +1,7 @@
 /** The wasm binaries: which one this engine runs, and an instance of it with typed exports. */
 
 import { instantiate as instantiateModule } from '@assemblyscript/loader';
+import { ResnetError } from '../../models/errors.js';
 import { platform } from '../platform/platform.js';
 import { Arena, MAX_PAGES } from './arena.js';
 import {
@@ -49,7 +50,8 @@ async function given(source: WasmSource, binary: Binary | undefined, wanted: boo
     throw cause instanceof WebAssembly.CompileError ? foreign('one that does not compile here') : cause;
   }
   const which: Binary = core.constants.RELAXED ? 'relaxed' : 'baseline';
-  if (binary && binary !== which) throw new TypeError(`wasm: expected the ${binary} binary, got the ${which} one.`);
+  if (binary && binary !== which)
+    throw new ResnetError('argument', `wasm: expected the ${binary} binary, got the ${which} one.`);
   return { binary: which, tileRows: tileRows(which), ...core };
 }
 
@@ -84,10 +86,11 @@ export interface CoreOptions {
 export async function createCore({ binary, shared = false, wasm }: CoreOptions = {}): Promise<Core> {
   const which = binary ?? (supportsRelaxed() ? 'relaxed' : 'baseline');
   if (!BINARIES.includes(which)) {
-    throw new TypeError(`binary: expected ${BINARIES.join(' or ')}, got ${which}.`);
+    throw new ResnetError('argument', `binary: expected ${BINARIES.join(' or ')}, got ${which}.`);
   }
   if (binary === 'relaxed' && !supportsRelaxed()) {
-    throw new TypeError(
+    throw new ResnetError(
+      'unsupported',
       'binary: expected an engine with relaxed SIMD for relaxed, got one without; baseline runs here.',
     );
   }

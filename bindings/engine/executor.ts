@@ -1,5 +1,6 @@
 /** What runs a plan: the interface that models use, and its implementation on the wasm core. */
 
+import { ResnetError } from '../../models/errors.js';
 import type { Node } from '../../models/graph.js';
 import type { Plan, PlanStep, PlanValue, View } from '../compile/plan.js';
 import { algorithms } from './algorithms/index.js';
@@ -53,7 +54,7 @@ export interface Executor {
   /** Bytes of activations for `batch` images. */
   activationBytes(batch: number): number;
   /**
-   * Fills the inputs for `batch` images, in the plan's order: NHWC values, or what writes them. Throws a RangeError beyond
+   * Fills the inputs for `batch` images, in the plan's order: NHWC values, or what writes them. Throws beyond
    * 4 GiB.
    */
   setInput(batch: number, ...inputs: readonly (Float32Array | InputWriter)[]): void;
@@ -123,7 +124,7 @@ export class PlanExecutor implements Executor {
     this.#prepare(batch);
     this.plan.inputs.forEach(({ name, view }, i) => {
       const input = inputs[i];
-      if (input === undefined) throw new TypeError(`${name}: expected values for this input, got none.`);
+      if (input === undefined) throw new ResnetError('argument', `${name}: expected values for this input, got none.`);
       if (typeof input === 'function') input(this.#core, this.#place(view));
       else this.#view(view).set(input);
     });
@@ -199,7 +200,7 @@ export class PlanExecutor implements Executor {
     return { recordsPtr: this.#records, first, last, scratchPtr: this.#scratch, scratchBytes: this.#scratchBytes };
   }
 
-  /** Lays out and writes the records for `batch` images, unless they stand. Throws a RangeError beyond 4 GiB. */
+  /** Lays out and writes the records for `batch` images, unless they stand. Throws beyond 4 GiB. */
   #prepare(batch: number): void {
     if (batch === this.#batch) return;
     const { arena, constants } = this.#core;

@@ -1,5 +1,6 @@
 /** Plan -> records: what each step writes into its record for the kernel that runs it. */
 
+import { ResnetError } from '../../models/errors.js';
 import { activationFields, type Fields, kernelConstant, type Node, ops, rowOf } from '../../models/index.js';
 import type { Plan, PlanStep, View } from '../compile/plan.js';
 import { algorithms } from './algorithms/index.js';
@@ -9,7 +10,8 @@ import type { WeightAddresses } from './packed-weights.js';
 /** The value of an export of assembly/. */
 export function constant({ constants }: Core, name: string): number {
   const value = constants[name];
-  if (value === undefined) throw new Error(`wasm: expected an export named ${name}, got none; build again.`);
+  if (value === undefined)
+    throw new ResnetError('argument', `wasm: expected an export named ${name}, got none; build again.`);
   return value;
 }
 

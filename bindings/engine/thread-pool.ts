@@ -1,5 +1,6 @@
 /** Threads: workers that run the same records over one shared memory, each its share of every step. */
 
+import { ResnetError } from '../../models/errors.js';
 import { platform, type Thread } from '../platform/platform.js';
 import type { ThreadStart } from '../platform/types.js';
 import { nextTask } from '../util/next-task.js';
@@ -108,7 +109,7 @@ export class ThreadPool {
       Atomics.notify(control, CONTROL.job);
     }
     for (const worker of this.#workers.splice(0)) worker.terminate();
-    this.#done?.reject(new Error('the model was disposed during a run.'));
+    this.#done?.reject(new ResnetError('disposed', 'the model was disposed during a run.'));
   }
 }
 
@@ -121,10 +122,10 @@ export interface ThreadCount {
 /** More than this share too little work each, in networks of this size. */
 const AUTO_MAX = 8;
 
-/** `auto`: as many as there are cores, up to 8. Throws a RangeError if `threads` is no number of threads. */
+/** `auto`: as many as there are cores, up to 8. Throws if `threads` is no number of threads. */
 export function threadCount(threads: number | 'auto'): ThreadCount {
   if (threads !== 'auto' && !(Number.isInteger(threads) && threads >= 1 && threads <= 64)) {
-    throw new RangeError(`threads: expected auto or a whole number from 1 to 64, got ${threads}.`);
+    throw new ResnetError('argument', `threads: expected auto or a whole number from 1 to 64, got ${threads}.`);
   }
   const count = threads === 'auto' ? Math.min(platform.cores, AUTO_MAX) : threads;
   const { whyNoSharedMemory: notShared } = platform;

@@ -1,5 +1,6 @@
 /** Named tensors -> fold batch norm -> pack -> linear memory, as their bytes come. */
 
+import { ResnetError } from '../../models/errors.js';
 import type { BatchNormOp, Graph, Node } from '../../models/graph.js';
 import { nodeParameters } from '../../models/graph.js';
 import { DTYPE_BYTES, type TensorInfo, type WeightFile } from '../weights/types.js';
@@ -68,7 +69,7 @@ export async function packWeights(
       signal?.throwIfAborted();
       if (staging?.tensor !== tensor) {
         const its = targets.get(tensor.name);
-        if (!its) throw new Error(`${tensor.name}: the network has no such tensor.`);
+        if (!its) throw new ResnetError('weights', `${tensor.name}: the network has no such tensor.`);
         arena.release(mark);
         staging = new Staging(core, tensor, its);
       }
@@ -84,7 +85,7 @@ export async function packWeights(
     arena.release(mark);
   }
   const [missing] = targets.keys();
-  if (missing !== undefined) throw new Error(`${missing}: the file ended before this tensor came.`);
+  if (missing !== undefined) throw new ResnetError('weights', `${missing}: the file ended before this tensor came.`);
 }
 
 function arrived(core: Core, pending: Pending): void {

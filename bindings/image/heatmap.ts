@@ -1,5 +1,7 @@
 /** Class activation maps as pictures: the page and the command line draw the same. */
 
+import { ResnetError } from '../../models/errors.js';
+
 /** An RGBA picture with straight alpha, which an ImageData can be made of. */
 export interface Heatmap {
   readonly data: Uint8ClampedArray<ArrayBuffer>;
@@ -61,17 +63,17 @@ function cubicTaps(from: number, to: number): Taps[] {
 
 /**
  * A map [h, w] of evidence as a picture of width × height pixels, to be laid over the crop that it belongs to. Its largest
- * value has the strongest colour; what is 0 or less speaks against the class, and is transparent. Throws a RangeError if
+ * value has the strongest colour; what is 0 or less speaks against the class, and is transparent. Throws if
  * the sizes do not fit.
  */
 export function heatmap(map: Float32Array, [h, w]: readonly [number, number], width: number, height: number): Heatmap {
   for (const [name, side] of Object.entries({ width, height })) {
     if (!Number.isInteger(side) || side < 1) {
-      throw new RangeError(`heatmap: expected its ${name} to be a whole number from 1, got ${side}.`);
+      throw new ResnetError('argument', `heatmap: expected its ${name} to be a whole number from 1, got ${side}.`);
     }
   }
   if (map.length !== h * w || map.length === 0) {
-    throw new RangeError(`heatmap: expected a map of ${h}x${w} values, got ${map.length}.`);
+    throw new ResnetError('argument', `heatmap: expected a map of ${h}x${w} values, got ${map.length}.`);
   }
   const largest = map.reduce((a, b) => Math.max(a, b), 0);
   const scale = largest > 0 ? 255 / largest : 0;

@@ -1,5 +1,6 @@
 /** Decoded pixels -> resize -> centre crop -> normalise -> NHWC float32, as torchvision does it with Pillow. */
 
+import { ResnetError } from '../../models/errors.js';
 import { cropSize, type Preprocessing } from '../../models/index.js';
 import type { Core } from '../engine/core.js';
 import type { Pixels } from '../platform/types.js';
@@ -11,21 +12,21 @@ export { type Crop, cropOf, shownOf } from './crop.js';
 function checkPixels({ data, width, height, channels }: Pixels): 3 | 4 {
   for (const [name, side] of Object.entries({ width, height })) {
     if (!Number.isInteger(side) || side < 1) {
-      throw new TypeError(`image: expected its ${name} to be a whole number from 1, got ${side}.`);
+      throw new ResnetError('argument', `image: expected its ${name} to be a whole number from 1, got ${side}.`);
     }
   }
   if (!(data instanceof Uint8Array || data instanceof Uint8ClampedArray)) {
-    throw new TypeError(`image: expected 8-bit pixels, got ${Object.prototype.toString.call(data)}.`);
+    throw new ResnetError('argument', `image: expected 8-bit pixels, got ${Object.prototype.toString.call(data)}.`);
   }
   const count = channels ?? data.length / (width * height);
   if (channels !== undefined && channels !== 3 && channels !== 4) {
-    throw new TypeError(`image: expected 3 or 4 channels, got ${channels}.`);
+    throw new ResnetError('argument', `image: expected 3 or 4 channels, got ${channels}.`);
   }
   if ((count !== 3 && count !== 4) || data.length !== width * height * count) {
     const wanted = channels
       ? `${width * height * channels} bytes`
       : `3 or 4 bytes for each of ${width}x${height} pixels`;
-    throw new TypeError(`image: expected ${wanted}, got ${data.length}.`);
+    throw new ResnetError('argument', `image: expected ${wanted}, got ${data.length}.`);
   }
   return count;
 }
@@ -74,7 +75,7 @@ export const imageWriter =
  * are composed on white before they are resized, or alpha is dropped; grey is made before resizing too; what a picture
  * is too small for is black. Of the picture only one row at a time is copied into linear memory, and of it only the
  * columns that the crop shows. `preprocessing` is a whole and checked one, and stays as it is: what follows from it is
- * kept for the next picture. Throws a TypeError if `pixels` are none.
+ * kept for the next picture. Throws if `pixels` are none.
  */
 export function preprocess(core: Core, pixels: Pixels, preprocessing: Preprocessing, dstPtr: number): void {
   const channels = checkPixels(pixels);

@@ -1,5 +1,6 @@
 /** What a picture tells beside its classes: embeddings, feature maps, class activation maps, its tensor. */
 
+import { ResnetError } from '../../models/errors.js';
 import { closest, graphOutput, type Shape } from '../../models/index.js';
 import type { PlanValue } from '../compile/plan.js';
 import type { Crop } from '../image/preprocess.js';
@@ -89,7 +90,10 @@ function layerValue({ name, executor }: Runner, layer: string): PlanValue {
   const value = values[names.indexOf(layer)];
   if (value) return value;
   const near = closest(names, String(layer));
-  throw new RangeError(`layer: expected the name of a node of ${name}, got ${layer}; the closest is ${near}.`);
+  throw new ResnetError(
+    'argument',
+    `layer: expected the name of a node of ${name}, got ${layer}; the closest is ${near}.`,
+  );
 }
 
 /** What the classifier reads. */
@@ -99,7 +103,7 @@ function featuresOf({ name, executor }: Runner): PlanValue {
   const linear = end.kind === 'softmax' ? graph.nodes[end.inputs[0] ?? -1] : end;
   const features = linear?.kind === 'linear' ? values[linear.inputs[0] ?? -1] : undefined;
   if (features) return features;
-  throw new TypeError(`${name}: expected to end in a linear layer for embeddings, got ${end.kind}.`);
+  throw new ResnetError('argument', `${name}: expected to end in a linear layer for embeddings, got ${end.kind}.`);
 }
 
 function featureMapOf({ node, view }: PlanValue, data: Float32Array, crop: Crop): FeatureMap {

@@ -3,6 +3,7 @@
  * Features for Discriminative Localization", section 2).
  */
 
+import { ResnetError } from '../../models/errors.js';
 import type { ConvOp, Graph, LinearOp, Node, NodeId } from '../../models/graph.js';
 import type { Plan, PlanStep } from '../compile/plan.js';
 
@@ -23,7 +24,8 @@ function headOf({ name, nodes, outputs }: Graph): CamHead {
     (pool?.kind === 'adaptiveAvgPool' && pool.shape.h === 1 && pool.shape.w === 1);
   if (linear?.kind !== 'linear' || !pool || !isMean) {
     const kinds = [pool, linear].flatMap((node) => (node ? [node.kind] : [])).join(' and ');
-    throw new TypeError(
+    throw new ResnetError(
+      'argument',
       `${name}: expected to end in globalAvgPool and linear for class activation maps, got ${kinds}.`,
     );
   }
@@ -33,7 +35,7 @@ function headOf({ name, nodes, outputs }: Graph): CamHead {
 /**
  * The step that makes the maps of all classes, [h, w, classes], and the step of the plan that it is to run before, which
  * finds the features still there. The mean over the map and the classifier are both linear, so that the classifier may
- * come first: it is then a 1×1 convolution, and its packed weights are those of one. Throws a TypeError if a network
+ * come first: it is then a 1×1 convolution, and its packed weights are those of one. Throws if a network
  * has no such end.
  */
 export function camStep({ graph, values, steps }: Plan): { step: PlanStep; before: number } {
@@ -41,7 +43,7 @@ export function camStep({ graph, values, steps }: Plan): { step: PlanStep; befor
   const input = values[features]?.view;
   const before = steps.findIndex(({ node }) => node.id === pool);
   if (!input || before < 0)
-    throw new Error(`${graph.name}: expected a step that pools the last feature map, got none.`);
+    throw new ResnetError('argument', `${graph.name}: expected a step that pools the last feature map, got none.`);
   const shape = { ...input.shape, c: linear.shape.c };
   const node: Node<ConvOp> = {
     kind: 'conv',

@@ -1,5 +1,6 @@
 /** From a name, a graph or a file that says which network it is of to a model that runs. */
 
+import { ResnetError } from '../../models/errors.js';
 import {
   buildNetwork,
   defaultPreprocessing,
@@ -103,7 +104,7 @@ const OPTIONS: Readonly<Record<keyof LoadOptions, true>> = {
 const subjectOf = (network: NetworkLike): string =>
   typeof network === 'string' ? network : isGraph(network) ? network.name : 'weights';
 
-/** Throws a TypeError if `load` has no option of a name that is given, with the closest, or if a callback is no function. */
+/** Throws if `load` has no option of a name that is given, with the closest, or if a callback is no function. */
 export function checkLoadOptions(network: NetworkLike, options: Pick<LoadOptions, 'onProgress' | 'onWarning'>): void {
   checkOptions(subjectOf(network), options, Object.keys(OPTIONS));
   checkFunction('onProgress', options.onProgress);
@@ -160,15 +161,21 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
   const subject = subjectOf(network);
   if (typeof network === 'string' && !isSource) lookup('network', networks, network);
   if (isSource && weights !== undefined) {
-    throw new TypeError(`${subject}: expected weights in one place, got them as the first argument and as an option.`);
+    throw new ResnetError(
+      'argument',
+      `${subject}: expected weights in one place, got them as the first argument and as an option.`,
+    );
   }
   if (!isSource && (weights === undefined || weights === null)) {
-    throw new TypeError(`${subject}: expected weights (a URL, Response, Blob, stream or bytes), got none.`);
+    throw new ResnetError(
+      'argument',
+      `${subject}: expected weights (a URL, Response, Blob, stream or bytes), got none.`,
+    );
   }
   threadCount(threads);
   if (activation !== undefined && !Object.hasOwn(ACTIVATIONS, activation)) {
     const names = Object.keys(ACTIVATIONS).join(', ');
-    throw new RangeError(`activation: expected one of ${names}, got ${activation}.`);
+    throw new ResnetError('argument', `activation: expected one of ${names}, got ${activation}.`);
   }
   if (preprocessing !== undefined && !isSource) {
     const graph = typeof network === 'string' ? buildNetwork(network, networkOptions) : network;
@@ -182,7 +189,7 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     const { graph } = opened;
     const classes = graphOutput(graph).shape.c;
     if (labels && labels.length !== classes) {
-      throw new TypeError(`labels: expected ${classes}, one per class, got ${labels.length}.`);
+      throw new ResnetError('argument', `labels: expected ${classes}, one per class, got ${labels.length}.`);
     }
     const wholePreprocessing = await preprocessingOf(file, graph, preprocessing);
     checkTensors(file, parameters(graph));

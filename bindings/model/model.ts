@@ -25,6 +25,9 @@ import type {
   Tensor,
 } from './types.js';
 
+/** The version in package.json. */
+const VERSION = '0.2.0';
+
 export class ExecutorModel implements Model {
   readonly #runner: Runner;
 
@@ -139,6 +142,8 @@ export class ExecutorModel implements Model {
   info(): ModelInfo {
     const { executor } = this.#runner;
     return {
+      version: VERSION,
+      backend: 'wasm',
       network: this.name,
       binary: executor.binary,
       threads: executor.threads,

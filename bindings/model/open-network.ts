@@ -1,5 +1,6 @@
 /** From what a caller names to a file of weights and the graph that they are for. */
 
+import { ResnetError } from '../../models/errors.js';
 import { buildNetwork, type Graph, type NetworkOptions } from '../../models/index.js';
 import { identifyNetwork } from '../weights/identify.js';
 import { withNetworkNames } from '../weights/network-names.js';
@@ -34,7 +35,8 @@ export async function openNetwork(
       : withoutOptions(network, networkOptions);
   if (typeof weights === 'object' && 'seed' in weights) {
     const { seed } = weights;
-    if (!Number.isInteger(seed)) throw new TypeError(`weights: expected seed to be a whole number, got ${seed}.`);
+    if (!Number.isInteger(seed))
+      throw new ResnetError('argument', `weights: expected seed to be a whole number, got ${seed}.`);
     const graph = build({});
     return { file: (await import('../weights/random.js')).randomWeights(graph, seed), graph };
   }
@@ -54,7 +56,11 @@ async function openFile(weights: WeightSource | WeightFile, options: OpenOptions
 function identified(file: WeightFile, subject: string, options: NetworkOptions): Opened {
   if (file.graph) return { file, graph: withoutOptions(file.graph, options) };
   const found = identifyNetwork(file.tensors);
-  if (!found) throw new Error(`${subject}: no known network has these tensors; name the network, or give its graph.`);
+  if (!found)
+    throw new ResnetError(
+      'weights',
+      `${subject}: no known network has these tensors; name the network, or give its graph.`,
+    );
   const graph = buildNetwork(found.network, { ...file.config, ...found.options, ...options });
   return { file: withNetworkNames(file, found.network), graph };
 }
@@ -62,7 +68,8 @@ function identified(file: WeightFile, subject: string, options: NetworkOptions):
 /** A graph takes no options: they are in it. */
 function withoutOptions(graph: Graph, options: NetworkOptions): Graph {
   const [option] = Object.entries(options).flatMap(([key, value]) => (value === undefined ? [] : [key]));
-  if (option !== undefined) throw new TypeError(`${graph.name}: a graph takes no network options, got ${option}.`);
+  if (option !== undefined)
+    throw new ResnetError('argument', `${graph.name}: a graph takes no network options, got ${option}.`);
   return graph;
 }
 

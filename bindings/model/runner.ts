@@ -1,5 +1,6 @@
 /** Runs pictures and tensors on an executor, one after the other. */
 
+import { ResnetError } from '../../models/errors.js';
 import { graphOutput, type Preprocessing } from '../../models/index.js';
 import type { Executor, InputWriter, RunResult, Wanted } from '../engine/executor.js';
 import { type Crop, imageWriter, shownOf } from '../image/preprocess.js';
@@ -55,7 +56,7 @@ export class Runner {
 
   /** The executor. Throws if the model has been disposed. */
   get executor(): Executor {
-    if (!this.#executor) throw new Error(`${this.name}: this model has been disposed.`);
+    if (!this.#executor) throw new ResnetError('disposed', `${this.name}: this model has been disposed.`);
     return this.#executor;
   }
 
@@ -64,10 +65,11 @@ export class Runner {
     this.#executor = undefined;
   }
 
-  /** Throws a TypeError if the output is no vector of classes. */
+  /** Throws if the output is no vector of classes. */
   checkClassifier(): void {
     const { h, w, c } = this.executor.plan.outputs[0].view.shape;
-    if (h !== 1 || w !== 1) throw new TypeError(`${this.name}: expected a classifier, got a ${h}x${w}x${c} output.`);
+    if (h !== 1 || w !== 1)
+      throw new ResnetError('argument', `${this.name}: expected a classifier, got a ${h}x${w}x${c} output.`);
   }
 
   /** Every class with its probability, best first. */
@@ -127,7 +129,7 @@ export class Runner {
     return isList(images) ? results : (results[0] as Result);
   }
 
-  /** Runs a picture when the runs before it are done. Rejects with a RangeError if a value is not finite. */
+  /** Runs a picture when the runs before it are done. Rejects if a value is not finite. */
   show({ write }: ShownImage, wanted: Wanted, signal: AbortSignal | undefined): Promise<RunResult> {
     const { executor } = this;
     return this.next(async () => {
@@ -137,7 +139,8 @@ export class Runner {
       executor.setInput(1, write);
       const step = await executor.firstNonFinite();
       const where = step ? `layer ${step.node.name}` : 'the input';
-      throw new RangeError(
+      throw new ResnetError(
+        'values',
         `${this.name}: values are not finite from ${where} on; the weights are damaged, or not its own.`,
       );
     }, signal);
@@ -174,6 +177,9 @@ export class Runner {
     const { preprocessing } = this.options;
     const { h, w, c } = this.executor.plan.inputs[0].view.shape;
     if (preprocessing) return preprocessing;
-    throw new TypeError(`${this.name}: expected a preprocessing for pictures of ${h}x${w}x${c}, got none.`);
+    throw new ResnetError(
+      'argument',
+      `${this.name}: expected a preprocessing for pictures of ${h}x${w}x${c}, got none.`,
+    );
   }
 }

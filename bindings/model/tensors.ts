@@ -1,5 +1,6 @@
 /** Raw inputs: their checks, and the order that the kernels read. */
 
+import { ResnetError } from '../../models/errors.js';
 import type { Shape } from '../../models/index.js';
 import type { PlanPorts } from '../compile/plan.js';
 import type { Tensor } from './types.js';
@@ -12,22 +13,26 @@ interface Inputs {
 
 /**
  * Values of every input, copies of their own: the caller may change the tensors at once. A single tensor is that of a
- * network with one input. Throws a TypeError if one does not fit, or is missing.
+ * network with one input. Throws if one does not fit, or is missing.
  */
 export function nhwcInputs(given: Tensor | Readonly<Record<string, Tensor>>, ports: PlanPorts): Inputs {
   const isTensor = ArrayBuffer.isView((given as Tensor | undefined)?.data) || ports.length === 1;
   if (isTensor && ports.length > 1) {
     const names = ports.map(({ name }) => name).join(', ');
-    throw new TypeError(`input: expected the inputs ${names} by name, got one tensor.`);
+    throw new ResnetError('argument', `input: expected the inputs ${names} by name, got one tensor.`);
   }
   let batch: number | undefined;
   const values = ports.map((port) => {
     const isNamed = !isTensor || (given !== null && typeof given === 'object' && port.name in given);
     const tensor = isNamed ? (given as Record<string, Tensor>)[port.name] : (given as Tensor);
-    if (tensor === undefined && ports.length > 1) throw new TypeError(`${port.name}: expected a tensor, got none.`);
+    if (tensor === undefined && ports.length > 1)
+      throw new ResnetError('argument', `${port.name}: expected a tensor, got none.`);
     const found = nhwcValues(port.name, tensor, port.view.shape);
     if (batch !== undefined && found.batch !== batch) {
-      throw new TypeError(`${port.name}: expected a batch of ${batch} as the inputs before it, got ${found.batch}.`);
+      throw new ResnetError(
+        'argument',
+        `${port.name}: expected a batch of ${batch} as the inputs before it, got ${found.batch}.`,
+      );
     }
     batch = found.batch;
     return found.values;
@@ -42,17 +47,20 @@ function nhwcValues(
 ): { values: Float32Array; batch: number } {
   const { data, shape = [], layout } = input ?? ({} as Tensor);
   const isNchw = layout === 'NCHW';
-  if (!isNchw && layout !== 'NHWC') throw new TypeError(`layout: expected NCHW or NHWC, got ${layout}.`);
+  if (!isNchw && layout !== 'NHWC') throw new ResnetError('argument', `layout: expected NCHW or NHWC, got ${layout}.`);
   const wanted = isNchw ? [c, h, w] : [h, w, c];
   const batch = shape[0] ?? 0;
   const fits = shape.length === 4 && wanted.every((n, i) => shape[i + 1] === n) && Number.isInteger(batch);
   if (!fits || batch < 1) {
-    throw new TypeError(`${name}: expected shape [N, ${wanted.join(', ')}] (${layout}), got [${shape.join(', ')}].`);
+    throw new ResnetError(
+      'argument',
+      `${name}: expected shape [N, ${wanted.join(', ')}] (${layout}), got [${shape.join(', ')}].`,
+    );
   }
   const count = batch * h * w * c;
   if (!(data instanceof Float32Array) || data.length !== count) {
     const got = data instanceof Float32Array ? `${data.length}` : Object.prototype.toString.call(data);
-    throw new TypeError(`${name}: expected a Float32Array of ${count} values, got ${got}.`);
+    throw new ResnetError('argument', `${name}: expected a Float32Array of ${count} values, got ${got}.`);
   }
   return { values: isNchw ? toNhwc(data, batch, c, h * w) : data.slice(), batch };
 }

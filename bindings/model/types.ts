@@ -73,6 +73,10 @@ export interface FeatureMap {
 }
 
 export interface ModelInfo {
+  /** Of this package. */
+  readonly version: string;
+  /** What computes: there is one so far. */
+  readonly backend: 'wasm';
   readonly network: string;
   readonly binary: Binary;
   readonly threads: number;
@@ -200,7 +204,7 @@ export interface Model extends Disposable {
 
   /**
    * Runs a batch of inputs that are already normalised, as their weights want them: logits; with `profile`, the time of
-   * each step. A network of several inputs takes them by name. Rejects with a TypeError if a shape is not the network's.
+   * each step. A network of several inputs takes them by name. Rejects if a shape is not the network's.
    */
   run(
     input: Tensor | Readonly<Record<string, Tensor>>,

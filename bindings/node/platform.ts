@@ -6,6 +6,7 @@ import { mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises
 import { availableParallelism, cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { ResnetError } from '../../models/errors.js';
 import { binaryUrl } from '../assets.js';
 import type { Platform } from '../platform/platform.js';
 import type { FileBytes, RandomBytes } from '../platform/types.js';
@@ -20,7 +21,7 @@ let spare: Uint8Array | undefined;
 /** Reads a file through one buffer, so that files of any size and number leave no garbage. */
 async function openFile(path: string | URL): Promise<FileBytes> {
   const { size } = await stat(path).catch((cause: NodeJS.ErrnoException) => {
-    throw new Error(`${path}: ${cause.code === 'ENOENT' ? 'no such file' : cause.message}.`, { cause });
+    throw new ResnetError('file', `${path}: ${cause.code === 'ENOENT' ? 'no such file' : cause.message}.`, { cause });
   });
   async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
     const file = await open(path);
@@ -59,7 +60,11 @@ function findH5wasm(): string {
   try {
     return import.meta.resolve('h5wasm');
   } catch (cause) {
-    throw new Error('Reading HDF5 files (.h5) in Node needs the package h5wasm: npm install h5wasm.', { cause });
+    throw new ResnetError(
+      'unsupported',
+      'Reading HDF5 files (.h5) in Node needs the package h5wasm: npm install h5wasm.',
+      { cause },
+    );
   }
 }
 

@@ -35,7 +35,7 @@ async function withLabels({ path, labels }: CachedFiles, set: PretrainedSet): Pr
 
 /**
  * Pretrained weights. A name is that of a set (`resnet50.tv2_in1k`), or that of a network, which stands for its first
- * set. An unknown name is a RangeError that says the closest.
+ * set. An unknown name is an error that says the closest.
  */
 export const pretrained = {
   /** Lists the names: first those of networks, then timm's names of sets. */
@@ -78,7 +78,7 @@ async function bytesIn(folder: string): Promise<number | undefined> {
   return names && files.reduce((sum, file) => sum + (file?.isFile() ? file.size : 0), 0);
 }
 
-/** The pretrained weights that the cache's folder keeps. An unknown name is a RangeError that says the closest. */
+/** The pretrained weights that the cache's folder keeps. An unknown name is an error that says the closest. */
 export const weightCache: WeightCache<CacheOptions> = {
   async list(options = {}) {
     const found = ownNames().map(async (name) => {

@@ -2,6 +2,7 @@
 
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
+import { ResnetError } from '../../models/errors.js';
 
 export interface CacheOptions {
   /** By default `$XDG_CACHE_HOME/resnet-wasm`, or `~/.cache/resnet-wasm`. */
@@ -43,6 +44,8 @@ export function cacheDir(): string {
   try {
     return join(homedir(), '.cache', 'resnet-wasm');
   } catch (cause) {
-    throw new Error('Keeping weights needs a folder, and this user has no home: set XDG_CACHE_HOME.', { cause });
+    throw new ResnetError('storage', 'Keeping weights needs a folder, and this user has no home: set XDG_CACHE_HOME.', {
+      cause,
+    });
   }
 }

@@ -1,5 +1,6 @@
 /** JSON from downloaded files. */
 
+import { ResnetError } from '../../models/errors.js';
 import { label } from './messages.js';
 
 export function isRecord(value: unknown): value is Record<string, unknown> {
@@ -14,7 +15,9 @@ export function parseJson(subject: string, bytes: Uint8Array): { text: string; v
   } catch (cause) {
     // The message may quote the text.
     const reason = label((cause as Error).message);
-    throw new Error(`${subject}: expected JSON, got ${bytes.length} bytes that are not (${reason}).`, { cause });
+    throw new ResnetError('weights', `${subject}: expected JSON, got ${bytes.length} bytes that are not (${reason}).`, {
+      cause,
+    });
   }
 }
 

@@ -1,5 +1,6 @@
 /** Shapes of tensors: sizes along each axis. */
 
+import { ResnetError } from '../../models/errors.js';
 import { shown } from './messages.js';
 
 /** Counts the elements of a tensor: 1 for a scalar, whose shape is empty. */
@@ -12,6 +13,7 @@ export const sameShape = (a: readonly number[], b: readonly number[]): boolean =
 /** Returns a shape that comes from outside. Throws, `subject` first, if it is none. */
 export function checkedShape(subject: string, shape: unknown): number[] {
   const isValid = Array.isArray(shape) && shape.every((n) => Number.isSafeInteger(n) && n >= 0);
-  if (!isValid) throw new Error(`${subject}: expected a shape of whole numbers from 0, got ${shown(shape)}.`);
+  if (!isValid)
+    throw new ResnetError('weights', `${subject}: expected a shape of whole numbers from 0, got ${shown(shape)}.`);
   return shape;
 }

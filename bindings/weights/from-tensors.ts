@@ -1,5 +1,6 @@
 /** Weights that are in memory already: no file, no copy. */
 
+import { ResnetError } from '../../models/errors.js';
 import type { Graph } from '../../models/graph.js';
 import { bytesOfNumbers } from '../util/bytes.js';
 import { label, shown } from '../util/messages.js';
@@ -45,7 +46,8 @@ export function fromTensors(tensors: Iterable<MemoryTensor>, options: FromTensor
   const entries = [...tensors].map((tensor) => ({ info: checkedInfo(tensor), data: tensor.data }));
   const names = new Set<string>();
   for (const { info } of entries) {
-    if (names.has(info.name)) throw new TypeError(`${label(info.name)}: this name is given to two tensors.`);
+    if (names.has(info.name))
+      throw new ResnetError('argument', `${label(info.name)}: this name is given to two tensors.`);
     names.add(info.name);
   }
   for (const { info, data } of entries) {
@@ -76,13 +78,14 @@ export function fromTensors(tensors: Iterable<MemoryTensor>, options: FromTensor
 }
 
 function checkedInfo({ name, shape, data, dtype, order = 'OI' }: MemoryTensor): TensorInfo {
-  if (typeof name !== 'string' || name === '') throw new TypeError(`tensors: expected a name, got ${shown(name)}.`);
+  if (typeof name !== 'string' || name === '')
+    throw new ResnetError('argument', `tensors: expected a name, got ${shown(name)}.`);
   const subject = label(name);
   if (dtype !== undefined && !Object.hasOwn(DTYPE_BYTES, dtype)) {
-    throw new TypeError(`${subject}: expected dtype F32, F16 or BF16, got ${shown(dtype)}.`);
+    throw new ResnetError('argument', `${subject}: expected dtype F32, F16 or BF16, got ${shown(dtype)}.`);
   }
   if (order !== 'OI' && order !== 'IO') {
-    throw new TypeError(`${subject}: expected order OI or IO, got ${shown(order)}.`);
+    throw new ResnetError('argument', `${subject}: expected order OI or IO, got ${shown(order)}.`);
   }
   const held = dtype ?? (data instanceof Uint16Array ? 'F16' : 'F32');
   return { name, shape: [...checkedShape(subject, shape)], dtype: held, order };
@@ -96,7 +99,10 @@ function bytesOf({ name, dtype }: TensorInfo, values: TensorValues): Uint8Array 
   if (values instanceof Float64Array && dtype === 'F32') return bytesOfNumbers(Float32Array.from(values));
   const kinds = dtype === 'F32' ? 'a Float32Array, a Float64Array' : 'a Uint16Array';
   const got = ArrayBuffer.isView(values) ? `a ${Object.prototype.toString.call(values).slice(8, -1)}` : shown(values);
-  throw new TypeError(`${label(name)}: expected ${kinds} or a Uint8Array of ${dtype} values, got ${got}.`);
+  throw new ResnetError(
+    'argument',
+    `${label(name)}: expected ${kinds} or a Uint8Array of ${dtype} values, got ${got}.`,
+  );
 }
 
 const bytesIn = ({ shape, dtype }: TensorInfo): number => size(shape) * DTYPE_BYTES[dtype];
@@ -105,5 +111,5 @@ function checkLength(tensor: TensorInfo, bytes: number): void {
   if (bytes === bytesIn(tensor)) return;
   const { name, shape, dtype } = tensor;
   const got = bytes / DTYPE_BYTES[dtype];
-  throw new TypeError(`${label(name)}: expected ${size(shape)} values for ${shown(shape)}, got ${got}.`);
+  throw new ResnetError('argument', `${label(name)}: expected ${size(shape)} values for ${shown(shape)}, got ${got}.`);
 }

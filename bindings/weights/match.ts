@@ -1,5 +1,6 @@
 /** Checks that a file's tensors are those of a network. */
 
+import { ResnetError } from '../../models/errors.js';
 import type { Parameter } from '../../models/graph.js';
 import { label, shown } from '../util/messages.js';
 import { sameShape } from '../util/shape.js';
@@ -33,5 +34,5 @@ export function checkTensors(
 
 function fail(subject: string, expected: string, got: string, count: number, fault: string): never {
   const others = count > 1 ? ` (${count} tensors ${fault})` : '';
-  throw new Error(`${subject}: expected ${expected}, got ${got}${others}.`);
+  throw new ResnetError('weights', `${subject}: expected ${expected}, got ${got}${others}.`);
 }

@@ -1,5 +1,6 @@
 /** What a file says of its network, kept in the metadata of safetensors, which has no other place for it. */
 
+import { ResnetError } from '../../models/errors.js';
 import type { Graph } from '../../models/graph.js';
 import { graphFromJson, graphToJson } from '../../models/graph-json.js';
 import { label, plain, shown } from '../util/messages.js';
@@ -34,7 +35,7 @@ export function configFromMetadata(subject: string, metadata: Readonly<Record<st
     if (text === undefined) continue;
     config[key] = read(text);
     if (config[key] === undefined) {
-      throw new Error(`${subject}: expected ${name} as this project writes it, got ${shown(text)}.`);
+      throw new ResnetError('weights', `${subject}: expected ${name} as this project writes it, got ${shown(text)}.`);
     }
   }
   return config;
@@ -58,6 +59,6 @@ export function graphFromMetadata(
   try {
     return { graph: graphFromJson(text), rest };
   } catch (cause) {
-    throw new Error(`${subject}: ${GRAPH}: ${label(plain(cause), LONGEST_MESSAGE)}.`, { cause });
+    throw new ResnetError('weights', `${subject}: ${GRAPH}: ${label(plain(cause), LONGEST_MESSAGE)}.`, { cause });
   }
 }

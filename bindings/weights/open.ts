@@ -1,5 +1,6 @@
 /** Opens weights of any format that the project reads. */
 
+import { ResnetError } from '../../models/errors.js';
 import { either } from '../util/messages.js';
 import { isHdf5, isIndex, isJson, isLegacyPytorch, isSafetensors, isZip } from './formats/sniff.js';
 import type { ByteStream } from './stream/byte-stream.js';
@@ -74,5 +75,8 @@ async function formatOf(stream: ByteStream, formats: readonly Format[]): Promise
   const format = formats.find(({ matches }) => matches(head));
   if (format) return format;
   const { impostor } = await import('./formats/impostors.js');
-  throw new Error(`${stream.name}: expected ${either(formats.map(({ name }) => name))}, got ${impostor(head)}.`);
+  throw new ResnetError(
+    'weights',
+    `${stream.name}: expected ${either(formats.map(({ name }) => name))}, got ${impostor(head)}.`,
+  );
 }

@@ -1,5 +1,6 @@
 /** Names of tensors in other worlds, which become those of torchvision's `state_dict`s: what a network's aliases say. */
 
+import { ResnetError } from '../../models/errors.js';
 import type { Aliases } from '../../models/network.js';
 import { label, shown } from '../util/messages.js';
 import { size } from '../util/shape.js';
@@ -52,7 +53,7 @@ export function torchvisionNames(tensors: readonly Named[], aliases: Aliases = {
     const name = translated(names[i] ?? '', aliases);
     const other = sources.get(name);
     if (other !== undefined) {
-      throw new Error(`${label(name)}: ${shown(other)} and ${shown(source)} are both this tensor.`);
+      throw new ResnetError('weights', `${label(name)}: ${shown(other)} and ${shown(source)} are both this tensor.`);
     }
     sources.set(name, source);
     const isFlattened = shape.length > 2 && aliases.flattened?.test(name);

@@ -1,5 +1,6 @@
 /** Weights of any format -> safetensors: bytes to be written or sent as they come. */
 
+import { ResnetError } from '../../models/errors.js';
 import type { Graph } from '../../models/graph.js';
 import { label } from '../util/messages.js';
 import { size } from '../util/shape.js';
@@ -40,7 +41,10 @@ export async function* writeSafetensors(
       let next = remaining.next().value;
       while (next && next.tensor !== tensor && size(next.tensor.shape) === 0) next = remaining.next().value;
       if (next?.tensor !== tensor) {
-        throw new Error(`${label(tensor.name)}: its bytes do not come in the order that the file states.`);
+        throw new ResnetError(
+          'weights',
+          `${label(tensor.name)}: its bytes do not come in the order that the file states.`,
+        );
       }
       writer = new TensorWriter(tensor, next.dtype);
     }
@@ -116,7 +120,7 @@ class TensorWriter {
 
   end(): void {
     if (this.#missing !== 0) {
-      throw new Error(`${label(this.tensor.name)}: ${this.#missing} of its bytes are missing.`);
+      throw new ResnetError('weights', `${label(this.tensor.name)}: ${this.#missing} of its bytes are missing.`);
     }
   }
 
@@ -128,7 +132,10 @@ class TensorWriter {
       // Values that round to the largest are within range.
       const beyond = values.find((value) => Math.abs(value) >= LARGEST_F16 + 16 && Number.isFinite(value));
       if (beyond !== undefined) {
-        throw new Error(`${label(name)}: expected values up to ${LARGEST_F16}, float16's largest, got ${beyond}.`);
+        throw new ResnetError(
+          'weights',
+          `${label(name)}: expected values up to ${LARGEST_F16}, float16's largest, got ${beyond}.`,
+        );
       }
     }
     return fromFloat32(this.#dtype, values);

@@ -1,5 +1,6 @@
 /** A model in a worker, as whoever loaded it sees it: each call posts a request to the worker (server.ts) and awaits its response. */
 
+import { ResnetError } from '../../models/errors.js';
 import type { Graph, Preprocessing, Shape } from '../../models/index.js';
 import { frameOf, isElement } from '../browser/decode-image.js';
 import { wasmBytes } from '../engine/binary.js';
@@ -27,6 +28,7 @@ import type {
 import { RUNNING } from '../platform/platform.js';
 import { plain } from '../util/messages.js';
 import { byteSourceOf } from '../weights/stream/open.js';
+import { restored } from './errors.js';
 import type {
   LoadedModel,
   Method,
@@ -46,8 +48,6 @@ type Unnumbered<Message> = Message extends { id: number } ? Omit<Message, 'id'> 
 
 /** How long a worker may take to end by itself. */
 const END_MS = 1000;
-
-const ERRORS: Readonly<Record<string, ErrorConstructor>> = { TypeError, RangeError, SyntaxError };
 
 /** Resolves a URL against the page's, as `fetch` does, so that it holds in a worker too. Returns all else as it is. */
 export const absolute = <Source>(source: Source): Source | string => {
@@ -70,7 +70,8 @@ class WorkerConnection {
     this.#worker = worker;
     worker.listen(
       (message) => message === RUNNING || this.#take(message),
-      (reason) => this.close(new Error(`The worker ended without a response (${reason ?? 'out of memory'}).`)),
+      (reason) =>
+        this.close(new ResnetError('worker', `The worker ended without a response (${reason ?? 'out of memory'}).`)),
     );
   }
 
@@ -88,7 +89,9 @@ class WorkerConnection {
         this.#worker.post({ ...request, id } as WorkerRequest, transfer);
       } catch (cause) {
         const subject = request.kind === 'call' ? request.method : request.kind;
-        return reject(new TypeError(`${subject}: this cannot be sent to a worker (${plain(cause)}).`, { cause }));
+        return reject(
+          new ResnetError('argument', `${subject}: this cannot be sent to a worker (${plain(cause)}).`, { cause }),
+        );
       }
       this.#waiting.set(id, { resolve, reject });
       this.#worker.awaited?.(true);
@@ -139,7 +142,7 @@ class WorkerConnection {
     if (response.kind === 'done') {
       if (response.info) this.onInfo?.(response.info);
       waiting?.resolve(response.value as never);
-    } else waiting?.reject(new (ERRORS[response.name] ?? Error)(response.message));
+    } else waiting?.reject(restored(response.error));
   }
 }
 
@@ -247,7 +250,8 @@ async function postedLoad(
   if (weights instanceof ArrayBuffer || ArrayBuffer.isView(weights)) {
     return { options: { ...rest, weights: new Blob([weights as ArrayBuffer]) }, transfer: [] };
   }
-  if (weights === undefined) throw new TypeError('weights: expected a URL, Response, Blob, stream or bytes, got none.');
+  if (weights === undefined)
+    throw new ResnetError('argument', 'weights: expected a URL, Response, Blob, stream or bytes, got none.');
   const isFile = 'pieces' in weights;
   const stream = isFile ? (await import('../weights/write.js')).writeSafetensors(weights) : weights;
   const source = await byteSourceOf(stream, { signal });
@@ -394,7 +398,7 @@ class WorkerModel implements Model {
   }
 
   #disposedError(): Error {
-    return new Error(`${this.name}: this model has been disposed.`);
+    return new ResnetError('disposed', `${this.name}: this model has been disposed.`);
   }
 
   #check(): void {

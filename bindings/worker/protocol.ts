@@ -8,6 +8,8 @@ import type { Progress } from '../model/progress.js';
 import type { Model, ModelInfo, Summary } from '../model/types.js';
 import type { RUNNING } from '../platform/platform.js';
 
+import type { PostedError } from './errors.js';
+
 /** The methods of a model that return a promise, which the worker runs. */
 export type Method = {
   [Name in keyof Model]: Model[Name] extends (...args: never[]) => Promise<unknown> ? Name : never;
@@ -47,7 +49,7 @@ export type WorkerResponse =
   | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'warning'; readonly message: string }
   | { readonly kind: 'done'; readonly id: number; readonly value: unknown; readonly info?: ModelInfo }
-  | { readonly kind: 'failed'; readonly id: number; readonly name: string; readonly message: string };
+  | { readonly kind: 'failed'; readonly id: number; readonly error: PostedError };
 
 /** A worker as whoever loads a model in it sees it: a Web Worker, or a thread of Node. */
 export interface ModelWorker {

@@ -5,6 +5,7 @@ import { load } from '../model/load.js';
 import type { Progress } from '../model/progress.js';
 import type { Model } from '../model/types.js';
 import type { WeightSource } from '../weights/stream/types.js';
+import { posted } from './errors.js';
 import type { LoadedModel, ModelRequest, WorkerPort, WorkerResponse } from './protocol.js';
 import { streamFromPort } from './stream-port.js';
 
@@ -54,8 +55,7 @@ export function serveModel(first: ModelRequest, port: WorkerPort): void {
       const value = await run(request);
       post({ kind: 'done', id, value, info: model?.info() }, request.kind === 'call' ? transferOf(value) : []);
     } catch (reason) {
-      const { name, message } = reason instanceof Error ? reason : new Error(String(reason));
-      post({ kind: 'failed', id, name, message });
+      post({ kind: 'failed', id, error: posted(reason) });
     }
   };
   const firstDone = respond(first);

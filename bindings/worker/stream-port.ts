@@ -1,9 +1,10 @@
 /** Streams weights through a message port, from a page, which holds the stream, to a worker, which reads it. */
 
 import type { ByteSource } from '../weights/stream/types.js';
+import { type PostedError, posted, restored } from './errors.js';
 import type { PortSource } from './protocol.js';
 
-type Reply = { readonly chunk: Uint8Array | undefined } | { readonly message: string };
+type Reply = { readonly chunk: Uint8Array | undefined } | { readonly error: PostedError };
 
 /**
  * Serves the source's chunks over `port`, one per request. Returns a function that cancels the source if it was not read
@@ -31,7 +32,7 @@ export function serveStream({ chunks }: ByteSource, port: MessagePort): () => Pr
       port.postMessage({ chunk } satisfies Reply, chunk ? [chunk.buffer] : []);
     } catch (reason) {
       isOver = true;
-      port.postMessage({ message: String((reason as Error).message ?? reason) } satisfies Reply);
+      port.postMessage({ error: posted(reason) } satisfies Reply);
     }
   };
   return release;
@@ -47,7 +48,7 @@ export function streamFromPort({ name, total, base, port }: PortSource): ByteSou
       next: () =>
         new Promise((resolve, reject) => {
           port.onmessage = ({ data }: MessageEvent<Reply>) => {
-            if ('message' in data) reject(new Error(data.message));
+            if ('error' in data) reject(restored(data.error));
             else resolve(data.chunk ? { done: false, value: data.chunk } : { done: true, value: undefined });
           };
           port.postMessage('next');

@@ -2,6 +2,7 @@
 
 import { activationWords, activation as anActivation } from '../activation.js';
 import { finite, whole } from '../check.js';
+import { ResnetError } from '../errors.js';
 import { isVector, type Shape, sameShape, shapeText } from '../shape.js';
 import {
   type ActivationOp,
@@ -58,7 +59,10 @@ export const add: OpRow<PlainOp<'add'>> = {
   shape(_, inputs, subject) {
     const [a, b] = inputs as [Shape, Shape];
     if (!sameShape(a, b)) {
-      throw new RangeError(`${subject}: expected two equal shapes to add, got ${shapeText(a)} and ${shapeText(b)}.`);
+      throw new ResnetError(
+        'argument',
+        `${subject}: expected two equal shapes to add, got ${shapeText(a)} and ${shapeText(b)}.`,
+      );
     }
     return a;
   },
@@ -81,7 +85,8 @@ export const mul: OpRow<PlainOp<'mul'>> = {
   shape(_, inputs, subject) {
     const [a, b] = inputs as [Shape, Shape];
     if (!sameShape(a, b) && !isScaling(a, b)) {
-      throw new RangeError(
+      throw new ResnetError(
+        'argument',
         `${subject}: expected two equal shapes, or a map and a vector of its channels, to multiply, got ${shapeText(a)} and ${shapeText(b)}.`,
       );
     }
@@ -100,7 +105,10 @@ export const concat: OpRow<PlainOp<'concat'>> = {
     const { h, w } = first(inputs);
     for (const shape of inputs) {
       if (shape.h !== h || shape.w !== w) {
-        throw new RangeError(`${subject}: expected maps of ${h}x${w} to concatenate, got ${shape.h}x${shape.w}.`);
+        throw new ResnetError(
+          'argument',
+          `${subject}: expected maps of ${h}x${w} to concatenate, got ${shape.h}x${shape.w}.`,
+        );
       }
     }
     return { h, w, c: inputs.reduce((sum, { c }) => sum + c, 0) };
@@ -116,7 +124,8 @@ export const softmax: OpRow<PlainOp<'softmax'>> = {
   attributes: {},
   shape(_, inputs, subject) {
     const from = first(inputs);
-    if (!isVector(from)) throw new RangeError(`${subject}: expected a vector for softmax, got ${shapeText(from)}.`);
+    if (!isVector(from))
+      throw new ResnetError('argument', `${subject}: expected a vector for softmax, got ${shapeText(from)}.`);
     return from;
   },
   words: () => 'softmax',

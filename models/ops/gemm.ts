@@ -1,6 +1,7 @@
 /** Operations with a matrix of weights. */
 
 import { sides, whole, wholePair } from '../check.js';
+import { ResnetError } from '../errors.js';
 import { type ConvOp, first, type LinearOp, type OpRow } from './op.js';
 import { once, windowed, windowFields } from './window.js';
 
@@ -19,7 +20,8 @@ export const conv: OpRow<ConvOp> = {
     const { channels: c, groups } = op;
     const from = first(inputs);
     if (from.c % groups !== 0 || c % groups !== 0) {
-      throw new RangeError(
+      throw new ResnetError(
+        'argument',
         `${subject}: expected channels that ${groups} groups divide, got ${from.c} in and ${c} out.`,
       );
     }

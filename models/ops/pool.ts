@@ -1,6 +1,7 @@
 /** Operations that make a map smaller or larger, channel by channel. */
 
 import { among, boolean, sides, whole, wholePair } from '../check.js';
+import { ResnetError } from '../errors.js';
 import {
   type AdaptivePoolOp,
   fieldless,
@@ -26,7 +27,8 @@ function pool<Kind extends PoolOp['kind']>(kernel: string, name: string): OpRow<
       const { kernel, padding } = op;
       const { top, left, bottom, right } = padding;
       if (Math.max(top, bottom) * 2 > kernel[0] || Math.max(left, right) * 2 > kernel[1]) {
-        throw new RangeError(
+        throw new ResnetError(
+          'argument',
           `${subject}: expected padding of at most half the ${kernel.join('x')} window, got ${top} above, ${left} left, ${bottom} below, ${right} right.`,
         );
       }
@@ -82,7 +84,7 @@ export const resize: OpRow<ResizeOp> = {
   },
   shape({ h, w, mode, alignCorners }, inputs, subject) {
     if (alignCorners && mode !== 'bilinear') {
-      throw new RangeError(`${subject}: expected alignCorners to go with bilinear, got it with ${mode}.`);
+      throw new ResnetError('argument', `${subject}: expected alignCorners to go with bilinear, got it with ${mode}.`);
     }
     return { h, w, c: first(inputs).c };
   },

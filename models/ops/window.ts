@@ -1,5 +1,6 @@
 /** What operations that slide a window over a map have in common. */
 
+import { ResnetError } from '../errors.js';
 import { type Padding, type Pair, type Shape, shapeText } from '../shape.js';
 import type { Fields } from './op.js';
 
@@ -21,7 +22,8 @@ export function windowed(
     Math.floor((padded[axis] - dilation[axis] * (kernel[axis] - 1) - 1) / stride[axis]) + 1;
   const [h, w] = [along(0), along(1)];
   if (h < 1 || w < 1) {
-    throw new RangeError(
+    throw new ResnetError(
+      'argument',
       `${subject}: expected an input that a ${kernel.join('x')} window fits into, got ${shapeText(from)} (${padded.join('x')} with padding).`,
     );
   }

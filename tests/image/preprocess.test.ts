@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert';
 import { type Core, createCore } from '../../bindings/engine/core.js';
 import { cropOf, preprocess } from '../../bindings/image/preprocess.js';
 import type { Pixels } from '../../bindings/platform/types.js';
+import { ResnetError } from '../../models/errors.js';
 import { cropSize, type Interpolation, type Pair, type Preprocessing, preprocessings } from '../../models/index.js';
 import { eachBinary } from '../support/each-binary.js';
 import { property } from '../support/property.js';
@@ -339,7 +340,7 @@ eachBinary('image', (test) => {
       const mark = core.arena.mark();
       assert.throws(
         () => preprocess(core, pixels as Pixels, preprocessings.torch, mark),
-        (error: Error) => error instanceof TypeError && error.message === message,
+        (error: Error) => error instanceof ResnetError && error.code === 'argument' && error.message === message,
       );
       assert.is(core.arena.mark(), mark);
     });

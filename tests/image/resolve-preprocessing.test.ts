@@ -2,6 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { ResnetError } from '../../models/errors.js';
 import {
   type Preprocessing,
   type PreprocessingLike,
@@ -200,7 +201,7 @@ for (const [given, sentence, input = RGB] of refused) {
       () => resolvePreprocessing(given as PreprocessingLike, input),
       (error: Error) => {
         assert.is(error.message, sentence);
-        return error instanceof TypeError || error instanceof RangeError;
+        return error instanceof ResnetError;
       },
     );
   });
@@ -212,7 +213,7 @@ for (const [key, closest] of unknown) {
       () => resolvePreprocessing({ [key]: 1 } as PreprocessingLike, RGB),
       (error: Error) => {
         assert.is(error.message, `preprocessing: expected one of ${keys}, got ${key}; the closest is ${closest}.`);
-        return error instanceof RangeError;
+        return error instanceof ResnetError;
       },
     );
   });

@@ -2,7 +2,14 @@ import { spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type LoadOptions, load, type Progress, seededInput, seededWeights } from '../../bindings/index.node.js';
+import {
+  type LoadOptions,
+  load,
+  type Progress,
+  ResnetError,
+  seededInput,
+  seededWeights,
+} from '../../bindings/index.node.js';
 import { buildNetwork } from '../../models/index.js';
 import { assertSameBits } from '../support/records.js';
 import { concat, failure, rejection } from '../support/weight-files.js';
@@ -61,6 +68,10 @@ test('errors, progress and aborts cross the thread', async () => {
   assert.is(seen.at(-1)?.loaded, seen.at(-1)?.total);
   assert.match(await failure(model.classify('none.jpg')), /^none\.jpg: no such file\.$/);
   assert.match(await failure(inThread({ weights: 'none.safetensors' })), /^none\.safetensors: no such file\.$/);
+  const damaged = (await rejection(inThread({ weights: new Uint8Array(9) }))) as ResnetError;
+  assert.equal([damaged instanceof ResnetError, damaged.code], [true, 'weights']);
+  const missing = (await rejection(model.classify('none.jpg'))) as ResnetError;
+  assert.equal([missing.code, (missing.cause as NodeJS.ErrnoException).code], ['file', 'ENOENT']);
   const reason = new Error('enough');
   assert.is(await rejection(inThread({ signal: AbortSignal.abort(reason) })), reason);
   const controller = new AbortController();

@@ -2,6 +2,7 @@
 
 import fc from 'fast-check';
 import { makePlan } from '../../bindings/compile/plan.js';
+import { ResnetError } from '../../models/errors.js';
 import { type Activation, type Graph, GraphBuilder, type NodeId, type Reduction } from '../../models/index.js';
 
 /** One instruction: which operation, on which of the latest values, and numbers that it makes of what it likes. */
@@ -101,7 +102,8 @@ const OPERATIONS = {
   concat: (at: Context, x: NodeId, other: number, [a, b]: Instruction['numbers']) => {
     const parts = [x, companion(at, x, other, false), companion(at, x, a, false)].slice(0, 2 + (b % 2));
     const c = parts.reduce((sum, id) => sum + at.g.shape(id).c, 0);
-    if (c > MOST_CHANNELS) throw new RangeError(`${at.name}: expected at most ${MOST_CHANNELS} channels, got ${c}.`);
+    if (c > MOST_CHANNELS)
+      throw new ResnetError('argument', `${at.name}: expected at most ${MOST_CHANNELS} channels, got ${c}.`);
     return at.g.concat(`${at.name}.concat`, parts);
   },
   norm,
@@ -170,7 +172,7 @@ function build(
       for (let id = (values.at(-1) as NodeId) + 1; id <= last; id++) values.push(id);
     } catch (error) {
       // What the shape rules refuse is left out; what was added of it before stays, unused.
-      if (!(error instanceof RangeError)) throw error;
+      if (!(error instanceof ResnetError)) throw error;
     }
   });
   let x = values[Math.max(0, values.length - (end === 'earlier' ? 3 : 1))] as NodeId;
@@ -206,7 +208,7 @@ export function isRefused(graph: Graph): boolean {
     makePlan(graph);
     return false;
   } catch (error) {
-    if (error instanceof RangeError && /^end\.fc: expected an input that lies by itself/.test(error.message))
+    if (error instanceof ResnetError && /^end\.fc: expected an input that lies by itself/.test(error.message))
       return true;
     throw error;
   }

@@ -3,6 +3,7 @@
  * values, row-major and little-endian. After https://github.com/huggingface/safetensors#format.
  */
 
+import { ResnetError } from '../../../models/errors.js';
 import { duplicateKey, isRecord, parseJson } from '../../util/json.js';
 import { either, label, shown } from '../../util/messages.js';
 import { checkedShape } from '../../util/shape.js';
@@ -33,7 +34,10 @@ export const safetensors: Reader = {
     checkOffsets(stream.name, entries);
     const expected = stream.position + (entries.at(-1)?.end ?? 0);
     if (stream.total !== undefined && stream.total !== expected) {
-      throw new Error(`${stream.name}: expected ${expected} bytes as its header says, got ${stream.total}.`);
+      throw new ResnetError(
+        'weights',
+        `${stream.name}: expected ${expected} bytes as its header says, got ${stream.total}.`,
+      );
     }
     const subject = `${stream.name}: header`;
     const config = configFromMetadata(subject, metadata);
@@ -46,15 +50,21 @@ async function readHeader(stream: ByteStream): Promise<{ text: string; value: un
   const length = await stream.take(LENGTH_BYTES);
   const bytes = new DataView(length.buffer, length.byteOffset, LENGTH_BYTES).getBigUint64(0, true);
   if (bytes > MAX_HEADER_BYTES) {
-    throw new Error(`${stream.name}: expected a header of at most ${MAX_HEADER_BYTES} bytes, got one of ${bytes}.`);
+    throw new ResnetError(
+      'weights',
+      `${stream.name}: expected a header of at most ${MAX_HEADER_BYTES} bytes, got one of ${bytes}.`,
+    );
   }
   const available = stream.total === undefined ? undefined : stream.total - LENGTH_BYTES;
   if (available !== undefined && bytes > available) {
-    throw new Error(`${stream.name}: expected a header of at most the file's ${available} bytes, got one of ${bytes}.`);
+    throw new ResnetError(
+      'weights',
+      `${stream.name}: expected a header of at most the file's ${available} bytes, got one of ${bytes}.`,
+    );
   }
   const header = await stream.take(Number(bytes));
   if (header.length < bytes) {
-    throw new Error(`${stream.name}: expected a header of ${bytes} bytes, got ${header.length}.`);
+    throw new ResnetError('weights', `${stream.name}: expected a header of ${bytes} bytes, got ${header.length}.`);
   }
   return parseJson(`${stream.name}: header`, header);
 }
@@ -63,12 +73,17 @@ function checkedHeader(
   file: string,
   { text, value }: { text: string; value: unknown },
 ): { metadata: Record<string, string>; entries: Entry[] } {
-  if (!isRecord(value)) throw new Error(`${file}: header: expected a JSON object, got ${shown(value)}.`);
+  if (!isRecord(value))
+    throw new ResnetError('weights', `${file}: header: expected a JSON object, got ${shown(value)}.`);
   const twice = duplicateKey(text);
-  if (twice !== undefined) throw new Error(`${file}: header: expected every name once, got ${shown(twice)} twice.`);
+  if (twice !== undefined)
+    throw new ResnetError('weights', `${file}: header: expected every name once, got ${shown(twice)} twice.`);
   const { __metadata__: metadata = {}, ...tensors } = value;
   if (!isRecord(metadata) || !Object.values(metadata).every((item) => typeof item === 'string')) {
-    throw new Error(`${file}: header: expected __metadata__ to be an object of strings, got ${shown(metadata)}.`);
+    throw new ResnetError(
+      'weights',
+      `${file}: header: expected __metadata__ to be an object of strings, got ${shown(metadata)}.`,
+    );
   }
   const entries = Object.entries(tensors).map(([name, entry]) => checkedEntry(name, entry));
   return { metadata: metadata as Record<string, string>, entries };
@@ -77,23 +92,32 @@ function checkedHeader(
 function checkedEntry(name: string, entry: unknown): Entry {
   const subject = label(name);
   if (!isRecord(entry)) {
-    throw new Error(`${subject}: expected {dtype, shape, data_offsets} in the header, got ${shown(entry)}.`);
+    throw new ResnetError(
+      'weights',
+      `${subject}: expected {dtype, shape, data_offsets} in the header, got ${shown(entry)}.`,
+    );
   }
   const { dtype, data_offsets: offsets } = entry;
   const known = typeof dtype === 'string' && Object.hasOwn(STORED_BYTES, dtype);
   const skipped = COUNTER.test(name) && typeof dtype === 'string';
   if (!known && !skipped) {
-    throw new Error(`${subject}: expected ${either(Object.keys(STORED_BYTES))}, got ${shown(dtype)}.`);
+    throw new ResnetError('weights', `${subject}: expected ${either(Object.keys(STORED_BYTES))}, got ${shown(dtype)}.`);
   }
   const shape = checkedShape(subject, entry.shape);
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isOffset) || offsets[0] > offsets[1]) {
-    throw new Error(`${subject}: expected data_offsets [begin, end] of whole numbers from 0, got ${shown(offsets)}.`);
+    throw new ResnetError(
+      'weights',
+      `${subject}: expected data_offsets [begin, end] of whole numbers from 0, got ${shown(offsets)}.`,
+    );
   }
   const [begin, end] = offsets as [number, number];
   const bytes = end - begin;
   if (known && tensorBytes(subject, shape, dtype as StoredDtype) !== bytes) {
     const expected = tensorBytes(subject, shape, dtype as StoredDtype);
-    throw new Error(`${subject}: expected ${expected} bytes of ${dtype} ${shown(shape)}, got ${bytes}.`);
+    throw new ResnetError(
+      'weights',
+      `${subject}: expected ${expected} bytes of ${dtype} ${shown(shape)}, got ${bytes}.`,
+    );
   }
   return { name, begin, end, shape, dtype: skipped ? undefined : (dtype as StoredDtype) };
 }
@@ -114,7 +138,10 @@ function checkOffsets(file: string, entries: Entry[]): void {
   for (const { name, begin, ...entry } of entries) {
     if (begin !== end) {
       const kind = begin < end ? 'an overlap' : 'a hole';
-      throw new Error(`${label(name)}: expected data of ${file} to begin at ${end}, got ${begin}, ${kind}.`);
+      throw new ResnetError(
+        'weights',
+        `${label(name)}: expected data of ${file} to begin at ${end}, got ${begin}, ${kind}.`,
+      );
     }
     end = entry.end;
   }

@@ -3,6 +3,7 @@
  * holds { metadata: { total_size }, weight_map: { tensor: file } }, and the files lie beside it.
  */
 
+import { ResnetError } from '../../../models/errors.js';
 import { duplicateKey, isRecord, parseJson } from '../../util/json.js';
 import { label, shown } from '../../util/messages.js';
 import { size } from '../../util/shape.js';
@@ -21,24 +22,31 @@ export const shards: Reader = {
     const file = stream.name;
     const json = await stream.take(MAX_JSON_BYTES + 1);
     if (json.length > MAX_JSON_BYTES) {
-      throw new Error(`${file}: expected an index of at most ${MAX_JSON_BYTES} bytes, got more.`);
+      throw new ResnetError('weights', `${file}: expected an index of at most ${MAX_JSON_BYTES} bytes, got more.`);
     }
     const { text, value } = parseJson(file, json);
     if (!isRecord(value) || !isRecord(value.weight_map)) {
-      throw new Error(`${file}: expected a weight_map of tensors' files, got other JSON.`);
+      throw new ResnetError('weights', `${file}: expected a weight_map of tensors' files, got other JSON.`);
     }
     const twice = duplicateKey(text);
-    if (twice !== undefined) throw new Error(`${file}: expected every name once, got ${shown(twice)} twice.`);
+    if (twice !== undefined)
+      throw new ResnetError('weights', `${file}: expected every name once, got ${shown(twice)} twice.`);
     const places = Object.entries(value.weight_map).map(
       ([name, path]) => [name, checkedPath(`${file}: weight_map`, path)] as const,
     );
     const paths = [...new Set(places.map(([, path]) => path))].sort();
     if (paths.length > MAX_SHARDS) {
-      throw new Error(`${file}: weight_map: expected at most ${MAX_SHARDS} files, got ${paths.length}.`);
+      throw new ResnetError(
+        'weights',
+        `${file}: weight_map: expected at most ${MAX_SHARDS} files, got ${paths.length}.`,
+      );
     }
     const { base } = stream;
     if (base === undefined) {
-      throw new Error(`${file}: the shards lie beside the index; give its path or URL rather than its content.`);
+      throw new ResnetError(
+        'weights',
+        `${file}: the shards lie beside the index; give its path or URL rather than its content.`,
+      );
     }
     const openShard = (path: string) => openOther(sibling(base, path));
     const headers: WeightFile[] = [];
@@ -72,14 +80,15 @@ function checkPlaces(
       const place = expected.get(name);
       if (place !== path) {
         if (place === undefined)
-          throw new Error(`${label(name)}: the index does not name it, but it is in ${label(path)}.`);
-        throw new Error(`${label(name)}: expected it in ${label(place)}, got it in ${label(path)}.`);
+          throw new ResnetError('weights', `${label(name)}: the index does not name it, but it is in ${label(path)}.`);
+        throw new ResnetError('weights', `${label(name)}: expected it in ${label(place)}, got it in ${label(path)}.`);
       }
       found.add(name);
     }
   });
   const missing = places.find(([name]) => !found.has(name) && !COUNTER.test(name));
-  if (missing) throw new Error(`${label(missing[0])}: ${label(missing[1])} does not hold it, as the index says.`);
+  if (missing)
+    throw new ResnetError('weights', `${label(missing[0])}: ${label(missing[1])} does not hold it, as the index says.`);
 }
 
 /** Counters of batch norms are not read; they are whole numbers of 8 bytes. */
@@ -98,7 +107,7 @@ function checkTotal(
     return sum + size(shape) * STORED_BYTES[stored ?? dtype];
   }, counters);
   if (stated !== total) {
-    throw new Error(`${file}: metadata: expected total_size ${total}, got ${shown(stated)}.`);
+    throw new ResnetError('weights', `${file}: metadata: expected total_size ${total}, got ${shown(stated)}.`);
   }
 }
 
@@ -125,12 +134,12 @@ class Shards {
   /** Opens one shard after the other again, and checks that each is what it was. */
   async *pieces(): AsyncGenerator<Piece, void, undefined> {
     for (const [i, path] of this.#paths.entries()) {
-      if (this.#isClosed) throw new Error(`${this.name}: this source is closed.`);
+      if (this.#isClosed) throw new ResnetError('weights', `${this.name}: this source is closed.`);
       this.#shard = await this.#open(path);
       const { tensors } = this.#shard;
       const before = this.#headers[i]?.tensors ?? [];
       if (JSON.stringify(tensors) !== JSON.stringify(before)) {
-        throw new Error(`${label(path)}: its tensors have changed since it was opened.`);
+        throw new ResnetError('weights', `${label(path)}: its tensors have changed since it was opened.`);
       }
       const known = new Map(tensors.map((tensor, j) => [tensor, before[j]]));
       for await (const { tensor, bytes } of this.#shard.pieces()) yield { tensor: known.get(tensor) ?? tensor, bytes };

@@ -1,5 +1,6 @@
 /** Tensors that lie side by side in a stream: what the readers share. */
 
+import { ResnetError } from '../../../models/errors.js';
 import { shown } from '../../util/messages.js';
 import { size } from '../../util/shape.js';
 import { decoderOf, heldDtype, STORED_BYTES, type Stored, type StoredDtype } from '../dtype.js';
@@ -19,7 +20,7 @@ export interface Span {
 export function tensorBytes(subject: string, shape: readonly number[], dtype: StoredDtype): number {
   const bytes = size(shape) * STORED_BYTES[dtype];
   if (!Number.isSafeInteger(bytes)) {
-    throw new Error(`${subject}: expected a shape of at most 2^53 bytes, got ${shown(shape)}.`);
+    throw new ResnetError('weights', `${subject}: expected a shape of at most 2^53 bytes, got ${shown(shape)}.`);
   }
   return bytes;
 }
@@ -40,7 +41,7 @@ export function weightFile(
     tensors,
     total: tensors.reduce((sum, { shape, dtype }) => sum + size(shape) * DTYPE_BYTES[dtype], 0),
     async *pieces() {
-      if (isRead) throw new Error(`${source.name}: its tensors can be read only once; open it again.`);
+      if (isRead) throw new ResnetError('weights', `${source.name}: its tensors can be read only once; open it again.`);
       isRead = true;
       try {
         yield* read();
@@ -63,7 +64,7 @@ async function* piecesOf(stream: ByteStream, spans: readonly Span[]): AsyncGener
   for (const span of spans) {
     yield* spanPieces(stream, span, () => `${stream.name}: expected ${expected} bytes, got ${stream.position}.`);
   }
-  if (await stream.next(1)) throw new Error(`${stream.name}: expected ${expected} bytes, got more.`);
+  if (await stream.next(1)) throw new ResnetError('weights', `${stream.name}: expected ${expected} bytes, got more.`);
 }
 
 /** Reads the next bytes of the stream as a tensor's. Throws an error that says `ended()` if the stream ends first. */
@@ -75,7 +76,7 @@ export async function* spanPieces(
   const decoder = decoderOf(stored);
   for (let left = bytes; left > 0; ) {
     const part = await stream.next(left);
-    if (!part) throw new Error(ended());
+    if (!part) throw new ResnetError('weights', ended());
     left -= part.length;
     const values = decoder ? decoder.push(part) : part;
     if (tensor && values.length > 0) yield { tensor, bytes: values };

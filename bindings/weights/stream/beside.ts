@@ -1,5 +1,6 @@
 /** Files beside other files. */
 
+import { ResnetError } from '../../../models/errors.js';
 import { shown } from '../../util/messages.js';
 
 /**
@@ -11,7 +12,7 @@ export function checkedPath(subject: string, path: unknown): string {
     typeof path === 'string' &&
     !/[\\:\p{Cc}\p{Cs}]/u.test(path) &&
     path.split('/').every((part) => part !== '' && part !== '..');
-  if (!isBeside) throw new Error(`${subject}: expected paths of files beside it, got ${shown(path)}.`);
+  if (!isBeside) throw new ResnetError('weights', `${subject}: expected paths of files beside it, got ${shown(path)}.`);
   return path;
 }
 

@@ -3,6 +3,7 @@
  * from the last whole one, and none is ever held whole in JavaScript.
  */
 
+import { ResnetError } from '../../../models/errors.js';
 import { type FileVersion, fetchBytes, type PartialDownload } from './http.js';
 import type { ByteSource, OpenOptions, WeightCache } from './types.js';
 
@@ -116,7 +117,7 @@ async function entriesOf(cache: Cache): Promise<Entry[]> {
 async function* partsOf(cache: Cache, { url, parts }: Entry): AsyncGenerator<Uint8Array, void, undefined> {
   for (let i = 0; i < parts; i++) {
     const part = await cache.match(partKey(url, i));
-    if (!part) throw new Error(`${url}: this browser has deleted bytes that it kept; load it again.`);
+    if (!part) throw new ResnetError('storage', `${url}: this browser has deleted bytes that it kept; load it again.`);
     yield new Uint8Array(await part.arrayBuffer());
   }
 }

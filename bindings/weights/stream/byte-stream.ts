@@ -1,5 +1,6 @@
 /** One pass over the bytes of a source. */
 
+import { ResnetError } from '../../../models/errors.js';
 import type { RandomBytes } from '../../platform/types.js';
 import { shown } from '../../util/messages.js';
 import type { ByteSource } from './types.js';
@@ -20,7 +21,7 @@ export function bytesOf(name: string, chunk: unknown): Uint8Array {
   if (chunk instanceof Uint8Array) return chunk;
   if (ArrayBuffer.isView(chunk)) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
   if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk);
-  throw new TypeError(`${name}: expected chunks of bytes, got ${shown(chunk)}.`);
+  throw new ResnetError('argument', `${name}: expected chunks of bytes, got ${shown(chunk)}.`);
 }
 
 /** One pass over a source's bytes, holding no more than the present chunk and what was peeked at. */
@@ -120,8 +121,8 @@ export class ByteStream {
 
   #check(): void {
     this.#signal?.throwIfAborted();
-    if (this.#state === 'closed') throw new Error(`${this.name}: this source is closed.`);
-    if (this.#state === 'reading') throw new Error(`${this.name}: another read is under way.`);
+    if (this.#state === 'closed') throw new ResnetError('weights', `${this.name}: this source is closed.`);
+    if (this.#state === 'reading') throw new ResnetError('weights', `${this.name}: another read is under way.`);
   }
 
   /** Asks for the next chunk that is not empty; false at the end. */
@@ -144,12 +145,12 @@ export class ByteStream {
       this.#chunk = bytesOf(this.name, result.value);
       this.#received += this.#chunk.length;
       if (this.total !== undefined && this.#received > this.total) {
-        throw new Error(`${this.name}: expected ${this.total} bytes, got more.`);
+        throw new ResnetError('weights', `${this.name}: expected ${this.total} bytes, got more.`);
       }
       if (this.#chunk.length > 0) return true;
     }
     if (this.total !== undefined && this.#received < this.total) {
-      throw new Error(`${this.name}: expected ${this.total} bytes, got ${this.#received}.`);
+      throw new ResnetError('weights', `${this.name}: expected ${this.total} bytes, got ${this.#received}.`);
     }
     return false;
   }

@@ -1,5 +1,6 @@
 /** Bytes over HTTP: requested again if a connection breaks, a server is busy, or nothing comes any more. */
 
+import { ResnetError } from '../../../models/errors.js';
 import { label } from '../../util/messages.js';
 import type { ByteSource, RetryOptions } from './types.js';
 
@@ -199,9 +200,13 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
   async #resume(cause: unknown): Promise<void> {
     if (this.#idle >= this.#retry.attempts || this.#requests >= this.#retry.requests) {
       const expected = `${this.#total ?? 'more'} bytes`;
-      throw new Error(`${this.#url}: expected ${expected}, got a broken connection after ${this.#received}.`, {
-        cause,
-      });
+      throw new ResnetError(
+        'download',
+        `${this.#url}: expected ${expected}, got a broken connection after ${this.#received}.`,
+        {
+          cause,
+        },
+      );
     }
     await this.#reader?.cancel().catch(() => {});
     await this.#pause();
@@ -222,7 +227,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
     const end = response.status === 206 ? this.#checkRange(response) : this.#checkWhole(response);
     if (this.#total !== undefined && end !== undefined && end !== this.#total) {
       await response.body?.cancel().catch(() => {});
-      throw new Error(`${this.#url}: expected ${this.#total} bytes as before, got a file of ${end}.`);
+      throw new ResnetError('download', `${this.#url}: expected ${this.#total} bytes as before, got a file of ${end}.`);
     }
     this.#reader = response.body?.getReader();
   }
@@ -239,7 +244,10 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
     const [, first, size] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(range) ?? [];
     // A browser may hide the header of another origin's answer.
     if (range !== '' && Number(first) !== this.#received) {
-      throw new Error(`${this.#url}: expected bytes from ${this.#received} on, got "${label(range)}".`);
+      throw new ResnetError(
+        'download',
+        `${this.#url}: expected bytes from ${this.#received} on, got "${label(range)}".`,
+      );
     }
     this.#repeated = 0;
     return size === undefined || size === '*' ? undefined : Number(size);
@@ -260,7 +268,10 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
     const [then, now] = before.etag && etag ? [before.etag, etag] : [before.modified, modified];
     if (!then || !now || then === now) return;
     body?.cancel().catch(() => {});
-    throw new Error(`${this.#url}: the file changed during the download, from ${label(then)} to ${label(now)}.`);
+    throw new ResnetError(
+      'download',
+      `${this.#url}: the file changed during the download, from ${label(then)} to ${label(now)}.`,
+    );
   }
 
   /** Requests until an answer comes that is no passing failure. */
@@ -288,7 +299,9 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
         const code = reason instanceof Error && 'code' in reason ? String(reason.code) : '';
         if (isLast || PERMANENT.test(code) || !/^https?:$/.test(this.#url.protocol)) {
           const got = reason instanceof Error ? reason.message : message;
-          throw new Error(`${this.#url}: expected an answer, got ${got.replace(/\.$/, '')}.`, { cause });
+          throw new ResnetError('download', `${this.#url}: expected an answer, got ${got.replace(/\.$/, '')}.`, {
+            cause,
+          });
         }
         await this.#pause();
       }
@@ -333,7 +346,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
 export function responseBytes(response: Response, name: string): ByteSource {
   if (!response.ok) throw wrongStatus(name, '2xx', response);
   if (response.bodyUsed || response.body?.locked) {
-    throw new TypeError(`${name}: the body of this response has been read already.`);
+    throw new ResnetError('argument', `${name}: the body of this response has been read already.`);
   }
   const total = contentLength(response);
   const reader = response.body?.getReader();
@@ -347,9 +360,13 @@ export function responseBytes(response: Response, name: string): ByteSource {
         received += result.value.length;
         return result;
       } catch (cause) {
-        throw new Error(`${name}: expected ${total ?? 'more'} bytes, got a broken connection after ${received}.`, {
-          cause,
-        });
+        throw new ResnetError(
+          'download',
+          `${name}: expected ${total ?? 'more'} bytes, got a broken connection after ${received}.`,
+          {
+            cause,
+          },
+        );
       }
     },
     async return(reason) {
@@ -363,7 +380,7 @@ export function responseBytes(response: Response, name: string): ByteSource {
 function wrongStatus(name: string, expected: string, { status, statusText, body }: Response): Error {
   // Unread, the body would hold its connection.
   body?.cancel().catch(() => {});
-  return new Error(`${name}: expected status ${expected}, got ${`${status} ${statusText}`.trim()}.`);
+  return new ResnetError('download', `${name}: expected status ${expected}, got ${`${status} ${statusText}`.trim()}.`);
 }
 
 const isEncoded = ({ headers }: Response): boolean => !/^(identity)?$/.test(headers.get('content-encoding') ?? '');

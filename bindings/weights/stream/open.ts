@@ -1,5 +1,6 @@
 /** Makes a stream of bytes, to peek at, read, abort and close, of whatever weights come from. */
 
+import { ResnetError } from '../../../models/errors.js';
 import { platform } from '../../platform/platform.js';
 import { label, shown } from '../../util/messages.js';
 import { ByteStream, bytesOf } from './byte-stream.js';
@@ -49,13 +50,14 @@ export async function byteSourceOf(
     if ('getReader' in source) return { name: 'weights', chunks: streamChunks('weights', source) };
     if (Symbol.asyncIterator in source) return { name: 'weights', chunks: source[Symbol.asyncIterator]() };
   }
-  throw new TypeError(
+  throw new ResnetError(
+    'argument',
     `weights: expected a path, URL, Response, Blob, stream, async iterable or bytes, got ${shown(source)}.`,
   );
 }
 
 function urlOf(text: string): URL {
-  if (!URL.canParse(text)) throw new TypeError(`${label(text)}: this URL is malformed.`);
+  if (!URL.canParse(text)) throw new ResnetError('argument', `${label(text)}: this URL is malformed.`);
   return new URL(text);
 }
 
@@ -68,7 +70,7 @@ function arraySource(name: string, bytes: Uint8Array): ByteSource {
 
 /** Makes an iterator of a stream whose `return` cancels at once: a stream's own would wait for a read under way. */
 function streamChunks(name: string, stream: ReadableStream<Uint8Array>): AsyncIterator<Uint8Array> {
-  if (stream.locked) throw new TypeError(`${name}: this stream has a reader already.`);
+  if (stream.locked) throw new ResnetError('argument', `${name}: this stream has a reader already.`);
   const reader = stream.getReader();
   return {
     async next() {

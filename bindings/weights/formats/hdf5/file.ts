@@ -1,5 +1,6 @@
 /** HDF5 files: groups, attributes and tensors by their paths. libhdf5 reads them; here are the limits that it lacks. */
 
+import { ResnetError } from '../../../../models/errors.js';
 import type { RandomBytes } from '../../../platform/types.js';
 import { label, shown } from '../../../util/messages.js';
 import { size } from '../../../util/shape.js';
@@ -42,7 +43,7 @@ export const SUPERBLOCK_BYTES = 52;
 /** Reads from a file's first bytes where it ends. Throws if they are cut, or libhdf5 would look for the file elsewhere. */
 export function endOf(name: string, head: Uint8Array): number {
   const fail = (expected: string, got: string): never => {
-    throw new Error(`${name}: expected ${expected}, got ${got}.`);
+    throw new ResnetError('weights', `${name}: expected ${expected}, got ${got}.`);
   };
   if (head.length < SUPERBLOCK_BYTES) fail(`a superblock of at least ${SUPERBLOCK_BYTES} bytes`, `${head.length}`);
   const view = new DataView(head.buffer, head.byteOffset, SUPERBLOCK_BYTES);
@@ -119,9 +120,13 @@ export class Hdf5 {
     const { type, size, vlen, total_size } = this.#run(path, () => lib.get_attribute_metadata(this.#file, path, name));
     const subject = label(name);
     if (type !== STRING || total_size !== 1) {
-      throw new Error(`${subject}: expected one text, got an attribute of class ${type} with ${total_size} values.`);
+      throw new ResnetError(
+        'weights',
+        `${subject}: expected one text, got an attribute of class ${type} with ${total_size} values.`,
+      );
     }
-    if (size > this.size) throw new Error(`${subject}: expected a text that the file holds, got ${size} bytes.`);
+    if (size > this.size)
+      throw new ResnetError('weights', `${subject}: expected a text that the file holds, got ${size} bytes.`);
     return this.#run(path, () => {
       const at = allocated(lib, size);
       checked(lib.get_attribute_data(this.#file, path, name, BigInt(at)));
@@ -140,20 +145,24 @@ export class Hdf5 {
     const metadata = this.#run(path, () => lib.get_dataset_metadata(this.#file, path));
     const { shape, size: width, type, chunks } = metadata;
     const subject = label(path.slice(1));
-    if (!shape) throw new Error(`${subject}: this dataset has no values.`);
-    if (metadata.virtual_sources) throw new Error(`${subject}: views of other datasets cannot be read.`);
+    if (!shape) throw new ResnetError('weights', `${subject}: this dataset has no values.`);
+    if (metadata.virtual_sources)
+      throw new ResnetError('weights', `${subject}: views of other datasets cannot be read.`);
     const dtype = type === FLOAT ? DTYPES.find((name) => STORED_BYTES[name] === width) : undefined;
     if (!chunks) return { path, shape, dtype, chunks: undefined };
     const bytes = size(chunks) * width;
     const most = Math.min(MAX_CHUNK_BYTES, MAX_EXPANSION * this.size);
     if (!(bytes > 0 && bytes <= most)) {
-      throw new Error(`${subject}: expected chunks of 1 to ${most} bytes, got ${shown(chunks)} of ${width} each.`);
+      throw new ResnetError(
+        'weights',
+        `${subject}: expected chunks of 1 to ${most} bytes, got ${shown(chunks)} of ${width} each.`,
+      );
     }
     const filters = this.#run(path, () => lib.get_dataset_filters(this.#file, path));
     const other = filters.find(({ id }) => !FILTERS.includes(id));
     if (other) {
       const got = `filter ${other.id} (${label(other.name)})`;
-      throw new Error(`${subject}: expected values that are not compressed, or by gzip, got ${got}.`);
+      throw new ResnetError('weights', `${subject}: expected values that are not compressed, or by gzip, got ${got}.`);
     }
     return { path, shape, dtype, chunks };
   }
@@ -205,7 +214,7 @@ export class Hdf5 {
   }
 
   #run<T>(path: string, operation: () => T): T {
-    if (this.#isClosed || !this.#isSound) throw new Error(`${this.#name}: this file is closed.`);
+    if (this.#isClosed || !this.#isSound) throw new ResnetError('weights', `${this.#name}: this file is closed.`);
     this.#reads = 0;
     try {
       return operation();
@@ -214,7 +223,7 @@ export class Hdf5 {
       const what = path === '/' ? 'groups' : `"${label(path.slice(1))}"`;
       // libhdf5's own messages tell no more.
       const got = cause instanceof Limit ? cause.message : 'damage';
-      throw new Error(`${this.#name}: expected ${what} that libhdf5 can read, got ${got}.`, { cause });
+      throw new ResnetError('weights', `${this.#name}: expected ${what} that libhdf5 can read, got ${got}.`, { cause });
     }
   }
 }
@@ -224,7 +233,7 @@ class Limit extends Error {}
 
 /** Returns what libhdf5 returned. Throws if that means failure. */
 function checked<T extends number | bigint>(status: T): T {
-  if (status < 0) throw new Error('refused');
+  if (status < 0) throw new ResnetError('weights', 'refused');
   return status;
 }
 

@@ -3,6 +3,7 @@
  * read, and nothing else. What a file says of other files, devices or plugins leads nowhere.
  */
 
+import { ResnetError } from '../../../../models/errors.js';
 import { platform } from '../../../platform/platform.js';
 import type { RandomBytes } from '../../../platform/types.js';
 import { label } from '../../../util/messages.js';
@@ -73,11 +74,15 @@ let spare: { readonly url: string; readonly lib: Libhdf5 } | undefined;
 export async function loadLibhdf5(url: string | URL | undefined): Promise<{ url: string; lib: Libhdf5 }> {
   const entry = url ?? platform.hdf5?.();
   if (entry === undefined) {
-    throw new Error('h5wasm: reading HDF5 files needs this package; give the URL of its ES module as option hdf5.');
+    throw new ResnetError(
+      'weights',
+      'h5wasm: reading HDF5 files needs this package; give the URL of its ES module as option hdf5.',
+    );
   }
   // The module proper lies beside the entry, which would make an instance of its own and keep it for good.
   const base = globalThis.location?.href;
-  if (!URL.canParse(String(entry), base)) throw new TypeError(`hdf5: expected a URL, got "${label(String(entry))}".`);
+  if (!URL.canParse(String(entry), base))
+    throw new ResnetError('argument', `hdf5: expected a URL, got "${label(String(entry))}".`);
   const place = new URL('hdf5_util.js', new URL(entry, base)).href;
   if (spare?.url === place) {
     const taken = spare;
@@ -88,7 +93,7 @@ export async function loadLibhdf5(url: string | URL | undefined): Promise<{ url:
   try {
     factory = (await import(/* @vite-ignore */ /* webpackIgnore: true */ place)).default;
   } catch (cause) {
-    throw new Error(`h5wasm: ${place} of this package does not load.`, { cause });
+    throw new ResnetError('weights', `h5wasm: ${place} of this package does not load.`, { cause });
   }
   const silent = () => {};
   const options = { noInitialRun: true, print: silent, printErr: silent, stdin: () => null };

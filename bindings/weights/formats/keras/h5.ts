@@ -4,6 +4,7 @@
  * Other HDF5 files are read with their paths as names.
  */
 
+import { ResnetError } from '../../../../models/errors.js';
 import { parseJson } from '../../../util/json.js';
 import { label } from '../../../util/messages.js';
 import { decoderOf } from '../../dtype.js';
@@ -86,7 +87,7 @@ async function openHdf5(stream: ByteStream, url: string | URL | undefined): Prom
   await stream.close();
   if (size < end) {
     placed?.close();
-    throw new Error(`${name}: expected ${end} bytes, got ${size}.`);
+    throw new ResnetError('weights', `${name}: expected ${end} bytes, got ${size}.`);
   }
   return Hdf5.open(name, size, placed ?? randomBytes(bytes ?? new Uint8Array(0)), url);
 }
@@ -97,10 +98,14 @@ function datasetsIn(name: string, file: Hdf5, root: string): Found[] {
   let count = 0;
   const walk = (group: string, above: readonly string[]): void => {
     for (const member of file.members(group)) {
-      if (++count > MAX_MEMBERS) throw new Error(`${name}: expected at most ${MAX_MEMBERS} members, got more.`);
+      if (++count > MAX_MEMBERS)
+        throw new ResnetError('weights', `${name}: expected at most ${MAX_MEMBERS} members, got more.`);
       const path = [...above, member.name];
       if (path.length > MAX_DEPTH) {
-        throw new Error(`${label(path.join('/'))}: expected at most ${MAX_DEPTH} groups deep, got more.`);
+        throw new ResnetError(
+          'weights',
+          `${label(path.join('/'))}: expected at most ${MAX_DEPTH} groups deep, got more.`,
+        );
       }
       if (member.kind === 'group') walk(member.path, path);
       else if (member.kind === 'dataset') found.push({ path, dataset: file.dataset(member.path) });
@@ -122,11 +127,12 @@ function numberedNames(file: Hdf5, found: readonly Found[]): string[] {
     const [kind = '', vars, variable = ''] = one.path.slice(-3);
     const group = groupOf(one);
     const subject = label(one.path.join('/'));
-    if (vars !== VARIABLES) throw new Error(`${subject}: expected a layer's ${VARIABLES}, got another group.`);
+    if (vars !== VARIABLES)
+      throw new ResnetError('weights', `${subject}: expected a layer's ${VARIABLES}, got another group.`);
     if (!layers.has(group)) {
       if (!file.attributes(group).includes('name')) {
         const expected = 'the name of its layer, as newer versions of Keras 3 and model.save("x.h5") write';
-        throw new Error(`${subject}: expected ${expected}, got a number alone.`);
+        throw new ResnetError('weights', `${subject}: expected ${expected}, got a number alone.`);
       }
       layers.set(group, file.text(group, 'name'));
     }
@@ -139,7 +145,7 @@ function checkedTensor(
   { name, shape, order }: Pick<TensorInfo, 'name' | 'shape' | 'order'>,
   { dtype }: Dataset,
 ): TensorInfo {
-  if (!dtype) throw new Error(`${label(path)}: only values of floating point can be read.`);
+  if (!dtype) throw new ResnetError('weights', `${label(path)}: only values of floating point can be read.`);
   return heldTensor(name, shape, dtype, order);
 }
 
@@ -148,7 +154,8 @@ function checkNames(tensors: readonly Placed[], found: readonly Found[]): void {
   tensors.forEach(({ tensor: { name } }, i) => {
     const path = label(found[i]?.path.join('/') ?? '');
     const other = paths.get(name);
-    if (other !== undefined) throw new Error(`${label(name)}: "${other}" and "${path}" are both this tensor.`);
+    if (other !== undefined)
+      throw new ResnetError('weights', `${label(name)}: "${other}" and "${path}" are both this tensor.`);
     paths.set(name, path);
   });
 }
@@ -160,10 +167,14 @@ function checkSizes(name: string, tensors: readonly Placed[], size: number): voi
     const bytes = tensorBytes(label(tensor.name), dataset.shape, dataset.dtype ?? 'F32');
     if (dataset.chunks) packed += bytes;
     else plain += bytes;
-    if (plain > size) throw new Error(`${name}: expected values of at most its ${size} bytes, got ${plain}.`);
+    if (plain > size)
+      throw new ResnetError('weights', `${name}: expected values of at most its ${size} bytes, got ${plain}.`);
     if (packed > MAX_EXPANSION * size) {
       const most = MAX_EXPANSION * size;
-      throw new Error(`${name}: expected packed values of at most ${most} bytes in ${size}, got ${packed}.`);
+      throw new ResnetError(
+        'weights',
+        `${name}: expected packed values of at most ${most} bytes in ${size}, got ${packed}.`,
+      );
     }
   }
 }

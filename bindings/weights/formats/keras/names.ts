@@ -1,5 +1,6 @@
 /** Keras's names of variables, which become the roles of tensors in a `state_dict`; layers keep their names. */
 
+import { ResnetError } from '../../../../models/errors.js';
 import { either, label, shown } from '../../../util/messages.js';
 import type { TensorInfo } from '../../types.js';
 
@@ -32,12 +33,18 @@ export function stateDictTensor(name: string, shape: readonly number[]): Pick<Te
   const [, layer = '', variable = ''] = TENSOR.exec(name) ?? [];
   const role = Object.hasOwn(ROLES, variable) ? ROLES[variable] : undefined;
   if (role === undefined) {
-    throw new Error(`${label(name)}: only variables called ${either(Object.keys(ROLES))} can be read.`);
+    throw new ResnetError(
+      'weights',
+      `${label(name)}: only variables called ${either(Object.keys(ROLES))} can be read.`,
+    );
   }
   const target = `${layer}.${role}`;
   if (variable !== 'kernel') return { name: target, shape, order: 'OI' };
   if (shape.length !== 4 && shape.length !== 2) {
-    throw new Error(`${label(name)}: expected a kernel [h, w, in, out] or [in, out], got ${shown(shape)}.`);
+    throw new ResnetError(
+      'weights',
+      `${label(name)}: expected a kernel [h, w, in, out] or [in, out], got ${shown(shape)}.`,
+    );
   }
   const [from, to] = shape.slice(-2) as [number, number];
   return { name: target, shape: [to, from, ...shape.slice(0, -2)], order: 'IO' };
@@ -53,7 +60,8 @@ export function numberedTensor(kind: string, layer: string, variable: string, co
   // Without its scale or shift, a batch norm's numbers would mean others.
   if (name === undefined || (names?.length === 4 && count !== 4)) {
     const got = `number ${label(variable)} of ${count}`;
-    throw new Error(
+    throw new ResnetError(
+      'weights',
       `${label(`${kind}/${layer}`)}: expected variables of convolution, batch norm or dense, got ${got}.`,
     );
   }

@@ -4,6 +4,7 @@
  * After https://github.com/tensorflow/tfjs/blob/master/tfjs-core/src/io/types.ts.
  */
 
+import { ResnetError } from '../../../../models/errors.js';
 import { isRecord, parseJson } from '../../../util/json.js';
 import { label, shown } from '../../../util/messages.js';
 import { checkedShape } from '../../../util/shape.js';
@@ -29,14 +30,18 @@ export const tfjs: Reader = {
     const file = stream.name;
     const json = await stream.take(MAX_JSON_BYTES + 1);
     if (json.length > MAX_JSON_BYTES) {
-      throw new Error(`${file}: expected a model.json of at most ${MAX_JSON_BYTES} bytes, got more.`);
+      throw new ResnetError('weights', `${file}: expected a model.json of at most ${MAX_JSON_BYTES} bytes, got more.`);
     }
     const { value: model } = parseJson(file, json);
     if (!isRecord(model) || !isRecord(model.modelTopology) || !Array.isArray(model.weightsManifest)) {
-      throw new Error(`${file}: expected modelTopology and weightsManifest of a TensorFlow.js model, got other JSON.`);
+      throw new ResnetError(
+        'weights',
+        `${file}: expected modelTopology and weightsManifest of a TensorFlow.js model, got other JSON.`,
+      );
     }
     const { format = 'layers-model', modelTopology, weightsManifest } = model;
-    if (format !== 'layers-model') throw new Error(`${file}: expected a layers-model, got a ${shown(format)}.`);
+    if (format !== 'layers-model')
+      throw new ResnetError('weights', `${file}: expected a layers-model, got a ${shown(format)}.`);
     const layers = kerasLayers(`${file}: modelTopology`, modelTopology);
     const groups = checkedManifest(file, weightsManifest, layers);
     const metadata = Object.fromEntries(
@@ -45,7 +50,10 @@ export const tfjs: Reader = {
     const config = kerasConfig(layers);
     const { base } = stream;
     if (base === undefined) {
-      throw new Error(`${file}: the shards lie beside model.json; give its path or URL rather than its content.`);
+      throw new ResnetError(
+        'weights',
+        `${file}: the shards lie beside model.json; give its path or URL rather than its content.`,
+      );
     }
     const shards = new ByteStream({ name: file, chunks: shardBytes(groups, base, options) }, options.signal);
     const spans = groups.flatMap((group) => group.spans);
@@ -57,14 +65,20 @@ function checkedManifest(file: string, manifest: unknown[], layers: ReadonlyMap<
   const sources = new Map<string, string>();
   const groups = manifest.map((group, i) => {
     if (!isRecord(group) || !Array.isArray(group.paths) || !Array.isArray(group.weights)) {
-      throw new Error(`${file}: weightsManifest[${i}]: expected {paths: [], weights: []}, got ${shown(group)}.`);
+      throw new ResnetError(
+        'weights',
+        `${file}: weightsManifest[${i}]: expected {paths: [], weights: []}, got ${shown(group)}.`,
+      );
     }
     const paths = group.paths.map((path) => checkedPath(`${file}: weightsManifest`, path));
     const spans = group.weights.map((weight) => {
       const { name, tensor } = checkedWeight(file, weight, layers);
       const other = sources.get(tensor.name);
       if (other !== undefined) {
-        throw new Error(`${label(tensor.name)}: ${shown(other)} and ${shown(name)} are both this tensor.`);
+        throw new ResnetError(
+          'weights',
+          `${label(tensor.name)}: ${shown(other)} and ${shown(name)} are both this tensor.`,
+        );
       }
       sources.set(tensor.name, name);
       return { tensor, bytes: tensorBytes(label(name), tensor.shape, tensor.dtype) };
@@ -72,7 +86,8 @@ function checkedManifest(file: string, manifest: unknown[], layers: ReadonlyMap<
     return { paths, spans, bytes: spans.reduce((sum, { bytes }) => sum + bytes, 0) };
   });
   const total = groups.reduce((sum, { bytes }) => sum + bytes, 0);
-  if (!Number.isSafeInteger(total)) throw new Error(`${file}: expected at most 2^53 bytes of weights, got ${total}.`);
+  if (!Number.isSafeInteger(total))
+    throw new ResnetError('weights', `${file}: expected at most 2^53 bytes of weights, got ${total}.`);
   return groups;
 }
 
@@ -82,17 +97,21 @@ function checkedWeight(
   layers: ReadonlyMap<string, KerasLayer>,
 ): { name: string; tensor: TensorInfo } {
   if (!isRecord(weight) || typeof weight.name !== 'string') {
-    throw new Error(`${file}: weightsManifest: expected weights {name, shape, dtype}, got ${shown(weight)}.`);
+    throw new ResnetError(
+      'weights',
+      `${file}: weightsManifest: expected weights {name, shape, dtype}, got ${shown(weight)}.`,
+    );
   }
   const { name, dtype, quantization } = weight;
   if (quantization !== undefined) {
     const kind = isRecord(quantization) ? quantization.dtype : quantization;
-    throw new Error(`${label(name)}: expected values of float32, got quantization to ${shown(kind)}.`);
+    throw new ResnetError('weights', `${label(name)}: expected values of float32, got quantization to ${shown(kind)}.`);
   }
-  if (dtype !== 'float32') throw new Error(`${label(name)}: expected dtype "float32", got ${shown(dtype)}.`);
+  if (dtype !== 'float32')
+    throw new ResnetError('weights', `${label(name)}: expected dtype "float32", got ${shown(dtype)}.`);
   const tensor = stateDictTensor(name, checkedShape(label(name), weight.shape));
   if (!layers.has(kerasLayerOf(name))) {
-    throw new Error(`${label(name)}: modelTopology has no such layer.`);
+    throw new ResnetError('weights', `${label(name)}: modelTopology has no such layer.`);
   }
   return { name, tensor: { ...tensor, dtype: 'F32' } };
 }
@@ -139,5 +158,5 @@ function wrongSize(paths: readonly string[], sizes: readonly number[], missing: 
   const odd = whole.flatMap((size, i) => (size === usual ? [] : [i]));
   const i = odd.length === 1 ? (odd[0] ?? 0) : sizes.length - 1;
   const [path = '', size = 0] = [paths[i], sizes[i]];
-  return new Error(`${path}: expected ${size + missing} bytes, got ${missing < 0 ? 'more' : size}.`);
+  return new ResnetError('weights', `${path}: expected ${size + missing} bytes, got ${missing < 0 ? 'more' : size}.`);
 }

@@ -1,5 +1,6 @@
 /** What the topology of a Keras model, or the names of its layers, tells of a residual network. */
 
+import { ResnetError } from '../../../../models/errors.js';
 import { kerasResnetModule } from '../../../../models/keras-names.js';
 import { isRecord } from '../../../util/json.js';
 import { label, shown } from '../../../util/messages.js';
@@ -20,16 +21,20 @@ export function kerasLayers(subject: string, topology: unknown): Map<string, Ker
   // A Sequential model of Keras before 2.3 is a bare list.
   const list = isRecord(config) ? config.layers : config;
   if (!Array.isArray(list)) {
-    throw new Error(`${subject}: expected model_config.config.layers, got ${shown(list)}.`);
+    throw new ResnetError('weights', `${subject}: expected model_config.config.layers, got ${shown(list)}.`);
   }
   const layers = new Map<string, KerasLayer>();
   for (const [i, layer] of list.entries()) {
     const valid = isRecord(layer) && isRecord(layer.config) && typeof layer.class_name === 'string';
     const name = valid ? ((layer.config as Record<string, unknown>).name ?? layer.name) : undefined;
     if (!valid || typeof name !== 'string') {
-      throw new Error(`${subject}: expected layer ${i} to be {class_name, config: {name}}, got another value.`);
+      throw new ResnetError(
+        'weights',
+        `${subject}: expected layer ${i} to be {class_name, config: {name}}, got another value.`,
+      );
     }
-    if (layers.has(name)) throw new Error(`${label(name)}: two layers of the topology have this name.`);
+    if (layers.has(name))
+      throw new ResnetError('weights', `${label(name)}: two layers of the topology have this name.`);
     layers.set(name, { name, kind: layer.class_name as string, config: layer.config as Record<string, unknown> });
   }
   return layers;
@@ -50,7 +55,7 @@ export function kerasConfig(layers: ReadonlyMap<string, KerasLayer>): ArchConfig
     all.filter(({ kind }) => /^BatchNormalization(V\d)?$/.test(kind)),
     ({ name, config: { epsilon } }) => {
       if (typeof epsilon === 'number' && epsilon > 0) return epsilon;
-      throw new Error(`${label(name)}: expected epsilon above 0, got ${shown(epsilon)}.`);
+      throw new ResnetError('weights', `${label(name)}: expected epsilon above 0, got ${shown(epsilon)}.`);
     },
   );
   const convBias = agreed(
@@ -58,7 +63,7 @@ export function kerasConfig(layers: ReadonlyMap<string, KerasLayer>): ArchConfig
     all.filter(({ kind }) => kind === 'Conv2D'),
     ({ name, config: { use_bias: bias } }) => {
       if (typeof bias === 'boolean') return bias;
-      throw new Error(`${label(name)}: expected use_bias to be true or false, got ${shown(bias)}.`);
+      throw new ResnetError('weights', `${label(name)}: expected use_bias to be true or false, got ${shown(bias)}.`);
     },
   );
   return { batchNormEps, convBias, strideIn: bottleneckStride(all) };
@@ -84,7 +89,10 @@ function agreed<T>(what: string, layers: readonly KerasLayer[], read: (layer: Ke
   for (const layer of layers) {
     const other = read(layer);
     if (other !== value) {
-      throw new Error(`${label(layer.name)}: expected ${what} ${value} as in ${label(first.name)}, got ${other}.`);
+      throw new ResnetError(
+        'weights',
+        `${label(layer.name)}: expected ${what} ${value} as in ${label(first.name)}, got ${other}.`,
+      );
     }
   }
   return value;
@@ -100,7 +108,10 @@ function bottleneckStride(layers: readonly KerasLayer[]): 'conv1' | 'conv2' | un
     const here = first === 2 && second === 1 ? 'conv1' : first === 1 && second === 2 ? 'conv2' : undefined;
     if (here === undefined || here !== (place ?? here)) {
       const where = place ?? 'conv1 or conv2';
-      throw new Error(`${block}: expected stride 2 in ${where} alone, got ${first} in conv1 and ${second} in conv2.`);
+      throw new ResnetError(
+        'weights',
+        `${block}: expected stride 2 in ${where} alone, got ${first} in conv1 and ${second} in conv2.`,
+      );
     }
     place = here;
   }

@@ -5,6 +5,7 @@
  * directory tells the order and nothing is held; for a pure stream see streamed.ts.
  */
 
+import { ResnetError } from '../../../../models/errors.js';
 import type { RandomBytes } from '../../../platform/types.js';
 import { label, shown } from '../../../util/messages.js';
 import type { ByteStream } from '../../stream/byte-stream.js';
@@ -63,7 +64,7 @@ async function openPlaced(stream: ByteStream, random: RandomBytes): Promise<Weig
   const places = [...reads.values()].map((list): Place => {
     const storage = storageOf(list);
     const entry = byName.get(STORAGES + storage.key);
-    if (!entry) throw new Error(`${name}: expected storage ${label(storage.key)}, got no such entry.`);
+    if (!entry) throw new ResnetError('weights', `${name}: expected storage ${label(storage.key)}, got no such entry.`);
     directory.checkStored(entry);
     const { bytes } = entry.packing;
     if (bytes !== storage.bytes) throw directory.error(entry.name, `${storage.bytes} bytes`, `${bytes}`);

@@ -1,5 +1,6 @@
 /** What the names in a PyTorch pickle stand for: storages, and tensors that look into them. */
 
+import { ResnetError } from '../../../../models/errors.js';
 import { label, shown } from '../../../util/messages.js';
 import { STORED_BYTES, type StoredDtype } from '../../dtype.js';
 import type { Environment } from './pickle.js';
@@ -219,6 +220,6 @@ export class Checkpoint implements Environment {
   }
 
   #fail(expected: string, got: string): never {
-    throw new Error(`${this.#subject}: expected ${expected}, got ${got}.`);
+    throw new ResnetError('weights', `${this.#subject}: expected ${expected}, got ${got}.`);
   }
 }

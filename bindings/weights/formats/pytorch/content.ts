@@ -1,5 +1,6 @@
 /** What both ways to read an archive share: its names, and its pickle. */
 
+import { ResnetError } from '../../../../models/errors.js';
 import { either, shown } from '../../../util/messages.js';
 import type { ByteStream } from '../../stream/byte-stream.js';
 import { Checkpoint, type Storage } from './checkpoint.js';
@@ -37,7 +38,7 @@ export const storageOf = (reads: readonly Read[]): Storage => (reads[0] as Read)
 export function isBig(name: string, content: Uint8Array): boolean {
   const order = new TextDecoder().decode(content);
   if (/^(little|big)$/.test(order)) return order === 'big';
-  throw new Error(`${name}: ${BYTE_ORDER}: expected little or big, got ${shown(order)}.`);
+  throw new ResnetError('weights', `${name}: ${BYTE_ORDER}: expected little or big, got ${shown(order)}.`);
 }
 
 /** The part of a name after the folder that the pickle is in. */
@@ -48,10 +49,13 @@ export const isPickle = (name: string): boolean => name === PICKLE || name.endsW
 /** Throws one sentence if an archive with these entries is one that people have instead of a checkpoint. */
 export function refuseImpostor(name: string, entries: readonly string[]): void {
   const what = entries.map(impostorOf).find((each) => each !== undefined);
-  if (what) throw new Error(`${name}: expected a PyTorch checkpoint, got ${what}.`);
+  if (what) throw new ResnetError('weights', `${name}: expected a PyTorch checkpoint, got ${what}.`);
 }
 
 export function withoutPickle(name: string, entries: readonly string[]): Error {
   const got = entries.length > 0 ? `one of ${either(entries.slice(0, 3).map(shown))}` : 'an empty one';
-  return new Error(`${name}: expected a ZIP archive of PyTorch, which has ${PICKLE} in it, got ${got}.`);
+  return new ResnetError(
+    'weights',
+    `${name}: expected a ZIP archive of PyTorch, which has ${PICKLE} in it, got ${got}.`,
+  );
 }

@@ -1,5 +1,6 @@
 /** The central directory of a ZIP archive whose bytes are to be had at any place: where its entries are, in any order. */
 
+import { ResnetError } from '../../../../models/errors.js';
 import type { RandomBytes } from '../../../platform/types.js';
 import { label } from '../../../util/messages.js';
 import { ByteStream } from '../../stream/byte-stream.js';
@@ -49,7 +50,7 @@ export class Directory {
     const { begin, bytes, count } = this.#locate(end);
     if (count > MAX_ENTRIES || begin + bytes > end.at) {
       const expected = `a directory of at most ${MAX_ENTRIES} entries before its end`;
-      throw new Error(`${subject}: expected ${expected}, got ${count} in ${bytes} bytes at ${begin}.`);
+      throw new ResnetError('weights', `${subject}: expected ${expected}, got ${count} in ${bytes} bytes at ${begin}.`);
     }
     this.begin = begin;
     this.entries = this.#read(this.#take(begin, bytes), count).sort((a, b) => a.at - b.at);
@@ -80,7 +81,7 @@ export class Directory {
   }
 
   error(name: string, expected: string, got: string): Error {
-    return new Error(`${this.#subject}: ${label(name)}: expected ${expected}, got ${got}.`);
+    return new ResnetError('weights', `${this.#subject}: ${label(name)}: expected ${expected}, got ${got}.`);
   }
 
   #take(at: number, count: number): Uint8Array {
@@ -95,7 +96,10 @@ export class Directory {
       if (u32(tail, at) !== CENTRAL_END || at + END_BYTES + u16(tail, at + 20) !== tail.length) continue;
       return { at: size - tail.length + at, record: tail.subarray(at) };
     }
-    throw new Error(`${this.#subject}: expected a ZIP archive to its end, got one that is cut or goes on.`);
+    throw new ResnetError(
+      'weights',
+      `${this.#subject}: expected a ZIP archive to its end, got one that is cut or goes on.`,
+    );
   }
 
   #locate({ at, record }: { at: number; record: Uint8Array }): { begin: number; bytes: number; count: number } {
@@ -106,7 +110,10 @@ export class Directory {
     const place = u64(locator, 8);
     const wider = place + END_64_BYTES <= at ? this.#take(place, END_64_BYTES) : record;
     if (u32(wider, 0) !== CENTRAL_END_64) {
-      throw new Error(`${this.#subject}: expected the end of the directory ${place} bytes in, got something else.`);
+      throw new ResnetError(
+        'weights',
+        `${this.#subject}: expected the end of the directory ${place} bytes in, got something else.`,
+      );
     }
     return { begin: u64(wider, 48), bytes: u64(wider, 40), count: u64(wider, 32) };
   }
@@ -135,7 +142,10 @@ export class Directory {
       });
     }
     if (at !== bytes.length || entries.length !== count) {
-      throw new Error(`${this.#subject}: expected ${count} entries in its directory, got ${entries.length}.`);
+      throw new ResnetError(
+        'weights',
+        `${this.#subject}: expected ${count} entries in its directory, got ${entries.length}.`,
+      );
     }
     return entries;
   }

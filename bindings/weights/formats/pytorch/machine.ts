@@ -4,6 +4,7 @@
  * a pickle calls or makes is an `Opaque` value.
  */
 
+import { ResnetError } from '../../../../models/errors.js';
 import { shown } from '../../../util/messages.js';
 import type { ByteStream } from '../../stream/byte-stream.js';
 import { Dictionary, Global, kindOf, Opaque } from './values.js';
@@ -271,6 +272,6 @@ export class Machine {
   }
 
   fail(expected: string, got: string): never {
-    throw new Error(`${this.#subject}: expected ${expected}, got ${got}.`);
+    throw new ResnetError('weights', `${this.#subject}: expected ${expected}, got ${got}.`);
   }
 }

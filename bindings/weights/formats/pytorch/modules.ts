@@ -1,5 +1,6 @@
 /** Whole modules, pickled with their classes by name: the tensors that their state_dict() would give. */
 
+import { ResnetError } from '../../../../models/errors.js';
 import { label } from '../../../util/messages.js';
 import { OpaqueTensor, View } from './checkpoint.js';
 import { Dictionary, Opaque } from './values.js';
@@ -47,7 +48,7 @@ export function moduleTensors(
     budget.left -= 1;
     if (budget.left < 0 || depth > MAX_DEPTH || prefix.length > MAX_NAME) {
       const expected = `modules of at most ${MAX_ITEMS} parts, ${MAX_DEPTH} in each other, names of ${MAX_NAME} letters`;
-      throw new Error(`${subject}: expected ${expected}, got more at ${label(prefix)}.`);
+      throw new ResnetError('weights', `${subject}: expected ${expected}, got more at ${label(prefix)}.`);
     }
     for (const [name, tensor] of own) {
       if (typeof name !== 'string' || name.length > MAX_NAME || unsaved.has(name)) continue;

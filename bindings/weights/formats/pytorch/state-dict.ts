@@ -1,5 +1,6 @@
 /** The `state_dict` among all else in a checkpoint. */
 
+import { ResnetError } from '../../../../models/errors.js';
 import { label, shown } from '../../../util/messages.js';
 import { COUNTER } from '../../torch-names.js';
 import { OpaqueTensor, View } from './checkpoint.js';
@@ -81,7 +82,7 @@ interface Candidate {
  */
 export function findStateDict(subject: string, value: unknown): StateDict {
   if (value instanceof Opaque && value.what.startsWith('__torch__.')) {
-    throw new Error(`${subject}: expected a state_dict, got ${TORCHSCRIPT}.`);
+    throw new ResnetError('weights', `${subject}: expected a state_dict, got ${TORCHSCRIPT}.`);
   }
   const all = candidatesOf(subject, value);
   const outside = all.filter((candidate) => !isOfTraining(candidate));
@@ -90,7 +91,7 @@ export function findStateDict(subject: string, value: unknown): StateDict {
   const fitting = found.filter(({ size }) => 2 * size >= largest);
   // Stable: among equals the outermost comes first.
   const [chosen, ...others] = fitting.toSorted((a, b) => rankOf(a) - rankOf(b) || b.size - a.size);
-  if (!chosen) throw new Error(`${subject}: expected a state_dict, got ${withoutTensors(value)}.`);
+  if (!chosen) throw new ResnetError('weights', `${subject}: expected a state_dict, got ${withoutTensors(value)}.`);
   const views: NamedView[] = [];
   const skipped: string[] = [];
   for (const [name, tensor] of chosen.tensors) {
@@ -98,7 +99,7 @@ export function findStateDict(subject: string, value: unknown): StateDict {
     else if (tensor instanceof View && tensor.type.dtype !== undefined) views.push({ name, view: tensor });
     else {
       const got = tensor instanceof View ? `values of ${label(tensor.type.name)}` : label(tensor.what);
-      throw new Error(`${label(name)}: expected a plain tensor of floating point, got ${got}.`);
+      throw new ResnetError('weights', `${label(name)}: expected a plain tensor of floating point, got ${got}.`);
     }
   }
   const metadata = Object.fromEntries(chosen.around.flatMap(scalars));

@@ -1,5 +1,6 @@
 /** Storages of a PyTorch file -> tensors: in passing if they lie one after the other, else out of a whole storage. */
 
+import { ResnetError } from '../../../../models/errors.js';
 import { label, shown } from '../../../util/messages.js';
 import { decoderOf, STORED_BYTES, type StoredDtype } from '../../dtype.js';
 import type { ByteStream } from '../../stream/byte-stream.js';
@@ -43,7 +44,7 @@ export function readsOf(views: readonly NamedView[]): Map<string, Read[]> {
     const bytes = list.reduce((sum, { view }) => sum + view.count * widthOf(view), 0);
     if (bytes > MAX_SHARES * bytesOf(storage)) {
       const expected = `tensors of at most ${MAX_SHARES} times its ${bytesOf(storage)} bytes`;
-      throw new Error(`storage ${label(storage.key)}: expected ${expected}, got ${bytes}.`);
+      throw new ResnetError('weights', `storage ${label(storage.key)}: expected ${expected}, got ${bytes}.`);
     }
   }
   return reads;
@@ -57,17 +58,20 @@ const beginOf = (view: View): number => view.offset * widthOf(view);
 function checkView(subject: string, view: View): void {
   const { storage, offset, shape, stride, count } = view;
   if (storage.bytes === undefined) {
-    throw new Error(`${subject}: expected values of floating point, got those of ${label(storage.type.name)}.`);
+    throw new ResnetError(
+      'weights',
+      `${subject}: expected values of floating point, got those of ${label(storage.type.name)}.`,
+    );
   }
   if (count === 0) return;
   const held = Math.floor(storage.bytes / widthOf(view));
   const last = shape.reduce((sum, size, axis) => sum + (size - 1) * (stride[axis] as number), offset);
   if (!(last < held)) {
-    throw new Error(`${subject}: expected a place in its storage of ${held} values, got ${last}.`);
+    throw new ResnetError('weights', `${subject}: expected a place in its storage of ${held} values, got ${last}.`);
   }
   if (count > held || shape.some((size, axis) => size > 1 && stride[axis] === 0)) {
     const got = `shape ${shown(shape)} with strides ${shown(stride)}`;
-    throw new Error(`${subject}: expected every value once, got ${got} in ${held} values.`);
+    throw new ResnetError('weights', `${subject}: expected every value once, got ${got} in ${held} values.`);
   }
 }
 
@@ -107,7 +111,7 @@ export async function* storagePieces(
     return;
   }
   const bytes = await stream.take(size);
-  if (bytes.length < size) throw new Error(ended());
+  if (bytes.length < size) throw new ResnetError('weights', ended());
   for (const { tensor, view } of reads) {
     const decoder = decoderOf({ dtype: view.type.dtype as StoredDtype, isBigEndian });
     for (const part of gathered(bytes, view)) yield { tensor, bytes: decoder ? decoder.push(part) : part };

@@ -5,6 +5,7 @@
  * what PyTorch itself writes, and at most MAX_HELD bytes.
  */
 
+import { ResnetError } from '../../../../models/errors.js';
 import { label } from '../../../util/messages.js';
 import { ByteStream } from '../../stream/byte-stream.js';
 import type { Piece, WeightFile } from '../../types.js';
@@ -98,7 +99,7 @@ class StreamedArchive {
       const entry = this.#root + STORAGES + storage.key;
       while (!this.#held.has(entry) && this.#storage?.name !== entry) {
         if (this.#storage === undefined) {
-          throw new Error(`${name}: expected storage ${label(storage.key)}, got no such entry.`);
+          throw new ResnetError('weights', `${name}: expected storage ${label(storage.key)}, got no such entry.`);
         }
         await this.#putAside(this.#storage, content);
         await this.#toStorage();
@@ -106,7 +107,7 @@ class StreamedArchive {
       const held = this.#held.get(entry);
       const bytes = held ? held.length : (this.#storage?.bytes ?? storage.bytes);
       if (bytes !== storage.bytes) {
-        throw new Error(`${name}: ${label(entry)}: expected ${storage.bytes} bytes, got ${bytes}.`);
+        throw new ResnetError('weights', `${name}: ${label(entry)}: expected ${storage.bytes} bytes, got ${bytes}.`);
       }
       if (held) {
         yield* storagePieces(streamOf(name, held), storage, reads, this.#isBigEndian);
@@ -153,7 +154,10 @@ class StreamedArchive {
     const isBigEndian = isBig(this.#stream.name, await this.#zip.content(ORDER_BYTES));
     if (this.#isUnderWay && isBigEndian) {
       const expected = `${label(entry.name)} before the storages of a stream`;
-      throw new Error(`${this.#stream.name}: expected ${expected}, got it after; give the file itself.`);
+      throw new ResnetError(
+        'weights',
+        `${this.#stream.name}: expected ${expected}, got it after; give the file itself.`,
+      );
     }
     this.#isBigEndian = isBigEndian;
   }
@@ -169,7 +173,10 @@ class StreamedArchive {
   async #hold({ name, bytes }: ZipEntry, known: number | undefined): Promise<void> {
     if (this.#heldBytes + (bytes ?? known ?? 0) > MAX_HELD) {
       const expected = `${PICKLE}, and storages in PyTorch's order, in a stream, of which ${MAX_HELD} bytes are held`;
-      throw new Error(`${this.#stream.name}: expected ${expected}, got ${label(name)} before; give the file itself.`);
+      throw new ResnetError(
+        'weights',
+        `${this.#stream.name}: expected ${expected}, got ${label(name)} before; give the file itself.`,
+      );
     }
     const content = await this.#zip.content(MAX_HELD - this.#heldBytes, known);
     this.#held.set(name, content);
@@ -181,7 +188,7 @@ class StreamedArchive {
     const { name, total = Number.POSITIVE_INFINITY, position } = this.#stream;
     const left = total - position + this.#heldBytes;
     const bytes = [...reads.values()].reduce((sum, list) => sum + bytesOf(storageOf(list)), 0);
-    if (bytes > left) throw new Error(`${name}: expected ${bytes} bytes of storages, got ${left}.`);
+    if (bytes > left) throw new ResnetError('weights', `${name}: expected ${bytes} bytes of storages, got ${left}.`);
   }
 }
 

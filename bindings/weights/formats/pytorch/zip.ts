@@ -3,6 +3,7 @@
  * has to agree with all of them. Checksums are not computed: PyTorch can be told to leave them out.
  */
 
+import { ResnetError } from '../../../../models/errors.js';
 import { label } from '../../../util/messages.js';
 import type { ByteStream } from '../../stream/byte-stream.js';
 import {
@@ -179,11 +180,11 @@ export class ZipReader {
   }
 
   #error(name: string, expected: string, got: string): Error {
-    return new Error(`${this.#stream.name}: ${label(name)}: expected ${expected}, got ${got}.`);
+    return new ResnetError('weights', `${this.#stream.name}: ${label(name)}: expected ${expected}, got ${got}.`);
   }
 
   #fail(expected: string, at: number): never {
-    throw new Error(`${this.#stream.name}: expected ${expected}, got something else ${at} bytes in.`);
+    throw new ResnetError('weights', `${this.#stream.name}: expected ${expected}, got something else ${at} bytes in.`);
   }
 }
 
