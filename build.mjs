@@ -61,11 +61,19 @@ const loadMore = {
 const { outputFiles } = await build({ ...minified, entryPoints: ['bindings/worker/entry.ts'], write: false });
 const base64 = async (name) => JSON.stringify(await readFile(`build/${name}.wasm`, 'base64'));
 const uplot = async (name) => JSON.stringify(await readFile(`node_modules/uplot/dist/${name}`, 'utf8'));
-const define = {
-  WORKER_SCRIPT: JSON.stringify(outputFiles[0].text),
-  BASELINE_WASM: await base64('baseline'),
-  RELAXED_WASM: await base64('relaxed'),
+const binaries = { BASELINE_WASM: await base64('baseline'), RELAXED_WASM: await base64('relaxed') };
+
+/** Leaves the binaries as text in a file of their own, which all entries share. */
+const shareBinaries = {
+  name: 'share-binaries',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/inline-binaries\.js$/ }, () => ({ path: './inline-binaries.js', external: true }));
+  },
 };
+// Threads of Node are of one script too, so that it may be moved or made a data: URL.
+const [thread] = (
+  await build({ ...options, platform: 'node', entryPoints: ['bindings/node/thread-entry.ts'], write: false })
+).outputFiles;
 
 await rm('dist', { recursive: true, force: true });
 const results = await Promise.all([
@@ -77,27 +85,35 @@ const results = await Promise.all([
     outdir: 'dist',
     splitting: true,
     chunkNames: 'web-[hash]',
-    define,
+    define: { WORKER_SCRIPT: JSON.stringify(outputFiles[0].text) },
+    plugins: [shareBinaries],
+  }),
+  build({ ...minified, entryPoints: { static: 'bindings/index.static.ts' }, outdir: 'dist', plugins: [shareBinaries] }),
+  build({
+    ...minified,
+    entryPoints: { 'inline-binaries': 'bindings/inline-binaries.ts' },
+    outdir: 'dist',
+    define: binaries,
   }),
   build({ ...minified, entryPoints: { worker: 'bindings/worker/entry.ts' }, outdir: 'dist', plugins: [loadMore] }),
   build({ ...minified, entryPoints: { 'worker-more': 'bindings/worker/more.ts' }, outdir: 'dist' }),
   build({
     ...options,
-    entryPoints: {
-      node: 'bindings/index.node.ts',
-      cli: 'cli/main.ts',
-      'thread.node': 'bindings/node/thread-entry.ts',
-      'worker.node': 'bindings/worker/entry.node.ts',
-    },
+    entryPoints: { node: 'bindings/index.node.ts', cli: 'cli/main.ts' },
     outdir: 'dist',
     splitting: true,
     chunkNames: 'node-[hash]',
     platform: 'node',
     external: ['sharp', 'h5wasm'],
-    plugins: [requireBuiltins],
-    define: { UPLOT_SCRIPT: await uplot('uPlot.iife.min.js'), UPLOT_STYLE: await uplot('uPlot.min.css') },
+    plugins: [requireBuiltins, shareBinaries],
+    define: {
+      THREAD_SCRIPT: JSON.stringify(thread.text),
+      UPLOT_SCRIPT: await uplot('uPlot.iife.min.js'),
+      UPLOT_STYLE: await uplot('uPlot.min.css'),
+    },
   }),
 ]);
+await writeFile('dist/thread.node.js', thread.contents);
 
 // esbuild drops the comments by which bundlers leave an import as it is.
 const worker = await readFile('dist/worker.js', 'utf8');

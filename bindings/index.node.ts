@@ -24,7 +24,7 @@ export { seededWeights } from './weights/random.js';
 export { seededInput } from './weights/uniform.js';
 export { type WriteOptions, writeSafetensors } from './weights/write.js';
 
-usePlatform(nodePlatform(new URL('../dist/thread.node.js', import.meta.url)));
+usePlatform(nodePlatform(() => new URL('../dist/thread.node.js', import.meta.url)));
 
 async function loadInThread(network: NetworkLike, options: CoreLoadOptions): Promise<Model> {
   const [{ loadInWorker, whenRunning }, { threadWorker }] = await Promise.all([

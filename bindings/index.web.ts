@@ -3,28 +3,35 @@
  * page's own, models run in that one.
  */
 
-import { type HubSet, hubSet, hubSets, hubUrl } from '../models/hub.js';
-import { lookup, networkNames } from '../models/index.js';
-import { browserPlatform } from './browser/platform.js';
+import { binaryUrl } from './assets.js';
+import { absolute } from './browser/absolute.js';
+import { browserPlatform, fetchAsset } from './browser/platform.js';
 import { type Binary, supportsRelaxed } from './engine/binary.js';
-import { imagenetLabels } from './model/imagenet-labels.js';
+import { resolveLoad } from './model/hub.js';
 import type { LoadOptions as CoreLoadOptions } from './model/load.js';
-import { isWeightSource, type NetworkLike } from './model/network-like.js';
-import { withSet } from './model/published.js';
+import type { NetworkLike } from './model/network-like.js';
 import type { Model } from './model/types.js';
 import { platform, usePlatform } from './platform/platform.js';
 import type { OpenOptions, WeightFile, WeightSource } from './weights/open.js';
-import type { WeightCache } from './weights/stream/types.js';
-import { absolute, loadInWorker, measurePeakInWorker, webWorker, whenRunning } from './worker/client.js';
-import type { ModelWorker } from './worker/protocol.js';
+import { loadInWorker, measurePeakInWorker } from './worker/client.js';
 
 export type { HubSet } from '../models/hub.js';
 export * from './index.js';
+export { pretrained } from './model/hub.js';
+export type { CachedWeights } from './weights/stream/browser-cache.js';
 export { seededInput } from './weights/uniform.js';
 
 const newWorker = (): Worker => new Worker(new URL('../dist/worker.js', import.meta.url), { type: 'module' });
 
-usePlatform(browserPlatform(newWorker));
+usePlatform(
+  browserPlatform(newWorker, async (binary) => {
+    try {
+      return await fetchAsset(binaryUrl(binary));
+    } catch {
+      return (await import('./worker/inline-assets.js')).inlineWasm(binary);
+    }
+  }),
+);
 
 export interface LoadOptions extends CoreLoadOptions {
   /** True (the default) runs the model in a Web Worker; false in the page, which has its turn between the layers. */
@@ -56,19 +63,6 @@ async function startWorker(binary: Binary | undefined): Promise<StartedWorker | 
   }
 }
 
-/** Those of the hub's sets, unless the page has its own, or another number of classes. */
-const hubLabels = async ({ labels, classes }: LoadOptions): Promise<readonly string[] | undefined> =>
-  labels || classes !== undefined ? undefined : imagenetLabels();
-
-/** Pretrained weights, all from the Hugging Face hub. */
-export const pretrained = {
-  /** Lists the names that `load` takes without weights: first those of networks, then timm's names of sets. */
-  names: (): string[] => [...networkNames().filter((name) => hubSet(name)), ...Object.keys(hubSets)],
-
-  /** Describes the weights of a name: network, preprocessing, licence and source. Throws if there are none. */
-  describe: (name: string): HubSet => hubSet(name) ?? lookup('pretrained weights', hubSets, name),
-};
-
 /**
  * Loads a network by its name, by its graph, or from a file that says which network it is of. Weights are packed as their
  * bytes come: JavaScript keeps no copy of them. What the file says of its network (a Keras model's strides, biases and
@@ -78,11 +72,7 @@ export const pretrained = {
  */
 export async function load(network: NetworkLike, options: LoadOptions = {}): Promise<Model> {
   const { worker = true, ...own } = options;
-  const set = typeof network === 'string' && !own.weights ? hubSet(network) : undefined;
-  const given = set ? withSet(set, { weights: hubUrl(set), labels: await hubLabels(own) }, own) : own;
-  const what = set ? set.network : isWeightSource(network) ? absolute(network) : network;
-  const { weights, wasm, hdf5 } = given;
-  const known = { ...given, weights: absolute(weights), wasm: absolute(wasm), hdf5: absolute(hdf5) };
+  const [what, known] = await resolveLoad(network, own, absolute);
   const started = worker ? await startWorker(known.binary) : undefined;
   if (started) return loadInWorker(started.worker, what, { ...known, wasm: known.wasm ?? started.wasm });
   return (await import('./model/load.js')).load(what, known);

@@ -1,8 +1,6 @@
 /** The platform of browsers, in a page or in a worker. */
 
-import { ResnetError } from '../../models/errors.js';
-import { binaryUrl } from '../assets.js';
-import { type Platform, RUNNING } from '../platform/platform.js';
+import type { Platform } from '../platform/platform.js';
 import { plain } from '../util/messages.js';
 import { decodeImage } from './decode-image.js';
 
@@ -15,8 +13,29 @@ const request = (key: string): string => `https://measured.invalid/?${encodeURIC
 /** How long a thread that was told to stop may take to end by itself. */
 const THREAD_ENDS_MS = 1000;
 
-/** Makes the platform of a browser. `startWorker` starts another worker of this package, which waits for a first message. */
-export const browserPlatform = (startWorker: () => Worker): Platform => ({
+/** Says why this page cannot share memory, if it cannot: the headers that it needs have no effect without HTTPS. */
+function whyNoSharedMemory(): string | undefined {
+  if (globalThis.crossOriginIsolated) return undefined;
+  const reason = globalThis.isSecureContext
+    ? 'is not cross-origin isolated (COOP and COEP headers)'
+    : 'comes neither over HTTPS nor from localhost';
+  return `One thread, since this page ${reason} and cannot share memory.`;
+}
+
+/** Reads the file of a URL. */
+export async function fetchAsset(url: URL): Promise<Uint8Array<ArrayBuffer>> {
+  const response = await fetch(url).catch((cause) => {
+    throw new Error(`${url}: no answer from the server (${plain(cause)}).`, { cause });
+  });
+  if (!response.ok) throw new Error(`${url}: expected status 200, got ${response.status}.`);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+/**
+ * Makes the platform of a browser. `startWorker` starts another worker of this package, which waits for a first message;
+ * `fetchBinary` reads one of the binaries.
+ */
+export const browserPlatform = (startWorker: () => Worker, fetchBinary: Platform['fetchBinary']): Platform => ({
   machine: `${globalThis.navigator?.userAgent} ${globalThis.navigator?.hardwareConcurrency}`,
   // Storage may be missing, full or forbidden; the next load then measures again.
   getCached: async (key) => {
@@ -32,9 +51,7 @@ export const browserPlatform = (startWorker: () => Worker): Platform => ({
     } catch {}
   },
   cores: globalThis.navigator?.hardwareConcurrency ?? 1,
-  whyNoSharedMemory: globalThis.crossOriginIsolated
-    ? undefined
-    : 'One thread, since this page is not cross-origin isolated (COOP and COEP headers) and cannot share memory.',
+  whyNoSharedMemory: whyNoSharedMemory(),
   mayBlock: typeof document === 'undefined',
   startThread: (start, onMessage, onError) => {
     const worker = startWorker();
@@ -49,14 +66,8 @@ export const browserPlatform = (startWorker: () => Worker): Platform => ({
     return { terminate: () => setTimeout(() => worker.terminate(), THREAD_ENDS_MS) };
   },
   v8HoistsSplats: false,
-  binaryUrl,
-  fetchAsset: async (url) => {
-    const response = await fetch(url).catch((cause) => {
-      throw new ResnetError('download', `${url}: no answer from the server (${plain(cause)}).`, { cause });
-    });
-    if (!response.ok) throw new ResnetError('download', `${url}: expected status 200, got ${response.status}.`);
-    return new Uint8Array(await response.arrayBuffer());
-  },
+  fetchBinary,
+  fetchAsset,
   openFile: async (path) => {
     throw new ResnetError(
       'argument',

@@ -57,7 +57,7 @@ export function compiled(binary: Binary, shared: boolean): Promise<WebAssembly.M
   const key = `${binary} ${shared}`;
   const found = modules.get(key);
   if (found) return found;
-  const module = platform.fetchAsset(platform.binaryUrl(binary)).then((bytes) => compile(bytes, shared));
+  const module = platform.fetchBinary(binary).then((bytes) => compile(bytes, shared));
   modules.set(key, module);
   module.catch(() => modules.delete(key));
   return module;

@@ -1,7 +1,7 @@
 /** The platform of Node. */
 
 import { createHash, randomUUID } from 'node:crypto';
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -72,9 +72,30 @@ function findH5wasm(): string {
 const tuned = (key: string): string =>
   join(cacheDir(), 'tuned', `${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`);
 
-/** Makes the platform of Node. `thread` is the script of a thread (thread-entry.ts, bundled). */
-export const nodePlatform = (thread: URL): Platform => ({
-  machine: `${cpus()[0]?.model} ${availableParallelism()} V8 ${process.versions.v8}`,
+/** Reads a binary from its file or, if a bundler left that behind, from text. CommonJS has no `import.meta.url` either. */
+async function fetchBinary(binary: 'baseline' | 'relaxed'): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return new Uint8Array(await readFile(binaryUrl(binary)));
+  } catch {
+    return (await import('./inline-assets.js')).inlineWasm(binary);
+  }
+}
+
+/** Finds the script of a thread in the same way. */
+async function findThread(thread: () => URL): Promise<URL> {
+  try {
+    const url = thread();
+    if (existsSync(url)) return url;
+  } catch {}
+  return (await import('./inline-assets.js')).inlineThread();
+}
+
+/** Makes the platform of Node. `thread` finds the script of a thread (thread-entry.ts, bundled). */
+export const nodePlatform = (thread: () => URL): Platform => ({
+  // Not at once: Deno asks for its user's leave to tell.
+  get machine() {
+    return `${cpus()[0]?.model} ${availableParallelism()} V8 ${process.versions.v8}`;
+  },
   getCached: async (key) => {
     try {
       return await readFile(tuned(key), 'utf8');
@@ -96,16 +117,25 @@ export const nodePlatform = (thread: URL): Platform => ({
   whyNoSharedMemory: undefined,
   mayBlock: true,
   startThread: (start, onMessage, onError) => {
-    // Not every option of the process fits a thread: --input-type fails.
-    const worker = new Worker(thread, { workerData: start, execArgv: [] });
-    worker.on('message', onMessage);
-    worker.on('error', onError);
-    // From its first message on it waits for jobs. A model that was not disposed must not keep the process alive.
-    worker.once('message', () => worker.unref());
-    return { terminate: () => void worker.terminate() };
+    const started = findThread(thread).then((script) => {
+      const worker = new Worker(script, { workerData: start });
+      worker.on('message', onMessage);
+      worker.on('error', onError);
+      // From its first message on it waits for jobs. A model that was not disposed must not keep the process alive.
+      worker.once('message', () => worker.unref());
+      return worker;
+    });
+    started.catch(onError);
+    return {
+      terminate: () =>
+        void started.then(
+          (worker) => worker.terminate(),
+          () => {},
+        ),
+    };
   },
   v8HoistsSplats: Number.parseInt(process.versions.v8, 10) < 13,
-  binaryUrl,
+  fetchBinary,
   fetchAsset: async (url) => new Uint8Array(await readFile(url)),
   openFile,
   hdf5: findH5wasm,

@@ -31,9 +31,9 @@ export interface Platform {
   ): Thread;
   /** True for V8 before version 13, which hoists splats so that the largest GEMM tiles spill registers. */
   readonly v8HoistsSplats: boolean;
-  /** Returns the URL of one of this package's binaries. */
-  binaryUrl(binary: 'baseline' | 'relaxed'): URL;
-  /** Reads a file of this package. */
+  /** Reads one of this package's binaries. */
+  fetchBinary(binary: 'baseline' | 'relaxed'): Promise<Uint8Array<ArrayBuffer>>;
+  /** Reads the file of a URL. */
   fetchAsset(url: URL): Promise<Uint8Array<ArrayBuffer>>;
   /** Opens a file by its path or file: URL. Rejects if there is no file system. */
   openFile(path: string | URL): Promise<FileBytes>;
@@ -43,7 +43,7 @@ export interface Platform {
   decodeImage(image: unknown): Promise<Pixels>;
 }
 
-/** Set by an entry (index.node.ts, index.web.ts, worker/entry.ts) before anything is loaded. */
+/** Set by an entry (index.node.ts, index.web.ts, index.static.ts, worker/entry.ts) before anything is loaded. */
 export let platform!: Platform;
 
 /** Sets the platform. */

@@ -2,6 +2,7 @@
 
 import { ResnetError } from '../../models/errors.js';
 import type { Graph, Preprocessing, Shape } from '../../models/index.js';
+import { absolute } from '../browser/absolute.js';
 import { frameOf, isElement } from '../browser/decode-image.js';
 import { wasmBytes } from '../engine/binary.js';
 import type { LoadOptions } from '../model/load.js';
@@ -49,11 +50,7 @@ type Unnumbered<Message> = Message extends { id: number } ? Omit<Message, 'id'> 
 /** How long a worker may take to end by itself. */
 const END_MS = 1000;
 
-/** Resolves a URL against the page's, as `fetch` does, so that it holds in a worker too. Returns all else as it is. */
-export const absolute = <Source>(source: Source): Source | string => {
-  const base = globalThis.document?.baseURI ?? globalThis.location?.href;
-  return typeof source === 'string' && URL.canParse(source, base) ? new URL(source, base).href : source;
-};
+const ERRORS: Readonly<Record<string, ErrorConstructor>> = { TypeError, RangeError, SyntaxError };
 
 /** Matches requests with responses. */
 class WorkerConnection {

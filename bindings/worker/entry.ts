@@ -1,6 +1,7 @@
 /** The entry of a worker in a browser. Its first message says whether it runs a model or is one of a model's threads. */
 
-import { browserPlatform } from '../browser/platform.js';
+import { binaryUrl } from '../assets.js';
+import { browserPlatform, fetchAsset, RUNNING } from '../browser/platform.js';
 import { runThread } from '../engine/thread-loop.js';
 import { RUNNING, usePlatform } from '../platform/platform.js';
 import type { ThreadStart } from '../platform/types.js';
@@ -23,7 +24,12 @@ function isClassic(): boolean {
 const type = isClassic() ? 'classic' : 'module';
 
 // Threads run this very script, wherever it is: a bundler may have moved it, or made a blob of it.
-usePlatform(browserPlatform(() => new Worker(location.href, { type })));
+usePlatform(
+  browserPlatform(
+    () => new Worker(location.href, { type }),
+    (binary) => fetchAsset(binaryUrl(binary)),
+  ),
+);
 
 const port: WorkerPort = {
   post: (response, transfer) => postMessage(response, { transfer }),

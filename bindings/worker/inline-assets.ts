@@ -3,11 +3,9 @@
  * a development server may move scripts away from them. build.mjs defines the values.
  */
 
-import type { Binary } from '../engine/binary.js';
+export { inlineWasm } from '../inline-binaries.js';
 
 declare const WORKER_SCRIPT: string;
-declare const BASELINE_WASM: string;
-declare const RELAXED_WASM: string;
 
 /** Made once: the page keeps a blob in memory for as long as it has a URL. */
 let script: string | undefined;
@@ -17,7 +15,3 @@ export function inlineWorker(): Worker {
   script ??= URL.createObjectURL(new Blob([WORKER_SCRIPT], { type: 'text/javascript' }));
   return new Worker(script, { type: 'module' });
 }
-
-/** Decodes a binary. */
-export const inlineWasm = (binary: Binary): Uint8Array<ArrayBuffer> =>
-  Uint8Array.from(atob(binary === 'relaxed' ? RELAXED_WASM : BASELINE_WASM), (char) => char.charCodeAt(0));

@@ -22,7 +22,7 @@ const rooms: readonly Room[] = [
   { name: 'errors', files: /^models\/errors\.ts$/, may: [] },
   { name: 'models', files: /^models\//, may: [] },
   { name: 'util', files: /^bindings\/util\//, may: [] },
-  { name: 'assets', files: /^bindings\/assets\.ts$/, may: [] },
+  { name: 'assets', files: /^bindings\/(assets|inline-binaries)\.ts$/, may: [] },
   { name: 'platform', files: /^bindings\/platform\//, may: ['util'] },
   { name: 'compile', files: /^bindings\/compile\//, may: ['models'] },
   { name: 'stream', files: /^bindings\/weights\/stream\//, may: ['platform', 'util'] },
@@ -92,8 +92,8 @@ const rooms: readonly Room[] = [
   },
   {
     name: 'entries',
-    files: /^bindings\/index(\.node|\.web)?\.ts$/,
-    may: 'browser compile engine formats image model models node platform stream util weights worker'.split(' '),
+    files: /^bindings\/index(\.node|\.web|\.static)?\.ts$/,
+    may: 'assets browser compile engine formats image model models node platform stream util weights worker'.split(' '),
   },
   { name: 'cli', files: /^cli\//, may: [...ENTRIES, 'node:', 'commander', 'cli-progress'] },
   {

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { delimiter, join } from 'node:path';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 
 /** Names of the program on PATH; CHROMIUM names another. */
 const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'];
@@ -50,6 +50,15 @@ export async function openChromium(...flags: string[]): Promise<Browser | undefi
   }
   return chromium.launch({ executablePath, args: [...FLAGS, ...flags] });
 }
+
+/** Starts the browser that `openChromium` found, with an extension and a profile of its own. */
+export const openExtension = (extension: string, profile: string): Promise<BrowserContext> =>
+  chromium.launchPersistentContext(profile, {
+    executablePath: program() as string,
+    args: [...FLAGS, `--disable-extensions-except=${extension}`, `--load-extension=${extension}`],
+    // Playwright's own, which Chromium's extensions need to be without.
+    ignoreDefaultArgs: ['--disable-extensions'],
+  });
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 

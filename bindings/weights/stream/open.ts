@@ -7,6 +7,9 @@ import { ByteStream, bytesOf } from './byte-stream.js';
 import { blobBytes, randomBytes } from './random-access.js';
 import type { ByteSource, OpenOptions, WeightSource } from './types.js';
 
+/** Tells URLs from paths: an extension's or an app's own files have schemes of their own. */
+const IS_URL = /^(blob:|file:|https?:|[a-z][a-z\d+.-]+:\/\/)/i;
+
 /** Opens a source. Rejects if it cannot be opened, or with the signal's reason. */
 export async function openSource(source: WeightSource | ByteSource, options: OpenOptions = {}): Promise<ByteStream> {
   const { signal } = options;
@@ -22,7 +25,7 @@ export async function byteSourceOf(
 ): Promise<ByteSource> {
   if (typeof source === 'string' || source instanceof URL) {
     signal?.throwIfAborted();
-    const location = typeof source === 'string' && /^(https?|blob|file):/i.test(source) ? urlOf(source) : source;
+    const location = typeof source === 'string' && IS_URL.test(source) ? urlOf(source) : source;
     if (location instanceof URL && location.protocol !== 'file:') {
       const isKept = cache && typeof caches !== 'undefined' && /^https?:$/.test(location.protocol);
       if (isKept) return (await import('./browser-cache.js')).cachedBytes(location, { signal, headers, retry });
