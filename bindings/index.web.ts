@@ -89,20 +89,9 @@ export async function measurePeak(binary?: Binary): Promise<number> {
   return (await import('./engine/peak.js')).measurePeak(binary);
 }
 
-/** Names the weights of a URL: the hub's sets by timm's names. */
-const nameOf = (url: string): string => Object.keys(hubSets).find((name) => urlOf(name) === url) ?? url;
+/** Lists the weights that this browser keeps, whole or in part: none if the page may not store anything. */
+export const cachedWeights = async () => (await import('./weights/stream/browser-cache.js')).cachedWeights();
 
-/** The URL of a set's name, or of a URL that may be relative to the page's. */
-const urlOf = (name: string | URL): string => {
-  const set = typeof name === 'string' ? hubSet(name) : undefined;
-  return set ? hubUrl(set) : String(absolute(name));
-};
-
-const browserCache = async () => (await import('./weights/stream/browser-cache.js')).browserCache;
-
-/** The weights that this browser keeps. Rejects if the page may not store anything. */
-export const weightCache: WeightCache = {
-  list: async () => (await (await browserCache()).list()).map((kept) => ({ ...kept, name: nameOf(kept.name) })),
-  has: async (name) => (await browserCache()).has(urlOf(name)),
-  clear: async (name) => (await browserCache()).clear(name === undefined ? undefined : urlOf(name)),
-};
+/** Removes the weights of one URL, or all, from the browser's cache. */
+export const clearCachedWeights = async (url?: string | URL): Promise<void> =>
+  (await import('./weights/stream/browser-cache.js')).clearCachedWeights(absolute(url));

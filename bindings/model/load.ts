@@ -218,6 +218,6 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
 
 /** Has a browser's cache ask again for what could not be loaded. */
 async function revalidate(weights: unknown): Promise<void> {
-  if (typeof caches !== 'undefined' && isUrl(weights) && isRemote(weights))
+  if ((weights instanceof URL || typeof weights === 'string') && /^https?:/i.test(String(weights)))
     await (await import('../weights/stream/browser-cache.js')).revalidateCachedWeights(weights);
 }

@@ -4,18 +4,25 @@ import { readFile } from 'node:fs/promises';
 import { ResnetError } from '../../models/errors.js';
 import { isPixels } from '../platform/pixels.js';
 import type { Pixels } from '../platform/types.js';
+import { plain } from '../util/messages.js';
 import { fetchBytes } from '../weights/stream/http.js';
 
 async function loadSharp(): Promise<typeof import('sharp').default> {
   try {
     return (await import('sharp')).default;
   } catch (cause) {
-    const isMissing = (cause as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND';
-    const sentence = isMissing
-      ? 'Decoding images in Node needs the package sharp: npm install sharp.'
-      : 'Decoding images in Node needs the package sharp, and the one here does not load: npm install sharp.';
-    throw new ResnetError('picture', sentence, { cause });
+    throw new Error(missing(cause as NodeJS.ErrnoException), { cause });
   }
+}
+
+/** Says why sharp does not load: it may be missing, or not fit this Node or system, which its first line tells. */
+function missing({ code, message }: NodeJS.ErrnoException): string {
+  const needs = 'Decoding images in Node needs the package sharp';
+  // The second is CommonJS's: of a bundle, or in Jest.
+  if (/^(ERR_)?MODULE_NOT_FOUND$/.test(code ?? '') && /'sharp'/.test(message)) return `${needs}: npm install sharp.`;
+  const [reason = ''] = message.split('\n');
+  const got = `the one here does not load in Node ${process.versions.node} (${plain(reason.trim())})`;
+  return `${needs}, and ${got}: npm install sharp, or a newer Node.`;
 }
 
 async function download(url: URL): Promise<Uint8Array> {

@@ -2,8 +2,11 @@
 
 import { moreUrl } from '../assets.js';
 import { platform } from '../platform/platform.js';
+import type { More } from './more.js';
 
-const more: typeof import('./more.js') = await import(moreUrl().href);
+await import(moreUrl().href);
+const more = (globalThis as More)['resnet-wasm more'];
+if (!more) throw new Error(`${moreUrl()}: expected a script of resnet-wasm, got another.`);
 // It has a copy of the platform's module.
 more.usePlatform(platform);
 

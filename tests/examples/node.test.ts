@@ -3,7 +3,7 @@
 import '../support/flags.mjs';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
@@ -139,6 +139,23 @@ test("README.md's preprocessing of one's own", async () => {
   await writeFile(join(home, 'main.js'), `${imports}${ownWeights}console.log(JSON.stringify(own.preprocessing));`);
   const { stdout } = await run(process.execPath, ['main.js'], { cwd: home });
   assert.match(stdout, /"interpolation":"bicubic"/);
+});
+
+test('a sharp that does not load is told with its own reason', async () => {
+  const home = await emptyApp('broken-sharp');
+  const sharp = join(home, 'node_modules/sharp');
+  await rm(sharp);
+  await mkdir(sharp);
+  await writeFile(join(sharp, 'package.json'), '{"type": "module", "exports": "./index.js"}');
+  await writeFile(join(sharp, 'index.js'), "throw new SyntaxError('Unexpected token with');");
+  const script = `import { decodeImage } from 'resnet-wasm';
+    await decodeImage(${JSON.stringify(PHOTO)}).catch((error) => console.log(error.message));`;
+  await writeFile(join(home, 'main.js'), script);
+  const { stdout } = await run(process.execPath, ['main.js'], { cwd: home });
+  assert.match(
+    stdout,
+    /^Decoding .* does not load in Node [\d.]+ \(Unexpected token with\): npm install sharp, or .*\.$/m,
+  );
 });
 
 test.run();

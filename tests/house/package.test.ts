@@ -43,6 +43,14 @@ test('the package has no dependencies, and names the files that have side effect
   assert.equal([...sideEffects].sort(), entries.sort());
 });
 
+test('Parcel, which reads no exports, takes the entry of pages, and no worker calls importScripts by its name', async () => {
+  const { browser } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+  assert.is(browser, './dist/web.js');
+  const worker = await readFile(join(root, 'dist/worker.js'), 'utf8');
+  assert.match(worker, /\.importScripts\(/);
+  assert.not.match(worker, /(?<!\.)\bimportScripts\(/);
+});
+
 test('the licences of all bundled packages are in the package', async () => {
   const text = await readFile(join(root, 'dist/THIRD-PARTY-LICENSES.txt'), 'utf8');
   for (const name of [

@@ -10,6 +10,15 @@ import type { ByteSource, OpenOptions, WeightSource } from './types.js';
 /** Tells URLs from paths: an extension's or an app's own files have schemes of their own. */
 const IS_URL = /^(blob:|file:|https?:|[a-z][a-z\d+.-]+:\/\/)/i;
 
+/** Tells whether there is a Cache API; a sandboxed frame throws when it is asked. */
+function hasCaches(): boolean {
+  try {
+    return typeof caches !== 'undefined';
+  } catch {
+    return false;
+  }
+}
+
 /** Opens a source. Rejects if it cannot be opened, or with the signal's reason. */
 export async function openSource(source: WeightSource | ByteSource, options: OpenOptions = {}): Promise<ByteStream> {
   const { signal } = options;
@@ -27,9 +36,9 @@ export async function byteSourceOf(
     signal?.throwIfAborted();
     const location = typeof source === 'string' && IS_URL.test(source) ? urlOf(source) : source;
     if (location instanceof URL && location.protocol !== 'file:') {
-      const isKept = cache && typeof caches !== 'undefined' && /^https?:$/.test(location.protocol);
-      if (isKept) return (await import('./browser-cache.js')).cachedBytes(location, { signal, headers, retry });
-      return (await import('./http.js')).fetchBytes(location, signal, { headers, retry });
+      const isKept = cache && hasCaches() && /^https?:$/.test(location.protocol);
+      if (isKept) return (await import('./browser-cache.js')).cachedBytes(location, { signal, retry });
+      return (await import('./http.js')).fetchBytes(location, signal, { retry });
     }
     const file = await platform.openFile(location);
     return {

@@ -283,7 +283,7 @@ test('without h5wasm', async () => {
     const nowhere = new URL('../../nowhere/hdf5_hl.js', import.meta.url);
     assert.match(
       await failure(openWeights(bytes, { hdf5: nowhere })),
-      /^h5wasm: .+hdf5_util\.js of this package does not load\.$/,
+      /^h5wasm: .+hdf5_util\.js of this package does not load \(.+\)\.$/,
     );
     assert.is(await failure(openWeights(bytes, { hdf5: 'hdf5.js' })), 'hdf5: expected a URL, got "hdf5.js".');
     const found = before.hdf5?.();

@@ -6,7 +6,7 @@
 import { ResnetError } from '../../../../models/errors.js';
 import { platform } from '../../../platform/platform.js';
 import type { RandomBytes } from '../../../platform/types.js';
-import { label } from '../../../util/messages.js';
+import { label, plain } from '../../../util/messages.js';
 
 /** What is used of h5wasm's module (its hdf5_util_helpers.d.ts). An operation that fails throws, or returns less than 0. */
 export interface Libhdf5 {
@@ -93,7 +93,7 @@ export async function loadLibhdf5(url: string | URL | undefined): Promise<{ url:
   try {
     factory = (await import(/* @vite-ignore */ /* webpackIgnore: true */ place)).default;
   } catch (cause) {
-    throw new ResnetError('weights', `h5wasm: ${place} of this package does not load.`, { cause });
+    throw new Error(`h5wasm: ${place} of this package does not load (${plain(cause)}).`, { cause });
   }
   const silent = () => {};
   const options = { noInitialRun: true, print: silent, printErr: silent, stdin: () => null };
