@@ -99,7 +99,11 @@ const results = await Promise.all([
   build({ ...minified, entryPoints: { 'worker-more': 'bindings/worker/more.ts' }, outdir: 'dist' }),
   build({
     ...options,
-    entryPoints: { node: 'bindings/index.node.ts', cli: 'cli/main.ts' },
+    entryPoints: {
+      node: 'bindings/index.node.ts',
+      cli: 'cli/main.ts',
+      'worker.node': 'bindings/worker/entry.node.ts',
+    },
     outdir: 'dist',
     splitting: true,
     chunkNames: 'node-[hash]',

@@ -31,7 +31,9 @@ async function loadInThread(network: NetworkLike, options: CoreLoadOptions): Pro
     import('./worker/client.js'),
     import('./node/model-worker.js'),
   ]);
-  const started = await whenRunning(threadWorker<WorkerResponse>(new URL('../dist/worker.node.js', import.meta.url)));
+  const started = await whenRunning(
+    threadWorker<WorkerResponse>(() => new URL('../dist/worker.node.js', import.meta.url)),
+  );
   return loadInWorker(started, network, options);
 }
 

@@ -4,27 +4,27 @@
  * events have their turn between the layers.
  */
 
+import { ResnetError } from '../models/errors.js';
 import { absolute } from './browser/absolute.js';
 import { browserPlatform } from './browser/platform.js';
 import { inlineWasm } from './inline-binaries.js';
-import { resolveLoad } from './model/hub.js';
+import { namedCache, resolveLoad } from './model/hub.js';
 import { load as coreLoad, type LoadOptions } from './model/load.js';
 import type { NetworkLike } from './model/network-like.js';
 import type { Model } from './model/types.js';
 import { usePlatform } from './platform/platform.js';
 import { type OpenOptions, openWeights as openSource, type WeightFile, type WeightSource } from './weights/open.js';
-import { clearCachedWeights as clearCached } from './weights/stream/browser-cache.js';
+import { browserCache } from './weights/stream/browser-cache.js';
 
 export type { HubSet } from '../models/hub.js';
 export { measurePeak } from './engine/peak.js';
 export * from './index.js';
 export { pretrained } from './model/hub.js';
 export type { LoadOptions } from './model/load.js';
-export { type CachedWeights, cachedWeights } from './weights/stream/browser-cache.js';
 export { seededInput } from './weights/uniform.js';
 
 function noWorker(): Worker {
-  throw new Error('resnet-wasm/static starts no workers.');
+  throw new ResnetError('unsupported', 'resnet-wasm/static starts no workers.');
 }
 
 usePlatform({
@@ -42,5 +42,5 @@ export const load = async (network: NetworkLike, options: LoadOptions = {}): Pro
 export const openWeights = (source: WeightSource, options: OpenOptions = {}): Promise<WeightFile> =>
   openSource(absolute(source), { ...options, hdf5: absolute(options.hdf5) });
 
-/** Removes the weights of one URL, or all, from the browser's cache. */
-export const clearCachedWeights = (url?: string | URL): Promise<void> => clearCached(absolute(url));
+/** The weights that this browser keeps: none if the script may not store anything. */
+export const weightCache = namedCache(async () => browserCache, absolute);

@@ -7,18 +7,18 @@ import { binaryUrl } from './assets.js';
 import { absolute } from './browser/absolute.js';
 import { browserPlatform, fetchAsset } from './browser/platform.js';
 import { type Binary, supportsRelaxed } from './engine/binary.js';
-import { resolveLoad } from './model/hub.js';
+import { namedCache, resolveLoad } from './model/hub.js';
 import type { LoadOptions as CoreLoadOptions } from './model/load.js';
 import type { NetworkLike } from './model/network-like.js';
 import type { Model } from './model/types.js';
 import { platform, usePlatform } from './platform/platform.js';
 import type { OpenOptions, WeightFile, WeightSource } from './weights/open.js';
-import { loadInWorker, measurePeakInWorker } from './worker/client.js';
+import { loadInWorker, measurePeakInWorker, webWorker, whenRunning } from './worker/client.js';
+import type { ModelWorker } from './worker/protocol.js';
 
 export type { HubSet } from '../models/hub.js';
 export * from './index.js';
 export { pretrained } from './model/hub.js';
-export type { CachedWeights } from './weights/stream/browser-cache.js';
 export { seededInput } from './weights/uniform.js';
 
 const newWorker = (): Worker => new Worker(new URL('../dist/worker.js', import.meta.url), { type: 'module' });
@@ -89,9 +89,8 @@ export async function measurePeak(binary?: Binary): Promise<number> {
   return (await import('./engine/peak.js')).measurePeak(binary);
 }
 
-/** Lists the weights that this browser keeps, whole or in part: none if the page may not store anything. */
-export const cachedWeights = async () => (await import('./weights/stream/browser-cache.js')).cachedWeights();
-
-/** Removes the weights of one URL, or all, from the browser's cache. */
-export const clearCachedWeights = async (url?: string | URL): Promise<void> =>
-  (await import('./weights/stream/browser-cache.js')).clearCachedWeights(absolute(url));
+/** The weights that this browser keeps: none if the page may not store anything. */
+export const weightCache = namedCache(
+  async () => (await import('./weights/stream/browser-cache.js')).browserCache,
+  absolute,
+);

@@ -1,6 +1,7 @@
 /** The platform of browsers, in a page or in a worker. */
 
-import type { Platform } from '../platform/platform.js';
+import { ResnetError } from '../../models/errors.js';
+import { type Platform, RUNNING } from '../platform/platform.js';
 import { plain } from '../util/messages.js';
 import { decodeImage } from './decode-image.js';
 
@@ -25,9 +26,9 @@ function whyNoSharedMemory(): string | undefined {
 /** Reads the file of a URL. */
 export async function fetchAsset(url: URL): Promise<Uint8Array<ArrayBuffer>> {
   const response = await fetch(url).catch((cause) => {
-    throw new Error(`${url}: no answer from the server (${plain(cause)}).`, { cause });
+    throw new ResnetError('download', `${url}: no answer from the server (${plain(cause)}).`, { cause });
   });
-  if (!response.ok) throw new Error(`${url}: expected status 200, got ${response.status}.`);
+  if (!response.ok) throw new ResnetError('download', `${url}: expected status 200, got ${response.status}.`);
   return new Uint8Array(await response.arrayBuffer());
 }
 

@@ -2,6 +2,7 @@
 
 import { type HubSet, hubSet, hubSets, hubUrl } from '../../models/hub.js';
 import { lookup, networkNames } from '../../models/index.js';
+import type { WeightCache } from '../weights/stream/types.js';
 import { imagenetLabels } from './imagenet-labels.js';
 import type { LoadOptions } from './load.js';
 import { isWeightSource, type NetworkLike } from './network-like.js';
@@ -12,9 +13,26 @@ export const pretrained = {
   /** Lists the names that `load` takes without weights: first those of networks, then timm's names of sets. */
   names: (): string[] => [...networkNames().filter((name) => hubSet(name)), ...Object.keys(hubSets)],
 
-  /** Describes the weights of a name: network, preprocessing, licence and source. Throws a RangeError if there are none. */
+  /** Describes the weights of a name: network, preprocessing, licence and source. Throws if there are none. */
   describe: (name: string): HubSet => hubSet(name) ?? lookup('pretrained weights', hubSets, name),
 };
+
+/** A cache of URLs as one of names too: those of the hub's sets stand for their URLs. */
+export function namedCache(
+  open: () => Promise<WeightCache>,
+  absolute: <Source>(source: Source) => Source | string,
+): WeightCache {
+  const urlOf = (name: string | URL): string => {
+    const set = typeof name === 'string' ? hubSet(name) : undefined;
+    return set ? hubUrl(set) : String(absolute(name));
+  };
+  const nameOf = (url: string): string => Object.keys(hubSets).find((name) => urlOf(name) === url) ?? url;
+  return {
+    list: async () => (await (await open()).list()).map((kept) => ({ ...kept, name: nameOf(kept.name) })),
+    has: async (name) => (await open()).has(urlOf(name)),
+    clear: async (name) => (await open()).clear(name === undefined ? undefined : urlOf(name)),
+  };
+}
 
 /** Those of the hub's sets, unless the page has its own, or another number of classes. */
 const hubLabels = async ({ labels, classes }: LoadOptions): Promise<readonly string[] | undefined> =>

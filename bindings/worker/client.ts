@@ -50,8 +50,6 @@ type Unnumbered<Message> = Message extends { id: number } ? Omit<Message, 'id'> 
 /** How long a worker may take to end by itself. */
 const END_MS = 1000;
 
-const ERRORS: Readonly<Record<string, ErrorConstructor>> = { TypeError, RangeError, SyntaxError };
-
 /** Matches requests with responses. */
 class WorkerConnection {
   readonly #worker: ModelWorker;

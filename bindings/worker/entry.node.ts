@@ -6,7 +6,7 @@ import { RUNNING, usePlatform } from '../platform/platform.js';
 import type { ModelRequest } from './protocol.js';
 import { serveModel } from './server.js';
 
-usePlatform(nodePlatform(new URL('../dist/thread.node.js', import.meta.url)));
+usePlatform(nodePlatform(() => new URL('../dist/thread.node.js', import.meta.url)));
 
 parentPort?.once('message', (first: ModelRequest) =>
   serveModel(first, {

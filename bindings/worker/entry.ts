@@ -1,7 +1,7 @@
 /** The entry of a worker in a browser. Its first message says whether it runs a model or is one of a model's threads. */
 
 import { binaryUrl } from '../assets.js';
-import { browserPlatform, fetchAsset, RUNNING } from '../browser/platform.js';
+import { browserPlatform, fetchAsset } from '../browser/platform.js';
 import { runThread } from '../engine/thread-loop.js';
 import { RUNNING, usePlatform } from '../platform/platform.js';
 import type { ThreadStart } from '../platform/types.js';

@@ -20,7 +20,7 @@ const POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'";
 
 /** What a service worker does when it is asked: a checkpoint of PyTorch's and a picture, both from `base`. */
 const worker = (base: string): string => `
-import { GraphBuilder, cachedWeights, imagenetLabels, load, seededInput } from ${JSON.stringify(`${root}dist/static.js`)};
+import { GraphBuilder, imagenetLabels, load, seededInput, weightCache } from ${JSON.stringify(`${root}dist/static.js`)};
 import { tinyGraph } from ${JSON.stringify(`${root}tests/support/tiny-graph.ts`)};
 const answer = async () => {
   const shape = [1, 3, 32, 32];
@@ -33,7 +33,7 @@ const answer = async () => {
   const [best] = await resnet.classify(picture, { topK: 1 });
   clearInterval(timer);
   const { threads, threadsNote } = model.info();
-  const kept = await cachedWeights();
+  const kept = await weightCache.list();
   return { logits: [...data], best, threads, threadsNote, turns, kept: kept.length, labels: (await imagenetLabels()).length };
 };
 addEventListener('message', ({ ports: [port] }) =>

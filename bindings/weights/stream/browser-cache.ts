@@ -227,23 +227,24 @@ async function existing(): Promise<Cache | undefined> {
   }
 }
 
-/** Lists the weights that this browser keeps, whole or in part: none if the page may not store anything. */
-export async function cachedWeights(): Promise<CachedWeights[]> {
-  const cache = await existing();
-  return cache ? (await entriesOf(cache)).map(({ url, bytes, total }) => ({ url, bytes, total })) : [];
-}
-
-/** Deletes the kept weights of one URL, or all. */
-export async function clearCachedWeights(url?: string | URL): Promise<void> {
-  const cache = await existing();
-  if (!cache) return;
-  if (url === undefined) {
-    await caches.delete(CACHE);
-    return;
-  }
-  await cache.delete(entryKey(String(url)));
-  await deleteParts(cache, String(url), 0);
-}
+/** What this browser keeps, by URL: nothing if the page may not store anything. */
+export const browserCache: WeightCache = {
+  async list() {
+    const cache = await existing();
+    return cache ? (await entriesOf(cache)).map(({ url, bytes, total }) => ({ name: url, bytes, total })) : [];
+  },
+  has: async (url) => (await lookUp(String(url)))?.entry?.isWhole ?? false,
+  async clear(url) {
+    const cache = await existing();
+    if (!cache) return;
+    if (url === undefined) {
+      await caches.delete(CACHE);
+      return;
+    }
+    await cache.delete(entryKey(String(url)));
+    await deleteParts(cache, String(url), 0);
+  },
+};
 
 /** Deletes the parts of a URL from number `first` on, also those that no entry tells of. */
 async function deleteParts(cache: Cache, url: string, first: number): Promise<void> {

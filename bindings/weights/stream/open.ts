@@ -37,8 +37,8 @@ export async function byteSourceOf(
     const location = typeof source === 'string' && IS_URL.test(source) ? urlOf(source) : source;
     if (location instanceof URL && location.protocol !== 'file:') {
       const isKept = cache && hasCaches() && /^https?:$/.test(location.protocol);
-      if (isKept) return (await import('./browser-cache.js')).cachedBytes(location, { signal, retry });
-      return (await import('./http.js')).fetchBytes(location, signal, { retry });
+      if (isKept) return (await import('./browser-cache.js')).cachedBytes(location, { signal, headers, retry });
+      return (await import('./http.js')).fetchBytes(location, signal, { headers, retry });
     }
     const file = await platform.openFile(location);
     return {

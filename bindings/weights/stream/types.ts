@@ -54,7 +54,7 @@ export interface CachedWeights {
   readonly total: number | undefined;
 }
 
-/** Weights that a browser or a folder keeps for the next time. Rejects if nothing may be stored. */
+/** Weights that a browser or a folder keeps for the next time. Where nothing may be stored, there is nothing. */
 export interface WeightCache<Options = undefined> {
   list(options?: Options): Promise<CachedWeights[]>;
   /** Tells whether the weights of a name or URL are all here. */

@@ -93,7 +93,7 @@ export async function loadLibhdf5(url: string | URL | undefined): Promise<{ url:
   try {
     factory = (await import(/* @vite-ignore */ /* webpackIgnore: true */ place)).default;
   } catch (cause) {
-    throw new Error(`h5wasm: ${place} of this package does not load (${plain(cause)}).`, { cause });
+    throw new ResnetError('weights', `h5wasm: ${place} of this package does not load (${plain(cause)}).`, { cause });
   }
   const silent = () => {};
   const options = { noInitialRun: true, print: silent, printErr: silent, stdin: () => null };
