@@ -11,7 +11,7 @@ async function loadSharp(): Promise<typeof import('sharp').default> {
   try {
     return (await import('sharp')).default;
   } catch (cause) {
-    throw new ResnetError('picture', missing(cause as NodeJS.ErrnoException), { cause });
+    throw new ResnetError('unsupported', missing(cause as NodeJS.ErrnoException), { cause });
   }
 }
 

@@ -191,7 +191,7 @@ for (const [image, message] of [
 test('without sharp a sentence says what to install', () => {
   const hooks = `export const resolve = (name, context, next) => {
     if (name !== 'sharp') return next(name, context);
-    throw Object.assign(new Error('not found'), { code: 'ERR_MODULE_NOT_FOUND' });
+    throw Object.assign(new Error("Cannot find package 'sharp'"), { code: 'ERR_MODULE_NOT_FOUND' });
   };`;
   const url = (text: string) => `data:text/javascript,${encodeURIComponent(text)}`;
   const register = `import { register } from 'node:module'; register(${JSON.stringify(url(hooks))});`;
