@@ -1,7 +1,8 @@
 /** What the views share: the picture, the chosen weights and settings, and the model that they give. */
 
-import { type Binary, load, type Model, supportsRelaxed } from '../bindings/index.web.js';
-import { hdf5, publishedWeights, type Weights } from './weights.js';
+import { type Analysis, type Binary, load, type Model, supportsRelaxed } from '../bindings/index.web.js';
+import { hasMaps } from './structure.js';
+import { hdf5, hubWeights, publishedWeights, type Weights } from './weights.js';
 
 /** A part of the page. */
 export interface View {
@@ -40,6 +41,15 @@ export interface Loading {
 
 const RATE_MS = 3000;
 
+/** What a network makes of a picture, for every view. */
+export interface Answer extends Analysis {
+  /** Milliseconds from the file to it. */
+  readonly ms: number;
+}
+
+/** Classes of a picture that are shown. */
+export const TOP = 5;
+
 /** Events: `model`, `picture`, `progress`, `weights`, `problem`; what each is about is read from the fields. */
 export class App extends EventTarget {
   /** What is loaded for the settings; undefined until `ensureModel`. */
@@ -57,12 +67,13 @@ export class App extends EventTarget {
 
   #abort: AbortController | undefined;
   #promise: Promise<Model> | undefined;
+  #analysed: { readonly model: Model; readonly picture: Picture; readonly answer: Promise<Answer> } | undefined;
 
   constructor() {
     super();
     this.ready = publishedWeights().then(
       (published) => {
-        this.weights = [...published, ...this.weights];
+        this.weights = [...published, ...hubWeights(), ...this.weights];
         if (!this.chosen) this.choose({}, published[0]);
         this.#tell('weights');
       },
@@ -78,6 +89,21 @@ export class App extends EventTarget {
     if (this.model) return Promise.resolve(this.model);
     this.#promise ??= this.#load();
     return this.#promise;
+  }
+
+  /**
+   * Returns the most probable classes of a picture and, if the network has them, their maps: one decode and one run,
+   * whichever views ask.
+   */
+  analyse(model: Model, picture: Picture): Promise<Answer> {
+    const last = this.#analysed;
+    if (last?.model === model && last.picture === picture) return last.answer;
+    const start = performance.now();
+    const answer = model
+      .analyse(picture.blob, { topK: TOP, cam: hasMaps(model.graph) })
+      .then((analysis) => ({ ...analysis, ms: performance.now() - start }));
+    this.#analysed = { model, picture, answer };
+    return answer;
   }
 
   /** Stops the load that runs. What came is kept by the cache, and `ensureModel` goes on from there. */
@@ -101,6 +127,7 @@ export class App extends EventTarget {
     this.loading = undefined;
     this.model?.dispose();
     this.model = undefined;
+    this.#analysed = undefined;
     this.#tell('progress');
     this.#tell('model');
   }
@@ -161,7 +188,7 @@ export class App extends EventTarget {
     show(state);
     const rate = rateOf(performance.now());
     try {
-      const model = await load(chosen.network, {
+      const model = await load(chosen.hub ?? chosen.network, {
         ...chosen.options,
         weights: chosen.source,
         hdf5,

@@ -39,7 +39,12 @@ export interface Report {
   /** GFLOP/s of one thread. */
   readonly peaks: Partial<Record<Binary, number>>;
   readonly rows: readonly Row[];
+  /** Why there were fewer threads than chosen; undefined if there were not. */
+  readonly threadsNote?: string | undefined;
 }
+
+/** What is known of a report so far. */
+export type Results = Pick<Report, 'rows' | 'peaks' | 'threadsNote'>;
 
 export interface Choice {
   readonly networks: readonly string[];
@@ -83,7 +88,8 @@ export function setsOf(network: string, { binaries, threads }: Choice, mostBytes
 export const runName = ({ binary, threads }: Variant): string => `${binary}, ${threadsText(threads)}`;
 
 /**
- * Measures what is chosen. `take` is told the rows so far whenever a network's are done. Rejects with the signal's reason
+ * Measures what is chosen; what comes to the same, since the browser gives fewer threads, once. `take` is told the rows so
+ * far whenever a network's are done. Rejects with the signal's reason
  * once it is aborted, or if a model cannot be loaded; no model is left then.
  */
 export async function bench(
@@ -91,7 +97,7 @@ export async function bench(
   choice: Choice,
   signal: AbortSignal,
   tell: (progress: Progress) => void,
-  take: (rows: readonly Row[], peaks: Report['peaks']) => void,
+  take: (results: Results) => void,
 ): Promise<void> {
   const sets = choice.networks.flatMap((network) => setsOf(network, choice));
   const runs = WARM_UP + choice.rounds;
@@ -110,9 +116,12 @@ export async function bench(
     peaks[binary] = await step(`Measuring the peak of the ${binary} binary.`, () => library.measurePeak(binary));
   }
   const rows: Row[] = [];
+  let threadsNote: string | undefined;
   for (const set of sets) {
-    rows.push(...(await runSet(library, set, choice.rounds, peaks, signal, step)));
-    take([...rows], peaks);
+    const ofSet = await runSet(library, set, choice.rounds, peaks, rows, signal, step);
+    rows.push(...ofSet.rows);
+    threadsNote ??= ofSet.threadsNote;
+    take({ rows: [...rows], peaks: { ...peaks }, threadsNote });
   }
   tell({ done: total, total, text: 'Done.' });
 }
@@ -122,9 +131,10 @@ async function runSet(
   set: readonly Variant[],
   rounds: number,
   peaks: Report['peaks'],
+  before: readonly Row[],
   signal: AbortSignal,
   step: <Result>(text: string, task: () => Promise<Result>) => Promise<Result>,
-): Promise<Row[]> {
+): Promise<Omit<Results, 'peaks'>> {
   const network = (set[0] as Variant).network;
   const graph = buildNetwork(network);
   const { macs } = summary(graph);
@@ -132,16 +142,25 @@ async function runSet(
   const shape = [1, c, h, w];
   const input = { data: seededInput(shape), shape, layout: 'NCHW' as const };
   const models: Model[] = [];
+  const variants: Variant[] = [];
+  let threadsNote: string | undefined;
   try {
     for (const { binary, threads } of set) {
       const options = { weights: { seed: 1 }, binary, threads, signal };
-      models.push(await step(`${network}: making random weights.`, () => load(network, options)));
+      const model = await step(`${network}: making random weights.`, () => load(network, options));
+      models.push(model);
+      const info = model.info();
+      if (info.threads < threads) threadsNote ??= info.threadsNote;
+      const variant = { network, binary, threads: info.threads };
+      const isSame = (other: Variant) => runName(other) === runName(variant) && other.network === network;
+      if ([...before, ...variants].some(isSame)) models.pop()?.dispose();
+      else variants.push(variant);
     }
-    const times = set.map((): number[] => []);
+    const times = variants.map((): number[] => []);
     for (let round = -WARM_UP; round < rounds; round++) {
       for (const [i, model] of models.entries()) {
         const what = round < 0 ? 'warming up' : `round ${round + 1} of ${rounds}`;
-        await step(`${network}: ${what}, ${runName(set[i] as Variant)}.`, async () => {
+        await step(`${network}: ${what}, ${runName(variants[i] as Variant)}.`, async () => {
           const start = performance.now();
           await model.run(input);
           if (round >= 0) times[i]?.push(performance.now() - start);
@@ -149,20 +168,18 @@ async function runSet(
       }
     }
     signal.throwIfAborted();
-    return set.map((variant, i): Row => {
+    const rows = variants.map((variant, i): Row => {
       const ofRounds = times[i] as number[];
       const middle = median(ofRounds);
-      // Fewer than requested, if the browser gives no more.
-      const { threads } = (models[i] as Model).info();
       return {
         ...variant,
-        threads,
         rounds: ofRounds,
         ms: { median: middle, min: Math.min(...ofRounds), max: Math.max(...ofRounds) },
         gflops: (2 * macs) / middle / 1e6,
-        peakGflops: (peaks[variant.binary] ?? 0) * threads,
+        peakGflops: (peaks[variant.binary] ?? 0) * variant.threads,
       };
     });
+    return { rows, threadsNote };
   } finally {
     for (const model of models) model.dispose();
   }

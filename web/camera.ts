@@ -7,6 +7,9 @@ const REASONS: Readonly<Record<string, string>> = {
   NotAllowedError: 'a refusal; allow it in the settings of this page',
   NotFoundError: 'none on this device',
   NotReadableError: 'one that another program uses',
+  // WebKit's, for "Invalid constraint", which nothing but its absence breaks.
+  OverconstrainedError: 'none on this device',
+  SecurityError: 'a page that may not use it',
 };
 
 export class Camera {

@@ -2,6 +2,7 @@
 
 import type { App } from './app.js';
 import { h } from './dom.js';
+import { HEAD_BYTES, isPicture } from './sniff.js';
 import { weightsOf } from './weights.js';
 
 const SAMPLES = [
@@ -79,10 +80,20 @@ export async function takeWeights(app: App, file: File): Promise<void> {
   }
 }
 
-function take(app: App, file: File): void {
-  if (file.type.startsWith('image/')) takePicture(app, file);
-  else void takeWeights(app, file);
+async function take(app: App, file: File): Promise<void> {
+  const isNamed = file.type.startsWith('image/');
+  if (isNamed || isPicture(await headOf(file))) takePicture(app, file);
+  else await takeWeights(app, file);
 }
+
+/** The first bytes of a file; none if it cannot be read, which those who need the rest will tell. */
+const headOf = async (file: File): Promise<Uint8Array> =>
+  new Uint8Array(
+    await file
+      .slice(0, HEAD_BYTES)
+      .arrayBuffer()
+      .catch(() => new ArrayBuffer(0)),
+  );
 
 /** Pictures and weight files may be dropped anywhere on the page, and pictures pasted. */
 export function takeDropsAndPastes(app: App): void {
@@ -100,12 +111,12 @@ export function takeDropsAndPastes(app: App): void {
     event.preventDefault();
     mark(-depth);
     const file = event.dataTransfer?.files[0];
-    if (file) take(app, file);
+    if (file) void take(app, file);
   });
   document.addEventListener('paste', (event) => {
     const file = event.clipboardData?.files[0];
     if (!file) return;
     event.preventDefault();
-    take(app, file);
+    void take(app, file);
   });
 }

@@ -2,7 +2,7 @@
 
 import './classify.css';
 import type { Classification, Model } from '../bindings/index.web.js';
-import type { App, Picture, View } from './app.js';
+import { type App, type Picture, TOP, type View } from './app.js';
 import { Bars, nameOf } from './bars.js';
 import { Camera } from './camera.js';
 import { PROMPT, pictureButton, samples } from './choose.js';
@@ -10,7 +10,6 @@ import { h } from './dom.js';
 import { megabytes, milliseconds, percent } from './format.js';
 import { settingsPanel } from './settings.js';
 
-const TOP = 5;
 /** How much of the mean of a live frame's time is the newest frame's. */
 const NEWEST = 0.2;
 
@@ -136,9 +135,7 @@ class Classify {
     try {
       const model = await this.#app.ensureModel();
       try {
-        const start = performance.now();
-        const classes = await model.classify(picture.blob, { topK: TOP });
-        const ms = performance.now() - start;
+        const { classes, ms } = await this.#app.analyse(model, picture);
         this.#bars.show(classes);
         this.#status.textContent = `In ${milliseconds(ms)}, with decoding and resizing.`;
         this.#say(classes);

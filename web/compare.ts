@@ -74,7 +74,7 @@ class Compare implements View {
           {},
           'How fast this browser runs the networks on this machine, and how near that is to what its CPU can do at best. The weights are random numbers: nothing is downloaded.',
         ),
-        h('p', { class: 'small machine' }, machineLine(thisMachine())),
+        h('p', { class: 'small machine' }, machineLine({ machine: thisMachine() })),
       ),
       this.#form,
       this.#results,
@@ -180,8 +180,8 @@ class Compare implements View {
           this.#progress.value = done / total;
           this.#text.textContent = text;
         },
-        (rows, peaks) => {
-          this.#report = { date: new Date().toISOString(), machine: thisMachine(), peaks: { ...peaks }, rows };
+        (results) => {
+          this.#report = { date: new Date().toISOString(), machine: thisMachine(), ...results };
           this.#showResults(this.#report);
         },
       );
@@ -214,7 +214,7 @@ class Compare implements View {
           class: 'button quiet',
           type: 'button',
           onclick: () =>
-            navigator.clipboard.writeText(text()).then(
+            copyText(text()).then(
               () => {
                 copied.textContent = 'Copied.';
               },
@@ -233,12 +233,14 @@ class Compare implements View {
         'div',
         { class: 'panel stack' },
         table(report),
+        h('p', { class: 'small soft sideways', 'aria-hidden': 'true' }, 'The table goes on to the right.'),
         h(
           'p',
           { class: 'small soft' },
           `Measured peak of one thread, in GFLOP/s: ${peaksText(report)}. GFLOP/s count the definition of a convolution; Winograd’s algorithm takes fewer operations, so that more than 100\u00a0% of the peak is possible.`,
         ),
-        h('p', { class: 'small soft machine' }, machineLine(report.machine, report.date)),
+        report.threadsNote && h('p', { class: 'small' }, report.threadsNote),
+        h('p', { class: 'small soft machine' }, machineLine(report)),
         h(
           'div',
           { class: 'row' },
@@ -250,6 +252,9 @@ class Compare implements View {
     );
   }
 }
+
+/** Rejects if the page may not copy; there is no clipboard at all without HTTPS. */
+const copyText = async (text: string): Promise<void> => navigator.clipboard.writeText(text);
 
 function group(legend: string, ...children: readonly Child[]): HTMLElement {
   return h('fieldset', { class: 'group' }, h('legend', { class: 'small soft' }, legend), children);

@@ -161,7 +161,7 @@ export class Details {
   /** Shows what the chosen layer, or a block's last, makes of the picture; or asks for what is missing for that. */
   async showFeatures(): Promise<void> {
     const turn = ++this.#turn;
-    const { picture, chosen: weights } = this.#app;
+    const { picture } = this.#app;
     const model = this.#around.model();
     if (!model || !picture) {
       this.#features.replaceChildren(...(model ? this.#askForPicture() : this.#askForModel()));
@@ -177,7 +177,7 @@ export class Details {
     try {
       const map = await model.featureMap(picture.blob, name);
       if (turn !== this.#turn) return;
-      const labels = map.layer === graph.nodes[graph.outputs[0].node]?.name ? weights?.labels : undefined;
+      const labels = map.layer === graph.nodes[graph.outputs[0].node]?.name ? model.labels : undefined;
       const note = `This is the value of ${map.layer}, which is computed in the same step.`;
       this.#features.replaceChildren(
         featureMaps(map, picture, labels),

@@ -64,7 +64,7 @@ function progress(app: App): HTMLElement {
       isRunning && rate !== undefined && `${megabytes(rate)}/s`,
       isRunning && rate && timeLeft((total - loaded) / rate),
       // A file of the visitor's is read anew.
-      !isRunning && typeof app.chosen?.source === 'string' && 'it goes on from there',
+      !isRunning && !(app.chosen?.source instanceof Blob) && 'it goes on from there',
     ]
       .filter(Boolean)
       .join(', ');

@@ -8,12 +8,12 @@ export function megabytes(bytes: number): string {
 
 /** `76.4 %`, `< 0.1 %`. */
 export function percent(share: number): string {
-  return share > 0 && share < 0.0005 ? '< 0.1 %' : `${(100 * share).toFixed(1)} %`;
+  // Kept on one line, however short that is.
+  return share > 0 && share < 0.0005 ? '<\u00a00.1\u00a0%' : `${(100 * share).toFixed(1)}\u00a0%`;
 }
 
 /** `8 s left`, `2 min left`. */
 export function timeLeft(seconds: number): string {
-  // Kept on one line, however short that is.
   return seconds < 90
     ? `${Math.max(1, Math.ceil(seconds))}\u00a0s\u00a0left`
     : `${Math.ceil(seconds / 60)}\u00a0min\u00a0left`;

@@ -49,7 +49,8 @@ class Inside implements View {
     this.#select.append(...networkOptions());
     for (const event of ['model', 'weights']) app.addEventListener(event, () => this.#follow());
     app.addEventListener('picture', () => this.#details.showFeatures());
-    new ResizeObserver(() => this.#draw()).observe(this.#graph);
+    // In the next frame: what is drawn changes sizes again, which an observer that is still at work reports as an error.
+    new ResizeObserver(() => requestAnimationFrame(() => this.#draw())).observe(this.#graph);
     this.#followed = { model: app.model, chosen: app.chosen };
     this.#open(app.model?.name ?? app.settings.network);
     const lead = [

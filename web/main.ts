@@ -7,6 +7,7 @@ import { classify } from './classify.js';
 import { compare } from './compare.js';
 import { dock } from './dock.js';
 import { inside } from './inside.js';
+import { serviceWorkers } from './offline.js';
 import { where } from './where.js';
 
 const views: readonly View[] = [classify, where, inside, compare];
@@ -51,4 +52,6 @@ addEventListener('hashchange', show);
 show();
 
 // Without it (no HTTPS, or private windows of some browsers) the page works, but not offline.
-navigator.serviceWorker?.register('sw.js', { updateViaCache: 'none' }).catch(() => {});
+serviceWorkers()
+  ?.register('sw.js', { updateViaCache: 'none' })
+  .catch(() => {});

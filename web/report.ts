@@ -1,6 +1,6 @@
 /** A benchmark's results as text, to paste elsewhere. */
 
-import type { Machine, Report, Row } from './bench.js';
+import type { Report, Row } from './bench.js';
 
 /** What some browsers say of themselves. */
 export interface BrowserData {
@@ -41,12 +41,19 @@ export function browserOf(userAgent: string, { brands = [], platform }: BrowserD
   return `${name ?? 'An unknown browser'}${system ? ` on ${system}` : ''}`;
 }
 
-/** One line: browser, cores, whether threads may share memory, and when. */
-export function machineLine({ browser, cores, isolated }: Machine, date?: string): string {
+/** One line: browser, cores, whether threads share memory, and when. */
+export function machineLine({
+  machine,
+  threadsNote,
+  date,
+}: Pick<Report, 'machine' | 'threadsNote'> & { date?: string }): string {
+  const { browser, cores, isolated } = machine;
   return [
     browser,
     cores === 1 ? '1 logical core' : `${cores} logical cores`,
-    isolated ? 'isolated, so that threads share memory' : 'not isolated: one thread',
+    isolated
+      ? `isolated, ${threadsNote ? 'but with fewer threads than chosen' : 'so that threads share memory'}`
+      : 'not isolated: one thread',
     ...(date ? [`${date.slice(0, 16).replace('T', ' ')} UTC`] : []),
   ].join(' · ');
 }
@@ -82,12 +89,13 @@ export function toMarkdown(report: Report): string {
   const line = (texts: readonly string[]): string => `| ${texts.join(' | ')} |`;
   const rounds = report.rows[0]?.rounds.length ?? 0;
   return [
-    `resnet-wasm in ${machineLine(report.machine, report.date)}`,
+    `resnet-wasm in ${machineLine(report)}`,
     '',
     line(COLUMNS),
     line(COLUMNS.map((_, i) => (i < 2 ? '---' : '---:'))),
     ...report.rows.map((row) => line(cells(row))),
     '',
+    ...(report.threadsNote ? [report.threadsNote, ''] : []),
     `One picture, random weights, medians of ${rounds} rounds. Peak of one thread, GFLOP/s: ${peaksText(report)}.`,
     '',
   ].join('\n');

@@ -5,6 +5,8 @@ import type { App } from './app.js';
 import { fileButton, takeWeights } from './choose.js';
 import { h } from './dom.js';
 import { megabytes, threadsText } from './format.js';
+import { serviceWorkers } from './offline.js';
+import type { Weights } from './weights.js';
 
 const MOST_THREADS = 8;
 
@@ -29,8 +31,8 @@ export function settingsPanel(app: App): HTMLElement {
     h(
       'p',
       { class: 'soft small' },
-      'The page comes with the weights of one network. Any other of the library runs from your own weight file ',
-      '(safetensors, PyTorch or Keras): drop it anywhere here, and its tensors tell which network it is.',
+      'The page comes with the weights of one network. Others come from the Hugging Face hub when they are chosen, or ',
+      'from your own weight file (safetensors, PyTorch or Keras): drop it anywhere here, and its tensors tell which network it is.',
     ),
     cacheLine(app),
   );
@@ -40,20 +42,25 @@ const field = (label: string, control: HTMLElement): HTMLElement => h('label', {
 
 function networkField(app: App): HTMLElement {
   const select = h('select', { name: 'network' });
+  const option = (weights: Weights) =>
+    h(
+      'option',
+      { value: app.weights.indexOf(weights), selected: weights === app.chosen },
+      `${weights.title}, ${megabytes(weights.bytes)}`,
+    );
   const fill = () => {
-    const none = h('option', {}, 'none: open a weight file');
+    const own = app.weights.filter(({ hub }) => !hub);
+    const fromHub = app.weights.filter(({ hub }) => hub);
     select.replaceChildren(
-      ...(app.weights.length
-        ? app.weights.map((weights) =>
-            h('option', { selected: weights === app.chosen }, `${weights.title}, ${megabytes(weights.bytes)}`),
-          )
-        : [none]),
+      ...(app.chosen ? [] : [h('option', { value: '', selected: true }, 'none: choose one, or open a weight file')]),
+      ...own.map(option),
+      ...(fromHub.length ? [h('optgroup', { label: 'From the Hugging Face hub' }, fromHub.map(option))] : []),
     );
     select.disabled = app.weights.length === 0;
   };
   fill();
   for (const event of ['weights', 'model']) app.addEventListener(event, fill);
-  select.addEventListener('change', () => app.choose({}, app.weights[select.selectedIndex]));
+  select.addEventListener('change', () => app.choose({}, app.weights[Number(select.value || Number.NaN)]));
   return field('Network and weights', select);
 }
 
@@ -122,7 +129,7 @@ function info(app: App): HTMLElement {
   show();
   for (const event of ['model', 'weights', 'progress']) app.addEventListener(event, show);
   // The service worker gives the page the headers that threads need, once it is loaded through it.
-  if (!crossOriginIsolated) navigator.serviceWorker?.ready.then(() => (reload.hidden = false));
+  if (!crossOriginIsolated) serviceWorkers()?.ready.then(() => (reload.hidden = false));
   return h('div', { class: 'row info' }, h('p', {}, text), load, reload);
 }
 

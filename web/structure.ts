@@ -46,6 +46,16 @@ export const shapeOf = ({ h, w, c }: Shape): string => (h === 1 && w === 1 ? `${
 
 const parentOf = (path: string): string => path.split('.').slice(0, -1).join('.');
 
+/** Tells whether a network has class activation maps: it ends in the mean of its last map and one linear layer. */
+export function hasMaps({ nodes, outputs }: Graph): boolean {
+  const before = (node: Node | undefined): Node | undefined => nodes[node?.inputs[0] ?? -1];
+  const end = nodes[outputs[0].node];
+  const linear = end?.kind === 'softmax' ? before(end) : end;
+  const pool = before(linear);
+  const isMean = pool?.kind === 'reduce' ? pool.reduction === 'mean' : pool?.kind === 'adaptiveAvgPool';
+  return linear?.kind === 'linear' && isMean && pool?.shape.h === 1 && pool.shape.w === 1;
+}
+
 /** The block of a node: the shortest path of two names or more that has layers of its own. */
 function blockOf(name: string, modules: ReadonlySet<string>): string | undefined {
   const names = name.split('.');

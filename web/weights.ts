@@ -1,6 +1,13 @@
-/** The weights that people can choose: those served with the page, and files of their own. */
+/** The weights that people can choose: those served with the page, those of the Hugging Face hub, and files of their own. */
 
-import type { NetworkOptions, Preprocessing } from '../bindings/index.web.js';
+import {
+  buildNetwork,
+  imagenetLabels,
+  type NetworkOptions,
+  type Preprocessing,
+  pretrained,
+  summary,
+} from '../bindings/index.web.js';
 import type { Answer, Question } from './recognise.js';
 
 /** A row of weights/sets.json, which the build writes. */
@@ -26,19 +33,23 @@ async function fetchJson<T>(name: string): Promise<T> {
   return response.json();
 }
 
-let fetched: Promise<readonly string[] | undefined> | undefined;
-
-/** Fetches ImageNet's labels, one per class; undefined if the page was built without them. */
-export function imagenetLabels(): Promise<readonly string[] | undefined> {
-  fetched ??= fetchJson<readonly string[]>('imagenet.json').then((labels) => (labels.length ? labels : undefined));
-  return fetched;
-}
-
 /** What the page was built with. */
 export async function publishedWeights(): Promise<readonly Weights[]> {
   const [sets, labels] = await Promise.all([fetchJson<readonly PublishedSet[]>('sets.json'), imagenetLabels()]);
   return sets.map(({ file, ...set }) => ({ ...set, source: new URL(file, folder).href, labels }));
 }
+
+/** What comes from the Hugging Face hub when it is chosen: float32, by the names that `load` takes without weights. */
+export const hubWeights = (): readonly Weights[] =>
+  pretrained
+    .names()
+    // Those of a network's own name.
+    .filter((name) => !name.endsWith('.tv_in1k'))
+    .map((name) => {
+      const { network, options, preprocessing } = pretrained.describe(name);
+      const bytes = 4 * summary(buildNetwork(network, options)).parameters;
+      return { title: name, network, options, preprocessing, hub: name, bytes };
+    });
 
 /**
  * A visitor's weight file, by what it holds. Rejects if it is damaged, no weight file, or that of
@@ -71,13 +82,16 @@ async function recognise(file: File): Promise<Exclude<Answer, { error: string }>
   }
 }
 
-/** Weights that can be loaded: those served with the page, or a file of the visitor's. */
+/** Weights that can be loaded: those served with the page, the hub's, or a file of the visitor's. */
 export interface Weights {
   /** What people read: `ResNet-50, ImageNet`, or a file's name. */
   readonly title: string;
   readonly network: string;
   readonly options: NetworkOptions;
-  readonly source: string | Blob;
+  /** Undefined if they are the hub's. */
+  readonly source?: string | Blob;
+  /** The name by which `load` has them from the hub. */
+  readonly hub?: string;
   readonly bytes: number;
   readonly preprocessing?: Preprocessing;
   readonly labels?: readonly string[];

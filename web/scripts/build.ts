@@ -97,7 +97,7 @@ async function copyFiles(folder: string): Promise<void> {
   ]);
 }
 
-/** Writes the published weights in float16, which halves the download, their list, and ImageNet's labels. */
+/** Writes the published weights in float16, which halves the download, and their list. */
 async function putWeights(folder: string, isWanted: boolean): Promise<void> {
   await mkdir(folder, { recursive: true });
   const found = isWanted ? await pretrained.fetch(PUBLISHED.set) : await pretrained.find(PUBLISHED.set);
@@ -119,7 +119,6 @@ async function putWeights(folder: string, isWanted: boolean): Promise<void> {
     });
   }
   await writeFile(join(folder, 'sets.json'), JSON.stringify(sets));
-  await writeFile(join(folder, 'imagenet.json'), JSON.stringify(found?.labels ?? []));
 }
 
 /** Lists the files of a folder by their paths in it, with forward slashes. */
