@@ -10,7 +10,7 @@ import sirv from 'sirv';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { GraphBuilder, load, seededInput } from '../../bindings/index.node.js';
-import { listen, openChromium, openExtension } from '../../web/scripts/chromium.js';
+import { listen, openChromium, openProfile } from '../../web/scripts/chromium.js';
 import { tinyGraph } from '../support/tiny-graph.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -141,7 +141,11 @@ if (browser) {
       content_security_policy: { extension_pages: "script-src 'self' 'wasm-unsafe-eval'; object-src 'self'" },
     };
     await writeFile(join(home, 'manifest.json'), JSON.stringify(manifest));
-    const context = await openExtension(home, join(folder, 'profile'));
+    const context = await openProfile(
+      join(folder, 'profile'),
+      `--disable-extensions-except=${home}`,
+      `--load-extension=${home}`,
+    );
     try {
       const [background = await context.waitForEvent('serviceworker', { timeout: 20_000 })] = context.serviceWorkers();
       await assertAnswer(await background.evaluate('answer()'));

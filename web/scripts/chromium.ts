@@ -51,12 +51,12 @@ export async function openChromium(...flags: string[]): Promise<Browser | undefi
   return chromium.launch({ executablePath, args: [...FLAGS, ...flags] });
 }
 
-/** Starts the browser that `openChromium` found, with an extension and a profile of its own. */
-export const openExtension = (extension: string, profile: string): Promise<BrowserContext> =>
+/** Starts the browser that `openChromium` found with the profile in a folder, which is made if there is none. */
+export const openProfile = (profile: string, ...flags: string[]): Promise<BrowserContext> =>
   chromium.launchPersistentContext(profile, {
     executablePath: program() as string,
-    args: [...FLAGS, `--disable-extensions-except=${extension}`, `--load-extension=${extension}`],
-    // Playwright's own, which Chromium's extensions need to be without.
+    args: [...FLAGS, ...flags],
+    // Playwright's own, without which extensions may be loaded.
     ignoreDefaultArgs: ['--disable-extensions'],
   });
 
