@@ -1,16 +1,14 @@
-/** resnet-wasm/static in a service worker of a page and of an extension: without `import()`, on one thread. */
+/** resnet-wasm/static in a service worker: without `import()`, on one thread. An extension's is among the examples. */
 
 import '../support/flags.mjs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import sirv from 'sirv';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { GraphBuilder, load, seededInput } from '../../bindings/index.node.js';
-import { listen, openChromium, openProfile } from '../../web/scripts/chromium.js';
+import { listen, openChromium } from '../../web/scripts/chromium.js';
 import { tinyGraph } from '../support/tiny-graph.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -18,17 +16,17 @@ const PHOTO = 'tests/data/photos/chelsea-56.png';
 const CHECKPOINT = 'tests/data/pth/state_dict.pt';
 const POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'";
 
-/** What a service worker does when it is asked: a checkpoint of PyTorch's and a picture, both from `base`. */
-const worker = (base: string): string => `
+/** What a service worker does when it is asked: a checkpoint of PyTorch's, and a picture. */
+const worker = (): string => `
 import { GraphBuilder, imagenetLabels, load, seededInput, weightCache } from ${JSON.stringify(`${root}dist/static.js`)};
 import { tinyGraph } from ${JSON.stringify(`${root}tests/support/tiny-graph.ts`)};
 const answer = async () => {
   const shape = [1, 3, 32, 32];
   let turns = 0;
   const timer = setInterval(() => (turns += 1), 0);
-  using model = await load(tinyGraph(GraphBuilder), { weights: '${base}${CHECKPOINT}' });
+  using model = await load(tinyGraph(GraphBuilder), { weights: '/${CHECKPOINT}' });
   const { data } = await model.run({ data: seededInput(shape), shape, layout: 'NCHW' });
-  const picture = await (await fetch('${base}${PHOTO}')).blob();
+  const picture = await (await fetch('/${PHOTO}')).blob();
   using resnet = await load('resnet20_cifar', { weights: { seed: 1 } });
   const [best] = await resnet.classify(picture, { topK: 1 });
   clearInterval(timer);
@@ -38,11 +36,10 @@ const answer = async () => {
 };
 addEventListener('message', ({ ports: [port] }) =>
   answer().then((value) => port.postMessage(value), (error) => port.postMessage({ error: String(error) })));
-globalThis.answer = answer;
 `;
 
-async function script(base: string, format: 'esm' | 'iife'): Promise<string> {
-  const stdin = { contents: worker(base), resolveDir: root };
+async function script(format: 'esm' | 'iife'): Promise<string> {
+  const stdin = { contents: worker(), resolveDir: root };
   const result = await build({ stdin, bundle: true, format, target: 'es2022', logLevel: 'error', write: false });
   return result.outputFiles[0]?.text ?? '';
 }
@@ -96,7 +93,7 @@ if (browser) {
   ] as const) {
     test(`a page's service worker of type ${type}`, async () => {
       const files = sirv(root, { dev: true });
-      const sw = await script('/', format);
+      const sw = await script(format);
       const { url, close } = await listen((request, response) => {
         response.setHeader('content-security-policy', POLICY);
         const isScript = request.url === '/sw.js';
@@ -124,36 +121,6 @@ if (browser) {
       }
     });
   }
-
-  test('the service worker of an extension, by its own files', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'resnet-wasm-extension-'));
-    const home = join(folder, 'extension');
-    for (const path of [PHOTO, CHECKPOINT]) {
-      await mkdir(join(home, path, '..'), { recursive: true });
-      await writeFile(join(home, path), await readFile(root + path));
-    }
-    await writeFile(join(home, 'sw.js'), await script('/', 'esm'));
-    const manifest = {
-      manifest_version: 3,
-      name: 'resnet-wasm',
-      version: '1',
-      background: { service_worker: 'sw.js', type: 'module' },
-      content_security_policy: { extension_pages: "script-src 'self' 'wasm-unsafe-eval'; object-src 'self'" },
-    };
-    await writeFile(join(home, 'manifest.json'), JSON.stringify(manifest));
-    const context = await openProfile(
-      join(folder, 'profile'),
-      `--disable-extensions-except=${home}`,
-      `--load-extension=${home}`,
-    );
-    try {
-      const [background = await context.waitForEvent('serviceworker', { timeout: 20_000 })] = context.serviceWorkers();
-      await assertAnswer(await background.evaluate('answer()'));
-    } finally {
-      await context.close();
-      await rm(folder, { recursive: true });
-    }
-  });
 }
 
 test.run();

@@ -7,12 +7,13 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
+import type { Browser, BrowserContext } from 'playwright-core';
 import sirv from 'sirv';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as vite from 'vite';
 import { type Classification, load } from '../../bindings/index.node.js';
-import { complaints, ISOLATED, listen, openChromium } from '../../web/scripts/chromium.js';
+import { complaints, ISOLATED, listen, openChromium, openProfile } from '../../web/scripts/chromium.js';
 import { emptyApp, exampleApp, root, writeRandomWeights } from '../support/packed.js';
 
 const NETWORK = 'resnet18';
@@ -42,8 +43,8 @@ interface Visit {
 }
 
 /** Opens a page, gives it the photograph if it asks for one, and waits for an answer. */
-async function visit(url: string): Promise<Visit> {
-  const page = await browser?.newPage();
+async function visit(url: string, context: Browser | BrowserContext | undefined = browser): Promise<Visit> {
+  const page = await context?.newPage();
   if (!page) throw new Error('No browser was opened.');
   const found = complaints(page);
   const fetched = new Set<string>();
@@ -72,7 +73,7 @@ async function visitFolder(path: string, headers: Readonly<Record<string, string
 }
 
 /** Asserts that a page's answer is Node's, computed by the faster binary. */
-async function assertAnswer({ answer, found }: Visit): Promise<void> {
+async function assertAnswer({ answer, found }: Visit, isAlone = false): Promise<void> {
   const { label, index, probability } = await classInNode();
   const { groups } =
     /^(?<label>.+), (?<percent>[\d.]+) % \(threads: (?<threads>\d+), binary: relaxed\)$/.exec(answer) ?? {};
@@ -80,7 +81,7 @@ async function assertAnswer({ answer, found }: Visit): Promise<void> {
   const percent = 100 * probability;
   assert.ok(Math.abs(Number(groups?.percent) - percent) <= 0.02, `expected ${percent} % ± 0.02, got ${answer}`);
   // The pages are isolated, so that they may share memory.
-  assert.ok(Number(groups?.threads) > 1 || cpus().length === 1, answer);
+  assert.is(Number(groups?.threads) > 1, cpus().length > 1 && !isAlone, answer);
   assert.equal(found, []);
 }
 
@@ -109,6 +110,19 @@ if (browser) {
     const home = await exampleApp('worker');
     await copyFile(weights, join(home, WEIGHTS));
     await assertAnswer(await visitFolder(home));
+  });
+
+  test('extension: in a service worker, on one thread', async () => {
+    const home = await exampleApp('extension');
+    await copyFile(weights, join(home, WEIGHTS));
+    const profile = join(await emptyApp('extension-profile'), 'profile');
+    const context = await openProfile(profile, `--disable-extensions-except=${home}`, `--load-extension=${home}`);
+    try {
+      const [worker = await context.waitForEvent('serviceworker')] = context.serviceWorkers();
+      await assertAnswer(await visit(new URL('popup.html', worker.url()).href, context), true);
+    } finally {
+      await context.close();
+    }
   });
 
   async function viteApp(): Promise<string> {
