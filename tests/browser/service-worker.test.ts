@@ -17,7 +17,7 @@ const CHECKPOINT = 'tests/data/pth/state_dict.pt';
 const POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'";
 
 /** What a service worker does when it is asked: a checkpoint of PyTorch's, and a picture. */
-const worker = (): string => `
+const WORKER = `
 import { GraphBuilder, imagenetLabels, load, seededInput, weightCache } from ${JSON.stringify(`${root}dist/static.js`)};
 import { tinyGraph } from ${JSON.stringify(`${root}tests/support/tiny-graph.ts`)};
 const answer = async () => {
@@ -39,7 +39,7 @@ addEventListener('message', ({ ports: [port] }) =>
 `;
 
 async function script(format: 'esm' | 'iife'): Promise<string> {
-  const stdin = { contents: worker(), resolveDir: root };
+  const stdin = { contents: WORKER, resolveDir: root };
   const result = await build({ stdin, bundle: true, format, target: 'es2022', logLevel: 'error', write: false });
   return result.outputFiles[0]?.text ?? '';
 }
