@@ -171,7 +171,8 @@ class Classify {
     }
     if (loading?.phase === 'cancelled') this.#status.textContent = 'The weights are not loaded.';
     else if (loading) this.#status.textContent = 'The weights come first.';
-    else if (!chosen) this.#status.textContent = 'There are no weights yet: open a weight file below.';
+    else if (!chosen)
+      this.#status.textContent = 'There are no weights yet: choose a network or open a weight file below.';
     else if (picture) this.#status.textContent = '\u00a0';
     else
       this.#status.textContent = `The first picture fetches the network’s weights, ${megabytes(chosen.bytes)}, once.`;

@@ -353,7 +353,7 @@ if (isBuilt) {
 
   test('opened as a file it says that it needs a server', async ({ page }) => {
     await page.goto(`file://${folder}/index.html`);
-    await page.getByText(/it needs a web server/).waitFor();
+    await page.getByText('a web server that it comes from').waitFor();
   });
 
   for (const colorScheme of ['light', 'dark'] as const) {
