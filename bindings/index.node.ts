@@ -18,6 +18,7 @@ export type { PretrainedSet } from './model/published.js';
 export { decodeImage, encodePng } from './node/decode-image.js';
 export { type PretrainedWeights, pretrained, weightCache } from './node/pretrained.js';
 export type { CacheOptions, FetchOptions } from './node/weight-cache.js';
+export { networkIn } from './weights/fitted.js';
 export { inspectWeights, type TensorReport, type WeightReport } from './weights/inspect.js';
 export { openWeights } from './weights/open.js';
 export { seededWeights } from './weights/random.js';

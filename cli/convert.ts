@@ -3,6 +3,7 @@
 import { stat } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import { openWeights, withNetworkNames, writeSafetensors } from '../bindings/index.node.js';
+import { prefixOption } from './options.js';
 import { checkOutput, writeOutput } from './output.js';
 
 const EXAMPLES = `
@@ -14,6 +15,11 @@ Tensors get torchvision's names. --dtype f16 halves the file; the network still 
 
 const DTYPES = { f32: 'F32', f16: 'F16', bf16: 'BF16' } as const;
 
+interface ConvertFlags {
+  readonly dtype?: keyof typeof DTYPES;
+  readonly prefix?: string;
+}
+
 export function convertCommand(signal: AbortSignal): Command {
   return new Command('convert')
     .description('Convert weights of any supported format to safetensors')
@@ -22,10 +28,11 @@ export function convertCommand(signal: AbortSignal): Command {
     .addOption(
       new Option('--dtype <type>', "type of the values (default: the file's own)").choices(Object.keys(DTYPES)),
     )
+    .addOption(prefixOption())
     .addHelpText('after', EXAMPLES)
-    .action(async (from: string, to: string, { dtype }: { dtype?: keyof typeof DTYPES }) => {
+    .action(async (from: string, to: string, { dtype, prefix }: ConvertFlags) => {
       await checkOutput(to, '<out>', [from]);
-      const file = await openWeights(from, { signal });
+      const file = await openWeights(from, { signal, prefix });
       try {
         const bytes = writeSafetensors(withNetworkNames(file), { dtype: dtype && DTYPES[dtype] });
         await writeOutput(to, bytes, signal);

@@ -2,13 +2,13 @@
 
 import type { Command } from 'commander';
 import {
-  identifyNetwork,
   imagenetLabels,
   type LoadOptions,
   load,
   type Model,
   type NetworkMatch,
   type NetworkOptions,
+  networkIn,
   networks,
   openWeights,
   type PretrainedWeights,
@@ -35,12 +35,11 @@ export function needWeights(command: Command, { model, weights }: ModelFlags): v
 /** Identifies the network of a weight file by its tensors, and says on stderr which it is, unless `quiet`. */
 export async function identifyModel(
   weights: string,
-  { signal, quiet }: Omit<OpenOptions, 'options'>,
+  { signal, quiet, prefix }: Omit<OpenOptions, 'options'> & Pick<ModelFlags, 'prefix'>,
 ): Promise<NetworkMatch> {
-  const file = await openWeights(weights, { signal });
+  const file = await openWeights(weights, { signal, prefix });
   await file.close();
-  const match = identifyNetwork(file.tensors);
-  if (!match) throw new Error(`${weights}: no known network has these tensors; name one with --model.`);
+  const match = networkIn(file, weights);
   if (!quiet) process.stderr.write(`${weights}: ${match.network}, by its tensors\n`);
   return match;
 }
@@ -49,13 +48,13 @@ export async function identifyModel(
 const BAR_AFTER_MS = 700;
 
 export async function openModel(flags: ModelFlags, { signal, quiet, options = {} }: OpenOptions): Promise<Model> {
-  const { model, binary, threads } = flags;
+  const { model, binary, threads, prefix } = flags;
   const classes = flags.classes ?? options.classes;
   const weights = flags.weights ?? (await fetchPretrained(model, { signal, quiet }));
   // Most loads take less than a second, which is not worth a line of a log.
   const silent = quiet || !process.stderr.isTTY;
   const view = silent ? undefined : showProgress(`Loading ${model} weights`, { after: BAR_AFTER_MS });
-  const how: LoadOptions = { ...options, weights, classes, binary, threads, signal, onProgress: view?.update };
+  const how: LoadOptions = { ...options, weights, prefix, classes, binary, threads, signal, onProgress: view?.update };
   try {
     if (flags.weights === undefined) return await load(model, how);
     const isImagenet = (classes ?? networks[model]?.defaults.classes) === 1000;

@@ -22,12 +22,17 @@ export const networkName = oneOf(networkNames());
 export const pretrainedName = oneOf(pretrained.names());
 
 const WEIGHTS_HELP = 'path or URL of weights: safetensors, PyTorch, Keras (.h5) or TensorFlow.js (model.json)';
+/** Makes the option that chooses among the tensors of a weight file. */
+export const prefixOption = (): Option =>
+  new Option('--prefix <name>', 'what the names of the tensors to read begin with: student, state_dict_ema');
+
 const BINARIES: readonly Binary[] = ['baseline', 'relaxed'];
 
 /** The options of a command that runs a network. */
 export interface ModelFlags {
   readonly model: string;
   readonly weights?: string;
+  readonly prefix?: string;
   readonly classes?: number;
   readonly binary?: Binary;
   readonly threads?: number | 'auto';
@@ -36,6 +41,7 @@ export interface ModelFlags {
 /** Makes the options of a command that runs a network, without `--model`. */
 export const modelOptions = (): Option[] => [
   new Option('--weights <file>', WEIGHTS_HELP),
+  prefixOption(),
   new Option(
     '--classes <n>',
     'number of classes of the weights (default: that of the network, 1000 for ImageNet)',

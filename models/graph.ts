@@ -33,6 +33,9 @@ export interface Port {
   readonly node: NodeId;
 }
 
+/** The name of the output of a network without its classifier: what pictures are compared by, and no classes. */
+export const FEATURES = 'features';
+
 /** At least one. */
 export type Ports = readonly [Port, ...Port[]];
 

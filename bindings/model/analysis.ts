@@ -1,7 +1,7 @@
 /** What a picture tells beside its classes: embeddings, feature maps, class activation maps, its tensor. */
 
 import { ResnetError } from '../../models/errors.js';
-import { closest, graphOutput, type Shape } from '../../models/index.js';
+import { closest, FEATURES, graphOutput, type Shape } from '../../models/index.js';
 import type { PlanValue } from '../compile/plan.js';
 import type { Crop } from '../image/preprocess.js';
 import { camStep } from './cam.js';
@@ -100,6 +100,7 @@ function layerValue({ name, executor }: Runner, layer: string): PlanValue {
 function featuresOf({ name, executor }: Runner): PlanValue {
   const { graph, values } = executor.plan;
   const end = graphOutput(graph);
+  if (graph.outputs[0].name === FEATURES) return values[end.id] as PlanValue;
   const linear = end.kind === 'softmax' ? graph.nodes[end.inputs[0] ?? -1] : end;
   const features = linear?.kind === 'linear' ? values[linear.inputs[0] ?? -1] : undefined;
   if (features) return features;

@@ -4,6 +4,7 @@ import { ResnetError } from '../../models/errors.js';
 import {
   buildNetwork,
   defaultPreprocessing,
+  FEATURES,
   type Graph,
   graphInput,
   graphOutput,
@@ -27,7 +28,7 @@ import { checkFunction, checkOptions } from './options.js';
 import { type Progress, throttled } from './progress.js';
 import type { Model } from './types.js';
 
-export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache' | 'hdf5'> {
+export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache' | 'hdf5' | 'prefix'> {
   /**
    * Path (in Node), URL, Response, Blob, stream, async iterable or bytes of a weight file; tensors in memory
    * (`fromTensors`); or `{ seed }` for random weights, with which a network can be timed. Not given if the first argument
@@ -86,6 +87,7 @@ const OPTIONS: Readonly<Record<keyof LoadOptions, true>> = {
   wasm: true,
   cache: true,
   hdf5: true,
+  prefix: true,
   signal: true,
   onProgress: true,
   onWarning: true,
@@ -144,6 +146,7 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     weights,
     cache,
     hdf5,
+    prefix,
     threads = 'auto',
     winograd,
     tune,
@@ -184,11 +187,13 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
   signal?.throwIfAborted();
   let file: WeightFile | undefined;
   try {
-    const opened = await openNetwork(network, weights, { signal, cache, hdf5 }, networkOptions);
+    const opened = await openNetwork(network, weights, { signal, cache, hdf5, prefix }, networkOptions);
     file = opened.file;
     const { graph } = opened;
     const classes = graphOutput(graph).shape.c;
-    if (labels && labels.length !== classes) {
+    // What has no classes has no labels; `classify` says why.
+    const isClassifier = graph.outputs[0].name !== FEATURES;
+    if (labels && isClassifier && labels.length !== classes) {
       throw new ResnetError('argument', `labels: expected ${classes}, one per class, got ${labels.length}.`);
     }
     const wholePreprocessing = await preprocessingOf(file, graph, preprocessing);
@@ -207,7 +212,12 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
       onTuned: (loaded, all) => report({ phase: 'tune', loaded, total: all }),
     });
     if (executor.threadsNote && threads !== 'auto') onWarning(executor.threadsNote);
-    return new ExecutorModel(executor, { preprocessing: wholePreprocessing, labels, activation });
+    for (const warning of file.warnings ?? []) onWarning(warning);
+    return new ExecutorModel(executor, {
+      preprocessing: wholePreprocessing,
+      labels: isClassifier ? labels : undefined,
+      activation,
+    });
   } catch (reason) {
     if (cache !== false && !signal?.aborted) await revalidate(isSource ? network : weights);
     throw reason;
@@ -218,6 +228,6 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
 
 /** Has a browser's cache ask again for what could not be loaded. */
 async function revalidate(weights: unknown): Promise<void> {
-  if ((weights instanceof URL || typeof weights === 'string') && /^https?:/i.test(String(weights)))
+  if (isUrl(weights) && isRemote(weights))
     await (await import('../weights/stream/browser-cache.js')).revalidateCachedWeights(weights);
 }

@@ -2,9 +2,7 @@
 
 import { ResnetError } from '../../models/errors.js';
 import { buildNetwork, type Graph, type NetworkOptions } from '../../models/index.js';
-import { identifyNetwork } from '../weights/identify.js';
-import { withNetworkNames } from '../weights/network-names.js';
-import { type OpenOptions, openWeights, type WeightFile, type WeightSource } from '../weights/open.js';
+import { type OpenOptions, openWeights, prefixed, type WeightFile, type WeightSource } from '../weights/open.js';
 import { isWeightSource, type NetworkLike } from './network-like.js';
 
 /** Weights that are a function of a whole number and their names, uniform and scaled after He et al. 2015. */
@@ -15,6 +13,7 @@ export interface RandomWeights {
 interface Opened {
   /** Its tensors have the graph's names. */
   readonly file: WeightFile;
+  /** Of a named network without what the file lacks of its last layer. */
   readonly graph: Graph;
 }
 
@@ -40,29 +39,38 @@ export async function openNetwork(
     const graph = build({});
     return { file: (await import('../weights/random.js')).randomWeights(graph, seed), graph };
   }
-  return closedOnError(await openFile(weights as WeightSource | WeightFile, options), (file) => ({
-    file: withNetworkNames(file, network),
-    graph: build(file.config),
-  }));
+  return closedOnError(await openFile(weights as WeightSource | WeightFile, options), async (file) => {
+    const graph = build(file.config);
+    return file.graph ? { file, graph } : fittedTo(file, network, graph, networkOptions);
+  });
+}
+
+/** Takes a network's tensors out of a file. Whoever asks for a number of classes wants a last layer. */
+async function fittedTo(
+  file: WeightFile,
+  network: string | Graph,
+  graph: Graph,
+  { classes }: NetworkOptions,
+): Promise<Opened> {
+  const exact = (await import('../weights/exact.js')).exactFile(file, network, graph);
+  if (exact) return { file: exact, graph };
+  return (await import('../weights/fitted.js')).fitted(file, network, graph, classes === undefined);
 }
 
 /** Opens a file of weights; what is one already is handed on. */
 async function openFile(weights: WeightSource | WeightFile, options: OpenOptions): Promise<WeightFile> {
   const isFile = typeof weights === 'object' && weights !== null && 'pieces' in weights;
-  return isFile ? weights : openWeights(weights, options);
+  if (!isFile) return openWeights(weights, options);
+  return options.prefix === undefined ? weights : prefixed(weights, options.prefix);
 }
 
 /** The graph that a file brings, or that of the network whose tensors it has. */
-function identified(file: WeightFile, subject: string, options: NetworkOptions): Opened {
+async function identified(file: WeightFile, subject: string, options: NetworkOptions): Promise<Opened> {
   if (file.graph) return { file, graph: withoutOptions(file.graph, options) };
-  const found = identifyNetwork(file.tensors);
-  if (!found)
-    throw new ResnetError(
-      'weights',
-      `${subject}: no known network has these tensors; name the network, or give its graph.`,
-    );
+  const { exactNetwork } = await import('../weights/exact.js');
+  const found = exactNetwork(file.tensors) ?? (await import('../weights/fitted.js')).networkIn(file, subject);
   const graph = buildNetwork(found.network, { ...file.config, ...found.options, ...options });
-  return { file: withNetworkNames(file, found.network), graph };
+  return fittedTo(file, found.network, graph, options);
 }
 
 /** A graph takes no options: they are in it. */
@@ -73,9 +81,9 @@ function withoutOptions(graph: Graph, options: NetworkOptions): Graph {
   return graph;
 }
 
-async function closedOnError(file: WeightFile, make: (file: WeightFile) => Opened): Promise<Opened> {
+async function closedOnError(file: WeightFile, make: (file: WeightFile) => Promise<Opened>): Promise<Opened> {
   try {
-    return make(file);
+    return await make(file);
   } catch (error) {
     await file.close();
     throw error;

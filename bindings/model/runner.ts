@@ -1,7 +1,7 @@
 /** Runs pictures and tensors on an executor, one after the other. */
 
 import { ResnetError } from '../../models/errors.js';
-import { graphOutput, type Preprocessing } from '../../models/index.js';
+import { FEATURES, graphOutput, type Preprocessing } from '../../models/index.js';
 import type { Executor, InputWriter, RunResult, Wanted } from '../engine/executor.js';
 import { type Crop, imageWriter, shownOf } from '../image/preprocess.js';
 import { isPixels } from '../platform/pixels.js';
@@ -67,7 +67,12 @@ export class Runner {
 
   /** Throws if the output is no vector of classes. */
   checkClassifier(): void {
-    const { h, w, c } = this.executor.plan.outputs[0].view.shape;
+    const [{ name, view }] = this.executor.plan.outputs;
+    const { h, w, c } = view.shape;
+    if (name === FEATURES) {
+      const why = 'features alone, since its weights have no last layer; use embed';
+      throw new ResnetError('argument', `${this.name}: expected a classifier, got ${why}.`);
+    }
     if (h !== 1 || w !== 1)
       throw new ResnetError('argument', `${this.name}: expected a classifier, got a ${h}x${w}x${c} output.`);
   }

@@ -1,9 +1,12 @@
 /** What a weight file holds: its tensors, and the values among them that no network should have. */
 
+import { buildNetwork } from '../../models/index.js';
 import { toFloat32 } from './dtype.js';
-import { identifyNetwork, type NetworkMatch } from './identify.js';
+import type { NetworkMatch } from './exact.js';
+import { fitted, networkIn } from './fitted.js';
+import { identifyNetwork } from './identify.js';
 import { withNetworkNames } from './network-names.js';
-import { openWeights, type WeightSource } from './open.js';
+import { type OpenOptions, openWeights, type WeightFile, type WeightSource } from './open.js';
 import { DTYPE_BYTES, type TensorInfo } from './types.js';
 
 export interface TensorReport extends TensorInfo {
@@ -22,14 +25,16 @@ export interface WeightReport {
   readonly tensors: readonly TensorReport[];
   /** The network whose tensors these are; undefined if it is none of the registry's. */
   readonly network: NetworkMatch | undefined;
+  /** Sentences on what of the file is not the network's, or not there, or could be meant too. */
+  readonly warnings: readonly string[];
 }
 
 /** Reads a whole weight file, piece by piece. Rejects if it is damaged, or with the signal's reason. */
 export async function inspectWeights(
   source: WeightSource,
-  { signal }: { signal?: AbortSignal } = {},
+  { signal, prefix }: Pick<OpenOptions, 'signal' | 'prefix'> = {},
 ): Promise<WeightReport> {
-  const opened = await openWeights(source, { signal });
+  const opened = await openWeights(source, { signal, prefix });
   try {
     const file = withNetworkNames(opened);
     const counts = new Map(file.tensors.map((tensor) => [tensor.name, { nan: 0, infinite: 0 }]));
@@ -55,8 +60,19 @@ export async function inspectWeights(
       ...tensor,
       ...(counts.get(tensor.name) ?? { nan: 0, infinite: 0 }),
     }));
-    return { format, total, values, metadata, tensors, network: identifyNetwork(file.tensors) };
+    return { format, total, values, metadata, tensors, ...recognised(opened) };
   } finally {
     await opened.close();
+  }
+}
+
+/** The network in a file, and what `load` would say of it. */
+function recognised(file: WeightFile): Pick<WeightReport, 'network' | 'warnings'> {
+  try {
+    const network = networkIn(file, 'weights');
+    const graph = buildNetwork(network.network, { ...file.config, ...network.options });
+    return { network, warnings: file.graph ? [] : (fitted(file, network.network, graph, true).file.warnings ?? []) };
+  } catch (reason) {
+    return { network: identifyNetwork(file.tensors), warnings: file.graph ? [] : [(reason as Error).message] };
   }
 }

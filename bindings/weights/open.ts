@@ -47,8 +47,19 @@ const HEAD_BYTES = 512;
  * those of its layers and of the roles in a `state_dict`. Rejects if it is no weight file or a damaged one, or with the
  * signal's reason, now or while the pieces are read; the source is closed then.
  */
-export function openWeights(source: WeightSource, options: OpenOptions = {}): Promise<WeightFile> {
-  return openFile(source, FORMATS, options);
+export async function openWeights(source: WeightSource, options: OpenOptions = {}): Promise<WeightFile> {
+  const file = await openFile(source, FORMATS, options);
+  return options.prefix === undefined ? file : prefixed(file, options.prefix);
+}
+
+/** Leaves the tensors whose names begin with `prefix`. A file that has none is closed. */
+export async function prefixed(file: WeightFile, prefix: string): Promise<WeightFile> {
+  try {
+    return (await import('./prefix.js')).withPrefix(file, prefix);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
 }
 
 async function openFile(
@@ -57,7 +68,7 @@ async function openFile(
   options: OpenOptions,
 ): Promise<WeightFile> {
   const stream = await openSource(source, options);
-  const openOther = (other: string | URL) => openFile(other, SINGLE_FORMATS, options);
+  const openOther = (other: string | URL) => openFile(other, SINGLE_FORMATS, { ...options, prefix: undefined });
   try {
     const { reader } = await formatOf(stream, formats);
     return await (await reader()).open(stream, { ...options, openOther });

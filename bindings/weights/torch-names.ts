@@ -48,15 +48,22 @@ function translated(name: string, { torch = [], keras }: Aliases): string {
  */
 export function torchvisionNames(tensors: readonly Named[], aliases: Aliases = {}): Named[] {
   const names = unwrapped(tensors.map(({ name }) => name));
+  const named = tensors.map(({ shape }, i) => translatedTensor({ name: names[i] ?? '', shape }, aliases));
   const sources = new Map<string, string>();
-  return tensors.map(({ name: source, shape }, i) => {
-    const name = translated(names[i] ?? '', aliases);
+  named.forEach(({ name }, i) => {
+    const source = tensors[i]?.name ?? '';
     const other = sources.get(name);
     if (other !== undefined) {
       throw new ResnetError('weights', `${label(name)}: ${shown(other)} and ${shown(source)} are both this tensor.`);
     }
     sources.set(name, source);
-    const isFlattened = shape.length > 2 && aliases.flattened?.test(name);
-    return { name, shape: isFlattened ? [shape[0] ?? 0, size(shape.slice(1))] : shape };
   });
+  return named;
+}
+
+/** Gives a tensor, whose name has no prefix, torchvision's name and shape. */
+export function translatedTensor({ name: own, shape }: Named, aliases: Aliases): Named {
+  const name = translated(own, aliases);
+  const isFlattened = shape.length > 2 && aliases.flattened?.test(name);
+  return { name, shape: isFlattened ? [shape[0] ?? 0, size(shape.slice(1))] : shape };
 }

@@ -42,6 +42,8 @@ export interface Selection {
   readonly others: readonly string[];
   /** Tensors beside them that are no weights, and were left out: counters, whole numbers, truth values. */
   readonly skipped: readonly string[];
+  /** What the names began with, if it was asked for: it is cut off. */
+  readonly prefix?: string | undefined;
 }
 
 export interface WeightFile {
@@ -52,6 +54,8 @@ export interface WeightFile {
   readonly config: ArchConfig;
   /** What of a checkpoint was read. */
   readonly selection?: Selection | undefined;
+  /** Sentences on what of the file is not read, or not there, and no error. */
+  readonly warnings?: readonly string[] | undefined;
   /** The network itself, if the file brings it. */
   readonly graph?: Graph | undefined;
   /** Bytes of all tensors, which are the bytes of all pieces. */

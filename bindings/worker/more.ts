@@ -1,12 +1,14 @@
 /** What few weight files need of a worker, in a script of its own (dist/worker-more.js), which worker.js loads then. */
 
 import { usePlatform } from '../platform/platform.js';
+import { fitted, networkIn } from '../weights/fitted.js';
 import { impostor } from '../weights/formats/impostors.js';
 import { h5 } from '../weights/formats/keras/h5.js';
 import { tfjs } from '../weights/formats/keras/tfjs.js';
 import { pytorch } from '../weights/formats/pytorch/reader.js';
+import { withPrefix } from '../weights/prefix.js';
 
-const more = { usePlatform, impostor, h5, tfjs, pytorch };
+const more = { usePlatform, fitted, h5, impostor, networkIn, pytorch, tfjs, withPrefix };
 
 /** The global by which worker.js has them: Parcel makes a script without exports of this one. */
 const MORE = 'resnet-wasm more';

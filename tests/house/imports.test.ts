@@ -62,6 +62,8 @@ const rooms: readonly Room[] = [
       'engine/binary',
       'engine/peak',
       'engine/thread-loop',
+      'weights/fitted',
+      'weights/prefix',
       'weights/write',
       'formats',
       'assets',

@@ -18,6 +18,9 @@ const LENGTH_BYTES = 8;
 /** The format's own limit. */
 const MAX_HEADER_BYTES = 100_000_000;
 
+/** The format's other types: whole numbers, truth values, and what no network of float32 has. */
+const OTHER_DTYPES = /^(BOOL|[IU](8|16|32|64)|F(4|6_E2M3|6_E3M2|8_E4M3|8_E5M2|8_E8M0|8_E4M3FNUZ|8_E5M2FNUZ)|C64)$/;
+
 interface Entry {
   readonly name: string;
   readonly begin: number;
@@ -42,7 +45,10 @@ export const safetensors: Reader = {
     const subject = `${stream.name}: header`;
     const config = configFromMetadata(subject, metadata);
     const { graph, rest } = graphFromMetadata(subject, metadata);
-    return spannedFile({ format: 'safetensors', metadata: rest, config, graph }, stream, spansOf(entries));
+    const skipped = entries.flatMap(({ name, dtype }) => (dtype ? [] : [name]));
+    const selection = skipped.length > 0 ? { key: '', others: [], skipped } : undefined;
+    const description = { format: 'safetensors', metadata: rest, config, graph, selection };
+    return spannedFile(description, stream, spansOf(entries));
   },
 };
 
@@ -99,7 +105,7 @@ function checkedEntry(name: string, entry: unknown): Entry {
   }
   const { dtype, data_offsets: offsets } = entry;
   const known = typeof dtype === 'string' && Object.hasOwn(STORED_BYTES, dtype);
-  const skipped = COUNTER.test(name) && typeof dtype === 'string';
+  const skipped = typeof dtype === 'string' && (COUNTER.test(name) || (!known && OTHER_DTYPES.test(dtype)));
   if (!known && !skipped) {
     throw new ResnetError('weights', `${subject}: expected ${either(Object.keys(STORED_BYTES))}, got ${shown(dtype)}.`);
   }

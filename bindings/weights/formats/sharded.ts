@@ -61,10 +61,15 @@ export const shards: Reader = {
     checkTotal(file, metadata.total_size, places, headers);
     const current = new Shards(file, paths, headers, openShard);
     const tensors = headers.flatMap((shard) => shard.tensors);
-    const description = { format: 'shards', metadata: headers[0]?.metadata ?? {}, config: {} };
+    const skipped = headers.flatMap(skippedIn);
+    const selection = skipped.length > 0 ? { key: '', others: [], skipped } : undefined;
+    const description = { format: 'shards', metadata: headers[0]?.metadata ?? {}, config: {}, selection };
     return weightFile(description, tensors, current, () => current.pieces());
   },
 };
+
+/** Names of a shard's tensors that are not read. */
+const skippedIn = ({ selection }: WeightFile): readonly string[] => selection?.skipped ?? [];
 
 /** Checks that the index and the shards name the same tensors. */
 function checkPlaces(
@@ -86,6 +91,7 @@ function checkPlaces(
       found.add(name);
     }
   });
+  for (const name of headers.flatMap(skippedIn)) found.add(name);
   const missing = places.find(([name]) => !found.has(name) && !COUNTER.test(name));
   if (missing)
     throw new ResnetError('weights', `${label(missing[0])}: ${label(missing[1])} does not hold it, as the index says.`);
@@ -100,7 +106,8 @@ function checkTotal(
   places: readonly (readonly [name: string, path: string])[],
   headers: readonly WeightFile[],
 ): void {
-  if (stated === undefined) return;
+  // Of what is not read, only counters' bytes are known.
+  if (stated === undefined || headers.flatMap(skippedIn).some((name) => !COUNTER.test(name))) return;
   const tensors = headers.flatMap((shard) => shard.tensors);
   const counters = places.filter(([name]) => COUNTER.test(name)).length * COUNTER_BYTES;
   const total = tensors.reduce((sum, { shape, dtype, stored }) => {

@@ -78,6 +78,11 @@ export interface OpenOptions {
   readonly hdf5?: string | URL | undefined;
   /** Headers of the requests for http and https URLs: `authorization`, for example. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
+  /**
+   * What the names of the tensors to read begin with, as a file calls them: `student`, if it holds a teacher too. Of a
+   * PyTorch checkpoint it is, or begins with, the key of a state_dict: `state_dict_ema`.
+   */
+  readonly prefix?: string | undefined;
   /** When downloads are tried again, and when they are given up. */
   readonly retry?: RetryOptions | undefined;
 }

@@ -30,11 +30,11 @@ import { bytesOf, type Read, storagePieces } from './storage.js';
 import { openStreamed } from './streamed.js';
 import { ZipReader } from './zip.js';
 
-export async function openArchive(stream: ByteStream): Promise<WeightFile> {
+export async function openArchive(stream: ByteStream, prefix?: string): Promise<WeightFile> {
   const random = stream.random();
-  if (!random) return openStreamed(stream);
+  if (!random) return openStreamed(stream, prefix);
   try {
-    return await openPlaced(stream, random);
+    return await openPlaced(stream, random, prefix);
   } finally {
     random.close();
   }
@@ -47,7 +47,7 @@ interface Place {
 }
 
 /** Reads the directory and the pickle wherever they are; the storages are read in passing, later. */
-async function openPlaced(stream: ByteStream, random: RandomBytes): Promise<WeightFile> {
+async function openPlaced(stream: ByteStream, random: RandomBytes, prefix?: string): Promise<WeightFile> {
   const { name, total = 0 } = stream;
   const directory = new Directory(name, total, random);
   const names = directory.entries.map((entry) => entry.name);
@@ -56,7 +56,7 @@ async function openPlaced(stream: ByteStream, random: RandomBytes): Promise<Weig
   if (!pickle) throw withoutPickle(name, names);
   const root = pickle.name.slice(0, -PICKLE.length);
   const bytes = directory.open(pickle);
-  const { dict, reads } = await readContent(name, bytes);
+  const { dict, reads } = await readContent(name, bytes, prefix);
   if (await bytes.next(1)) throw directory.error(pickle.name, 'its end behind its value', 'more');
   const byName = new Map(directory.entries.map((entry) => [within(root, entry.name), entry]));
   const order = byName.get(BYTE_ORDER);

@@ -24,10 +24,10 @@ export interface Content {
 }
 
 /** Reads data.pkl, at which `bytes` is. */
-export async function readContent(name: string, bytes: ByteStream): Promise<Content> {
+export async function readContent(name: string, bytes: ByteStream, prefix?: string): Promise<Content> {
   const subject = `${name}: ${PICKLE}`;
   const checkpoint = new Checkpoint(subject);
-  const dict = findStateDict(subject, await unpickle(bytes, subject, checkpoint));
+  const dict = findStateDict(subject, await unpickle(bytes, subject, checkpoint), prefix);
   return { dict, reads: readsOf(dict.views), storages: checkpoint.storages };
 }
 

@@ -14,7 +14,7 @@ import { bytesOf, type Read, readsOf, storagePieces } from './storage.js';
 const MAGIC = 0x1950a86a20f9469cfc6cn;
 const PROTOCOL = 1001;
 
-export async function openLegacy(stream: ByteStream): Promise<WeightFile> {
+export async function openLegacy(stream: ByteStream, prefix?: string): Promise<WeightFile> {
   const checkpoint = new Checkpoint(stream.name);
   const read = () => unpickle(stream, stream.name, checkpoint);
   const magic = await read();
@@ -26,7 +26,7 @@ export async function openLegacy(stream: ByteStream): Promise<WeightFile> {
   }
   // Sizes of C types and the byte order of the machine. Storages are little-endian on any.
   await read();
-  const dict = findStateDict(stream.name, await read());
+  const dict = findStateDict(stream.name, await read(), prefix);
   const keys = await read();
   const { storages } = checkpoint;
   const isList = Array.isArray(keys) && new Set(keys).size === keys.length && keys.every((key) => storages.has(key));

@@ -10,5 +10,6 @@ import { openArchive } from './archive.js';
 import { openLegacy } from './legacy.js';
 
 export const pytorch: Reader = {
-  open: async (stream) => (isZip(await stream.peek(4)) ? openArchive(stream) : openLegacy(stream)),
+  open: async (stream, { prefix }) =>
+    isZip(await stream.peek(4)) ? openArchive(stream, prefix) : openLegacy(stream, prefix),
 };

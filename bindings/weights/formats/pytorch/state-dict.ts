@@ -41,8 +41,6 @@ const KEYS = [
   'model_ema',
   'ema_state_dict',
   'params_ema',
-  'teacher',
-  'student',
 ];
 
 /** What training keeps of tensors besides the weights: taken only if there is nothing else. */
@@ -77,10 +75,11 @@ interface Candidate {
 
 /**
  * The state_dict in a checkpoint. Of the sets of named tensors in it (dictionaries, pickled modules) that have at least
- * half as many as the largest, it is the one under the likeliest of the usual keys, and else the largest. Throws one
- * sentence, `subject` first, if there is none, or if one of its tensors is of a kind that cannot be read.
+ * half as many as the largest, it is the one under the likeliest of the usual keys; `prefix` asks for another, by its key or
+ * by what its names begin with. Throws one sentence, `subject` first, if there is none, if there are several under keys of
+ * which none is usual, or if one of its tensors is of a kind that cannot be read.
  */
-export function findStateDict(subject: string, value: unknown): StateDict {
+export function findStateDict(subject: string, value: unknown, prefix?: string): StateDict {
   if (value instanceof Opaque && value.what.startsWith('__torch__.')) {
     throw new ResnetError('weights', `${subject}: expected a state_dict, got ${TORCHSCRIPT}.`);
   }
@@ -90,7 +89,17 @@ export function findStateDict(subject: string, value: unknown): StateDict {
   const largest = found.reduce((most, { size }) => Math.max(most, size), 0);
   const fitting = found.filter(({ size }) => 2 * size >= largest);
   // Stable: among equals the outermost comes first.
-  const [chosen, ...others] = fitting.toSorted((a, b) => rankOf(a) - rankOf(b) || b.size - a.size);
+  const sorted = fitting.toSorted((a, b) => rankOf(a) - rankOf(b) || b.size - a.size);
+  const asked = prefix === undefined ? undefined : askedFor(prefix, sorted, all);
+  const chosen = asked ?? sorted[0];
+  const others = sorted.filter((other) => other !== chosen);
+  if (chosen && !asked && others[0] && rankOf(chosen) === KEYS.length) {
+    const keys = sorted.slice(0, MAX_OTHERS).map((each) => shown(keyOf(each)));
+    throw new ResnetError(
+      'weights',
+      `${subject}: expected one state_dict, got several, ${keys.join(', ')}; choose one by its prefix.`,
+    );
+  }
   if (!chosen) throw new ResnetError('weights', `${subject}: expected a state_dict, got ${withoutTensors(value)}.`);
   const views: NamedView[] = [];
   const skipped: string[] = [];
@@ -104,6 +113,14 @@ export function findStateDict(subject: string, value: unknown): StateDict {
   }
   const metadata = Object.fromEntries(chosen.around.flatMap(scalars));
   return { views, metadata, key: keyOf(chosen), others: others.slice(0, MAX_OTHERS).map(keyOf), skipped };
+}
+
+/** The candidate whose key `prefix` is, or begins with; else the first that has names that begin with it. */
+function askedFor(prefix: string, sorted: readonly Candidate[], all: readonly Candidate[]): Candidate | undefined {
+  const isKey = (each: Candidate): boolean => each.path.length > 0 && `${prefix}.`.startsWith(`${keyOf(each)}.`);
+  const byKey = all.filter(isKey).toSorted((a, b) => b.path.length - a.path.length);
+  const hasNames = ({ tensors }: Candidate): boolean => tensors.some(([name]) => name.startsWith(prefix));
+  return byKey[0] ?? sorted.find(hasNames) ?? all.find(hasNames);
 }
 
 const keyOf = ({ path }: Candidate): string => path.join('.');

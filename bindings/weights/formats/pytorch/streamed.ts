@@ -34,9 +34,9 @@ const MAX_HELD = 2 ** 30;
 /** What may be a storage, as long as the pickle's folder is not known. */
 const STORAGE_NAME = /(^|\/)data\/[^/]+$/;
 
-export async function openStreamed(stream: ByteStream): Promise<WeightFile> {
+export async function openStreamed(stream: ByteStream, prefix?: string): Promise<WeightFile> {
   const archive = new StreamedArchive(stream);
-  const content = await archive.open();
+  const content = await archive.open(prefix);
   const ordered = archive.orderOf(content).map((key) => content.reads.get(key) ?? []);
   return fileOf(stream, content.dict, ordered, () => archive.pieces(content, ordered));
 }
@@ -62,14 +62,14 @@ class StreamedArchive {
   }
 
   /** Reads on to the first storage behind the pickle. Throws one sentence if there is no pickle, or a damaged one. */
-  async open(): Promise<Content> {
+  async open(prefix?: string): Promise<Content> {
     const { name } = this.#stream;
     const names: string[] = [];
     for (let entry = await this.#zip.next(); entry; entry = await this.#zip.next()) {
       if (isPickle(entry.name)) {
         this.#zip.checkStored();
         this.#root = entry.name.slice(0, -PICKLE.length);
-        const content = await readContent(name, this.#stream);
+        const content = await readContent(name, this.#stream, prefix);
         await this.#zip.finish();
         await this.#toStorage();
         this.#checkRoom(content);

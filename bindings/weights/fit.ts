@@ -1,0 +1,168 @@
+/** How a file's tensors fit a network: under which prefix, with which last layer, beside which tensors of others. */
+
+import { ResnetError } from '../../models/errors.js';
+import { type Graph, parameters } from '../../models/graph.js';
+import type { Aliases } from '../../models/network.js';
+import { label } from '../util/messages.js';
+import { sameShape } from '../util/shape.js';
+import type { Named } from './exact.js';
+import { headModule, headOf, withoutBias, withoutHead } from './heads.js';
+import { COUNTER, translatedTensor } from './torch-names.js';
+
+/** What a file holds: its tensors, and the names of those that are no floating point, which no network may lack. */
+export interface Held {
+  readonly tensors: readonly Named[];
+  readonly skipped: readonly string[];
+}
+
+/** A tensor under the names of a network. */
+export interface Entry extends Named {
+  /** In the file. */
+  readonly source: string;
+  /** Whether it is one that is no floating point. */
+  readonly isSkipped: boolean;
+}
+
+/** A network with a file's tensors in its places. */
+export interface Fit {
+  /** What the network's tensors begin with in the file. */
+  readonly prefix: string;
+  /** The network, without a bias or layers that the file does not have. */
+  readonly graph: Graph;
+  /** The network's names and shapes by those of the file. */
+  readonly names: ReadonlyMap<string, Named>;
+  /** Names of tensors that are not the network's. */
+  readonly foreign: readonly string[];
+  /** What the file does not have, and what comes of it; undefined if it has all. */
+  readonly lacking: string | undefined;
+}
+
+export interface FitOptions {
+  /** Whether the last layer may have another name, no bias, or be missing. */
+  readonly isHeadFree: boolean;
+  readonly aliases?: Aliases | undefined;
+}
+
+/** Tensors that a network has at least without its last layers: AlexNet's convolutions. */
+const FEWEST = 10;
+const MAX_PREFIXES = 1000;
+/** Names in each other that may come before a network's. */
+const MAX_DEPTH = 8;
+
+/** What wraps a part of a network, whose name then has it in the middle: `features.module.0.weight`. */
+const INNER = /(?:\.(?:module|_orig_mod))+\./g;
+
+/** Lists what a network's names may begin with in a file: whatever enough of them have before a dot, or nothing. */
+export function prefixesOf({ tensors }: Held): string[] {
+  const counts = new Map<string, number>([['', tensors.length]]);
+  for (const { name } of tensors) {
+    let at = name.indexOf('.');
+    for (let depth = 0; at >= 0 && depth < MAX_DEPTH; depth++) {
+      const prefix = name.slice(0, at + 1);
+      counts.set(prefix, (counts.get(prefix) ?? 0) + 1);
+      at = name.indexOf('.', at + 1);
+    }
+  }
+  const enough = [...counts].filter(([prefix, count]) => count >= FEWEST || prefix === '');
+  return enough.slice(0, MAX_PREFIXES).map(([prefix]) => prefix);
+}
+
+/** Finds the tensors under a prefix by a network's names; undefined if two come to have one name. */
+export function entriesUnder(
+  { tensors, skipped }: Held,
+  prefix: string,
+  aliases: Aliases | undefined,
+): Map<string, Entry> | undefined {
+  const entries = new Map<string, Entry>();
+  const add = ({ name: source, shape }: Named, isSkipped: boolean): boolean => {
+    if (!source.startsWith(prefix) || COUNTER.test(source)) return true;
+    const rest = source.slice(prefix.length);
+    const own = aliases ? rest.replace(INNER, '.') : rest;
+    const named = aliases ? translatedTensor({ name: own, shape }, aliases) : { name: own, shape };
+    if (entries.has(named.name)) return false;
+    entries.set(named.name, { ...named, source, isSkipped });
+    return true;
+  };
+  const areDifferent = tensors.every((tensor) => add(tensor, false));
+  return areDifferent && skipped.every((name) => add({ name, shape: [] }, true)) ? entries : undefined;
+}
+
+const rootOf = (name: string): string => name.slice(0, name.indexOf('.') + 1) || name;
+
+/**
+ * Fits the entries of a prefix to a network by their names; undefined if one is missing, or if one is in a module of the
+ * network that does not have it: that is another network. Throws if one that it needs is no floating point.
+ */
+export function fitEntries(
+  entries: ReadonlyMap<string, Entry>,
+  graph: Graph,
+  { isHeadFree }: Pick<FitOptions, 'isHeadFree'>,
+): Omit<Fit, 'prefix' | 'foreign'> | undefined {
+  const wanted = parameters(graph);
+  const missing = wanted.filter(({ name }) => !entries.has(name));
+  const head = missing.length > 0 && isHeadFree ? headOf(graph) : undefined;
+  if (missing.length > 0 && !(head && missing.every(({ name }) => head.tensors.has(name)))) return undefined;
+
+  let [fitting, lacking, free]: [Graph, string | undefined, string] = [graph, undefined, ''];
+  const found = new Map(wanted.flatMap(({ name }) => (entries.has(name) ? [[name, entries.get(name) as Entry]] : [])));
+  if (head) {
+    const all = [...entries.values()];
+    const isOwnMissing = missing.every(({ name }) => head.own.has(name));
+    const module = isOwnMissing && !found.has(head.weight) && !found.has(head.bias ?? '') && headModule(head, all);
+    const own = [head.weight, head.bias ?? ''] as const;
+    if (module) {
+      for (const [i, role] of ['weight', 'bias'].entries()) {
+        const entry = entries.get(`${module}.${role}`);
+        if (entry && own[i]) found.set(own[i], entry);
+      }
+    }
+    const kept = wanted.filter(({ name }) => found.has(name));
+    if (found.has(head.weight)) {
+      if (!isOwnMissing) return undefined;
+      if (!found.has(own[1]))
+        [fitting, lacking] = [withoutBias(graph), `the file has no bias of ${head.name}, so that none is added`];
+    } else if (kept.every(({ name }) => !head.own.has(name)) && isOwnMissing) {
+      [fitting, free] = [withoutHead(graph, 'last'), `${head.name}.`];
+    } else if (kept.every(({ name }) => !head.tensors.has(name))) {
+      [fitting, free] = [withoutHead(graph, 'all'), rootOf(head.name)];
+    } else return undefined;
+    if (free) lacking = `the file has no ${head.name}, so that the model gives features and no classes`;
+  }
+
+  const used = new Set(found.values());
+  const roots = new Set(wanted.map(({ name }) => rootOf(name)));
+  const isForeign = (entry: Entry): boolean => !used.has(entry) && roots.has(rootOf(entry.name));
+  for (const entry of entries.values()) {
+    // A whole number in the network's modules is no weight, unless it stands for one.
+    if (isForeign(entry) && !entry.isSkipped && !(free && entry.name.startsWith(free))) return undefined;
+    if (entry.isSkipped && (used.has(entry) || (free && entry.name.startsWith(free)))) {
+      throw new ResnetError(
+        'weights',
+        `${label(entry.source)}: expected values of 64, 32 or 16 bits of floating point, got others.`,
+      );
+    }
+  }
+  const names = new Map([...found].map(([name, { source, shape }]) => [source, { name, shape }]));
+  return { graph: fitting, names, lacking };
+}
+
+/** Whether every tensor has the shape that the network has it in. */
+export function hasShapes({ graph, names }: Pick<Fit, 'graph' | 'names'>): boolean {
+  const shapes = new Map([...names.values()].map(({ name, shape }) => [name, shape]));
+  return parameters(graph).every(({ name, shape }) => sameShape(shapes.get(name) ?? [], shape));
+}
+
+/** Finds all places in a file where a network's tensors are: where their shapes fit too, if they do anywhere. */
+export function fitsOf(held: Held, graph: Graph, { isHeadFree, aliases }: FitOptions): Fit[] {
+  const fits = prefixesOf(held).flatMap((prefix): Fit[] => {
+    const entries = entriesUnder(held, prefix, aliases);
+    const fit = entries && fitEntries(entries, graph, { isHeadFree });
+    return fit ? [{ ...fit, prefix, foreign: foreignTo(held, fit.names) }] : [];
+  });
+  const whole = fits.filter(hasShapes);
+  return whole.length > 0 ? whole : fits;
+}
+
+/** Lists tensors of a file that are not among `names`, except counters. */
+export const foreignTo = ({ tensors, skipped }: Held, names: { has(name: string): boolean }): string[] =>
+  [...tensors.map(({ name }) => name), ...skipped].filter((name) => !names.has(name) && !COUNTER.test(name));
