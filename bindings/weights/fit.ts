@@ -38,8 +38,10 @@ export interface Fit {
 }
 
 export interface FitOptions {
-  /** Whether the last layer may have another name, no bias, or be missing. */
+  /** Whether the last layer may have another name or no bias. */
   readonly isHeadFree: boolean;
+  /** Whether it may be missing too. */
+  readonly mayLackHead: boolean;
   readonly aliases?: Aliases | undefined;
 }
 
@@ -96,46 +98,26 @@ const rootOf = (name: string): string => name.slice(0, name.indexOf('.') + 1) ||
 export function fitEntries(
   entries: ReadonlyMap<string, Entry>,
   graph: Graph,
-  { isHeadFree }: Pick<FitOptions, 'isHeadFree'>,
+  { isHeadFree, mayLackHead }: Omit<FitOptions, 'aliases'>,
 ): Omit<Fit, 'prefix' | 'foreign'> | undefined {
   const wanted = parameters(graph);
-  const missing = wanted.filter(({ name }) => !entries.has(name));
-  const head = missing.length > 0 && isHeadFree ? headOf(graph) : undefined;
-  if (missing.length > 0 && !(head && missing.every(({ name }) => head.tensors.has(name)))) return undefined;
-
-  let [fitting, lacking, free]: [Graph, string | undefined, string] = [graph, undefined, ''];
-  const found = new Map(wanted.flatMap(({ name }) => (entries.has(name) ? [[name, entries.get(name) as Entry]] : [])));
-  if (head) {
-    const all = [...entries.values()];
-    const isOwnMissing = missing.every(({ name }) => head.own.has(name));
-    const module = isOwnMissing && !found.has(head.weight) && !found.has(head.bias ?? '') && headModule(head, all);
-    const own = [head.weight, head.bias ?? ''] as const;
-    if (module) {
-      for (const [i, role] of ['weight', 'bias'].entries()) {
-        const entry = entries.get(`${module}.${role}`);
-        if (entry && own[i]) found.set(own[i], entry);
-      }
-    }
-    const kept = wanted.filter(({ name }) => found.has(name));
-    if (found.has(head.weight)) {
-      if (!isOwnMissing) return undefined;
-      if (!found.has(own[1]))
-        [fitting, lacking] = [withoutBias(graph), `the file has no bias of ${head.name}, so that none is added`];
-    } else if (kept.every(({ name }) => !head.own.has(name)) && isOwnMissing) {
-      [fitting, free] = [withoutHead(graph, 'last'), `${head.name}.`];
-    } else if (kept.every(({ name }) => !head.tensors.has(name))) {
-      [fitting, free] = [withoutHead(graph, 'all'), rootOf(head.name)];
-    } else return undefined;
-    if (free) lacking = `the file has no ${head.name}, so that the model gives features and no classes`;
+  const found = new Map<string, Entry>();
+  for (const { name } of wanted) {
+    const entry = entries.get(name);
+    if (entry) found.set(name, entry);
   }
+  const end = found.size < wanted.length && isHeadFree ? headThere(entries, graph, found) : undefined;
+  if (found.size < wanted.length && (!end || (end.free && !mayLackHead))) return undefined;
+  const { graph: fitting = graph, lacking, free } = end ?? {};
 
   const used = new Set(found.values());
   const roots = new Set(wanted.map(({ name }) => rootOf(name)));
   const isForeign = (entry: Entry): boolean => !used.has(entry) && roots.has(rootOf(entry.name));
   for (const entry of entries.values()) {
     // A whole number in the network's modules is no weight, unless it stands for one.
-    if (isForeign(entry) && !entry.isSkipped && !(free && entry.name.startsWith(free))) return undefined;
-    if (entry.isSkipped && (used.has(entry) || (free && entry.name.startsWith(free)))) {
+    const isFree = free !== undefined && entry.name.startsWith(free);
+    if (isForeign(entry) && !entry.isSkipped && !isFree) return undefined;
+    if (entry.isSkipped && (used.has(entry) || isFree)) {
       throw new ResnetError(
         'weights',
         `${label(entry.source)}: expected values of 64, 32 or 16 bits of floating point, got others.`,
@@ -146,6 +128,40 @@ export function fitEntries(
   return { graph: fitting, names, lacking };
 }
 
+/** The end of a network as a file has it. */
+interface End {
+  readonly graph: Graph;
+  readonly lacking?: string;
+  /** What the names of layers begin with that the file may have in the place of those that are missing. */
+  readonly free?: string;
+}
+
+/**
+ * Finds what a file has of a network's last layer, and puts it into `found` if it has another name there. Undefined if
+ * another tensor is missing too.
+ */
+function headThere(entries: ReadonlyMap<string, Entry>, graph: Graph, found: Map<string, Entry>): End | undefined {
+  const head = headOf(graph);
+  const missing = parameters(graph).filter(({ name }) => !found.has(name));
+  if (!head || !missing.every(({ name }) => head.tensors.has(name))) return undefined;
+  const isOwn = missing.every(({ name }) => head.own.has(name));
+  const isWhole = missing.length === (isOwn ? head.own : head.tensors).size;
+  const module = isOwn && isWhole ? headModule(head, [...entries.values()]) : undefined;
+  const weight = entries.get(`${module}.weight`) ?? found.get(head.weight);
+  const bias = module && entries.get(`${module}.bias`);
+  if (weight && isOwn) {
+    found.set(head.weight, weight);
+    if (bias && head.bias) found.set(head.bias, bias);
+    if (bias || !head.bias) return { graph };
+    return { graph: withoutBias(graph), lacking: `the file has no bias of ${head.name}, so that none is added` };
+  }
+  if (!isWhole) return undefined;
+  const lacking = `the file has no ${head.name}, so that the model gives features and no classes`;
+  return isOwn
+    ? { graph: withoutHead(graph, 'last'), lacking, free: `${head.name}.` }
+    : { graph: withoutHead(graph, 'all'), lacking, free: rootOf(head.name) };
+}
+
 /** Whether every tensor has the shape that the network has it in. */
 export function hasShapes({ graph, names }: Pick<Fit, 'graph' | 'names'>): boolean {
   const shapes = new Map([...names.values()].map(({ name, shape }) => [name, shape]));
@@ -153,10 +169,10 @@ export function hasShapes({ graph, names }: Pick<Fit, 'graph' | 'names'>): boole
 }
 
 /** Finds all places in a file where a network's tensors are: where their shapes fit too, if they do anywhere. */
-export function fitsOf(held: Held, graph: Graph, { isHeadFree, aliases }: FitOptions): Fit[] {
+export function fitsOf(held: Held, graph: Graph, { aliases, ...head }: FitOptions): Fit[] {
   const fits = prefixesOf(held).flatMap((prefix): Fit[] => {
     const entries = entriesUnder(held, prefix, aliases);
-    const fit = entries && fitEntries(entries, graph, { isHeadFree });
+    const fit = entries && fitEntries(entries, graph, head);
     return fit ? [{ ...fit, prefix, foreign: foreignTo(held, fit.names) }] : [];
   });
   const whole = fits.filter(hasShapes);

@@ -33,14 +33,13 @@ export function networkIn(file: WeightFile, subject: string): NetworkMatch {
 }
 
 /**
- * Takes a network's tensors out of a file that holds others too, or not all, under its names. `isHeadFree`: whether its last layer may lack its bias, or be
- * missing. Throws if a tensor is missing, if one of its modules has more than the network has, or if the file holds
+ * Takes a network's tensors out of a file that holds others too, or not all, under its names. `mayLackHead`: whether its
+ * last layer may be missing. Throws if a tensor is missing, if one of its modules has more than the network has, or if the file holds
  * several such networks.
  */
-export function fitted(file: WeightFile, network: string | Graph, graph: Graph, isHeadFree: boolean): Fitted {
+export function fitted(file: WeightFile, network: string | Graph, graph: Graph, mayLackHead: boolean): Fitted {
   const held = heldIn(file);
-  const options = fitOptionsOf(network);
-  const all = fitsOf(held, graph, { ...options, isHeadFree: options.isHeadFree && isHeadFree });
+  const all = fitsOf(held, graph, fitOptionsOf(network, mayLackHead));
   const fit = chosen(
     graph.name,
     file,

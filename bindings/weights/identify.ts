@@ -55,13 +55,13 @@ function shownIn(
   options: NetworkOptions,
 ): NetworkOptions | undefined {
   const graph = network.build(options);
-  const fit = fitEntries(entries, graph, { isHeadFree: true });
+  const fit = fitEntries(entries, graph, { isHeadFree: true, mayLackHead: true });
   if (!fit) return undefined;
   const shapes = new Map([...fit.names.values()].map(({ name, shape }) => [name, shape]));
   const shown = shownOptions(graph, parameters(graph), shapes);
   try {
     const seen = { ...options, ...shown };
-    const whole = fitEntries(entries, network.build(seen), { isHeadFree: true });
+    const whole = fitEntries(entries, network.build(seen), { isHeadFree: true, mayLackHead: true });
     return whole && hasShapes(whole) ? seen : undefined;
   } catch {
     // Shapes that no network can have.

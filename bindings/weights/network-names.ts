@@ -2,7 +2,7 @@
 
 import { type Graph, networks } from '../../models/index.js';
 import { exactly, exactNames, exactNetwork, hasAll, renamed } from './exact.js';
-import { type Fit, fitsOf, type Held } from './fit.js';
+import { type Fit, type FitOptions, fitsOf, type Held } from './fit.js';
 import { networksIn } from './identify.js';
 import type { WeightFile } from './types.js';
 
@@ -40,8 +40,8 @@ function onlyFit(file: WeightFile, network: string | Graph | undefined): Fit | u
   return fits.length === 1 ? fits[0] : undefined;
 }
 
-/** A network of the registry has aliases, and may lack its last layer; a graph is as it is. */
-export const fitOptionsOf = (network: string | Graph) =>
+/** A network of the registry has aliases, and may lack its last layer unless told otherwise; a graph is as it is. */
+export const fitOptionsOf = (network: string | Graph, mayLackHead = true): FitOptions =>
   typeof network === 'object'
-    ? ({ isHeadFree: false } as const)
-    : ({ isHeadFree: true, aliases: networks[network]?.aliases ?? {} } as const);
+    ? { isHeadFree: false, mayLackHead: false }
+    : { isHeadFree: true, mayLackHead, aliases: networks[network]?.aliases ?? {} };

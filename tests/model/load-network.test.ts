@@ -85,7 +85,7 @@ test('what fits no network, or is given twice, is refused in one sentence', asyn
   const foreign = await bytesOf(graph);
   assert.is(
     await failure(load(foreign)),
-    'weights: no known network has these tensors; name the network, or give its graph.',
+    'weights: no known network has these tensors (stem.weight, stem.bias, conv.weight and 6 more); name the network, or give its graph.',
   );
   assert.is(
     await failure(load(bytes, { weights: bytes })),

@@ -54,7 +54,7 @@ test('other tensors are of no network', () => {
   assert.is(identifyNetwork([]), undefined);
   assert.is(identifyNetwork([{ name: 'x', shape: [1] }]), undefined);
   assert.is(identifyNetwork(tensors.slice(1)), undefined);
-  assert.is(identifyNetwork([...tensors, { name: 'more', shape: [1] }]), undefined);
+  assert.is(identifyNetwork([...tensors, { name: 'layer3.more', shape: [1] }]), undefined);
   assert.is(identifyNetwork(change('layer2.1.conv1.weight', [32, 32, 5, 5])), undefined);
   assert.is(identifyNetwork(change('fc.weight', [11, 64])), undefined);
   assert.is(identifyNetwork(change('fc.weight', [])), undefined);

@@ -28,7 +28,7 @@ import {
   values,
   zipFile,
 } from '../../support/pickles.js';
-import { concat, failure, pattern, read, u64, utf8 } from '../../support/weight-files.js';
+import { concat, failure, hostileChunks, pattern, read, u64, utf8 } from '../../support/weight-files.js';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -122,7 +122,6 @@ const places: [what: string, value: Bytes, key: string, count: number, others: s
   ['a list', list(int(1), many(3)), '1', 3, []],
   ['an object', instance('a', 'B', dictionary({ net: many(3) })), 'net', 3, []],
   ['a usual key and a twin', dictionary({ x: many(3), model_state: many(3, 3) }), 'model_state', 3, ['x']],
-  ['teacher and student', dictionary({ student: many(4), teacher: many(4) }), 'teacher', 4, ['student']],
   ['an average', dictionary({ ema: one(many(4), 'module'), model: many(3) }), 'model', 3, ['ema.module']],
   ['a small one under a usual key', dictionary({ model: many(1), x: many(3) }), 'x', 3, []],
   ['tensors of training', dictionary({ optimizer: one(many(9)), net: many(2) }), 'net', 2, []],
@@ -137,6 +136,36 @@ for (const [what, value, key, count, others] of places) {
     assert.is(tensors.length, count);
   });
 }
+
+test('of several under keys of which none is usual, a prefix chooses', async () => {
+  const file = archive(dictionary({ student: many(4), teacher: one(many(3), 'net'), epoch: int(1) }));
+  assert.is(
+    await failure(openWeights(file)),
+    'weights: data.pkl: expected one state_dict, got several, "student", "teacher.net"; choose one by its prefix.',
+  );
+  for (const [prefix, key, count] of [
+    ['student', 'student', 4],
+    ['student.', 'student', 4],
+    ['teacher.net', 'teacher.net', 3],
+  ] as const) {
+    for (const source of [file, hostileChunks(file, [999])]) {
+      const { selection, tensors } = await openWeights(source, { prefix });
+      assert.equal([selection?.key, selection?.prefix, tensors.length], [key, prefix, count]);
+    }
+  }
+  assert.is(
+    await failure(openWeights(archive(dictionary({ model: many(4), ema: many(4) })), { prefix: 'emma' })),
+    'prefix: expected what tensors\' names begin with, got "emma"; the file has t0, t1, t2 and 1 more under "model", "ema".',
+  );
+  const average = await openWeights(archive(dictionary({ model: many(4), ema: many(4, 4) })), { prefix: 'ema' });
+  assert.equal([average.selection?.key, average.tensors.length], ['ema', 4]);
+  const inner = dictionary({ 'a.x': good, 'b.x': good, 'b.y': good });
+  const cut = await openWeights(archive(dictionary({ state_dict: inner })), { prefix: 'state_dict.b' });
+  assert.equal(
+    cut.tensors.map(({ name }) => name),
+    ['x', 'y'],
+  );
+});
 
 test('counters, whole numbers, truth values and complex numbers are left out and named', async () => {
   const of = (type: string) => tensor(storage(type, 2, `${type}Storage`), 0, [2], [1]);

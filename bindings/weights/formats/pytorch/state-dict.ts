@@ -93,7 +93,7 @@ export function findStateDict(subject: string, value: unknown, prefix?: string):
   const asked = prefix === undefined ? undefined : askedFor(prefix, sorted, all);
   const chosen = asked ?? sorted[0];
   const others = sorted.filter((other) => other !== chosen);
-  if (chosen && !asked && others[0] && rankOf(chosen) === KEYS.length) {
+  if (chosen && !asked && isUnclear(chosen, others)) {
     const keys = sorted.slice(0, MAX_OTHERS).map((each) => shown(keyOf(each)));
     throw new ResnetError(
       'weights',
@@ -113,6 +113,15 @@ export function findStateDict(subject: string, value: unknown, prefix?: string):
   }
   const metadata = Object.fromEntries(chosen.around.flatMap(scalars));
   return { views, metadata, key: keyOf(chosen), others: others.slice(0, MAX_OTHERS).map(keyOf), skipped };
+}
+
+/** Whether nothing tells a set of tensors from others: where the ways to them part, no key is a usual one. */
+function isUnclear(chosen: Candidate, others: readonly Candidate[]): boolean {
+  return others.some(({ path }) => {
+    const at = path.findIndex((key, i) => key !== chosen.path[i]);
+    const keys = [chosen.path[at], path[at]];
+    return keys.every((key) => key !== undefined && !KEYS.includes(key));
+  });
 }
 
 /** The candidate whose key `prefix` is, or begins with; else the first that has names that begin with it. */
