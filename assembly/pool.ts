@@ -9,7 +9,10 @@ export function maxPool(s: Step, thread: i32, threads: i32): void {
   pool(s, thread, threads, true, false);
 }
 
-/** Average pool over KH×KW windows; what lies outside the map counts as zero and in the divisor (torch's default). */
+/**
+ * Average pool over KH×KW windows; what lies outside the map counts as zero and in the divisor (torch's default) or, if
+ * the step leaves padding out, not at all.
+ */
 export function avgPool(s: Step, thread: i32, threads: i32): void {
   averagePool(s, thread, threads, false);
 }
@@ -45,7 +48,8 @@ function pool(s: Step, thread: i32, threads: i32, isMax: bool, isAdaptive: bool)
       const left = ox * s.strideW - s.padLeft;
       const x0 = isAdaptive ? ox * iw / ow : max(left, 0);
       const x1 = isAdaptive ? ((ox + 1) * iw + ow - 1) / ow : min(left + s.kw, iw);
-      const scale: f32 = <f32>1 / <f32>(isAdaptive ? (y1 - y0) * (x1 - x0) : s.kh * s.kw);
+      const isInside = isAdaptive || (!isMax && s.leavesPadding != 0);
+      const scale: f32 = <f32>1 / <f32>(isInside ? (y1 - y0) * (x1 - x0) : s.kh * s.kw);
       const outPtr = s.outPtr + outBytes * (row * ow + ox);
       let i = 0;
       for (; i + 4 <= c; i += 4) {

@@ -55,6 +55,8 @@ export class Step {
   reduction: i32;
   /** RESIZE_…, of KIND_RESIZE. */
   resizeMode: i32;
+  /** 1 if padding is not in the divisor of KIND_AVG_POOL. */
+  leavesPadding: i32;
 }
 
 /** Kinds of a step. */
@@ -143,3 +145,4 @@ export const STEP_zerosBefore: i32 = offsetof<Step>('zerosBefore');
 export const STEP_winogradTile: i32 = offsetof<Step>('winogradTile');
 export const STEP_reduction: i32 = offsetof<Step>('reduction');
 export const STEP_resizeMode: i32 = offsetof<Step>('resizeMode');
+export const STEP_leavesPadding: i32 = offsetof<Step>('leavesPadding');

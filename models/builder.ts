@@ -32,6 +32,8 @@ export interface PoolOptions {
   readonly kernel: number | Pair;
   readonly stride?: number | Pair;
   readonly padding?: PaddingLike;
+  /** Of average pool; by default true. */
+  readonly countsPadding?: boolean;
 }
 
 export interface ResizeOptions {
@@ -263,7 +265,13 @@ export class GraphBuilder {
   #pool(kind: PoolOp['kind'], name: string, x: NodeId, options: PoolOptions): NodeId {
     const [kernel, stride] = [pair(options.kernel), pair(options.stride ?? options.kernel)];
     const padding = sides(options.padding ?? 0, this.shape(x), kernel, stride);
-    return this.op(kind, name, [x], { kernel, stride, padding });
+    const { countsPadding } = options;
+    return this.op(kind, name, [x], {
+      kernel,
+      stride,
+      padding,
+      ...(countsPadding === undefined ? {} : { countsPadding }),
+    });
   }
 
   /** The operation with all its attributes and nothing else, each checked by itself. */

@@ -77,6 +77,13 @@ export const boolean =
     if (typeof value !== 'boolean') fail(subject, what, 'true or false', value);
   };
 
+/** What may be left out. */
+export const optional =
+  (check: Check): Check =>
+  (value, subject) => {
+    if (value !== undefined) check(value, subject);
+  };
+
 const disjunction = new Intl.ListFormat('en', { type: 'disjunction' });
 
 /** Throws unless `value` is one of `allowed`. */

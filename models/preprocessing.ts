@@ -56,6 +56,8 @@ export const preprocessings = {
   cifar: { ...middle, ...imagenet, resize: 32, crop: 32 },
   /** TensorFlow's: bytes in −1 … 1, which Keras calls `tf` and timm Inception's mean and deviation. */
   tf: { ...middle, channelOrder: 'RGB', scale: 1, mean: [127.5, 127.5, 127.5], std: [127.5, 127.5, 127.5] },
+  /** Bytes as they are, for networks that begin with a normalisation of their own. */
+  raw: { ...middle, channelOrder: 'RGB', scale: 1, mean: [0, 0, 0], std: [1, 1, 1] },
 } as const satisfies Record<string, Preprocessing>;
 
 export type PreprocessingName = keyof typeof preprocessings;

@@ -72,7 +72,7 @@ export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache' |
   readonly labels?: readonly string[];
   /**
    * What makes probabilities of the outputs: by default `softmax`, or `sigmoid` if there is one output; `none` if the network
-   * ends in a softmax itself. `sigmoid` is for networks whose classes may hold at once.
+   * ends in either itself. `sigmoid` is for networks whose classes may hold at once.
    */
   readonly activation?: OutputActivation;
 }
@@ -119,13 +119,13 @@ const isRemote = (weights: unknown): boolean =>
 
 const isUrl = (weights: unknown): weights is string | URL => typeof weights === 'string' || weights instanceof URL;
 
-/** What is not given follows the file: biases before batch norms are Keras's, whose ResNets are Caffe's. */
+/** What is not given follows the file. Biases before batch norms are Keras's, whose ResNets are Caffe's. */
 async function preprocessingOf(
-  { config }: WeightFile,
+  { config, preprocessing }: WeightFile,
   graph: Graph,
   given: PreprocessingLike | undefined,
 ): Promise<Preprocessing | undefined> {
-  const base: PreprocessingName = config.convBias ? 'caffe' : 'torch';
+  const base = preprocessing ?? (config.convBias ? 'caffe' : 'torch');
   return given === undefined ? defaultPreprocessing(graph, base) : resolved(given, graph, base);
 }
 

@@ -34,7 +34,7 @@ export const copiesOf = <Given extends Images>(images: Given): Given =>
 export interface RunnerOptions {
   readonly preprocessing: Preprocessing | undefined;
   readonly labels: readonly string[] | undefined;
-  /** By default softmax, or a sigmoid if there is one output; none if the network ends in a softmax itself. */
+  /** By default softmax, or a sigmoid if there is one output; none if the network ends in either itself. */
   readonly activation: OutputActivation | undefined;
 }
 
@@ -80,8 +80,9 @@ export class Runner {
   /** Every class with its probability, best first. */
   ranked(output: Float32Array): Classification[] {
     const { labels, activation } = this.options;
-    const { kind } = graphOutput(this.executor.plan.graph);
-    const usual = kind === 'softmax' ? 'none' : output.length === 1 ? 'sigmoid' : 'softmax';
+    const end = graphOutput(this.executor.plan.graph);
+    const isDone = end.kind === 'softmax' || (end.kind === 'activation' && end.activation.kind === 'sigmoid');
+    const usual = isDone ? 'none' : output.length === 1 ? 'sigmoid' : 'softmax';
     return rankedClasses(output, activation ?? usual, labels);
   }
 

@@ -3,6 +3,7 @@
 import { ResnetError } from '../../models/errors.js';
 import type { Graph } from '../../models/graph.js';
 import { graphFromJson, graphToJson } from '../../models/graph-json.js';
+import { type PreprocessingName, preprocessings } from '../../models/preprocessing.js';
 import { label, plain, shown } from '../util/messages.js';
 import type { ArchConfig } from './types.js';
 
@@ -39,6 +40,24 @@ export function configFromMetadata(subject: string, metadata: Readonly<Record<st
     }
   }
   return config;
+}
+
+const PREPROCESSING = `${PREFIX}preprocessing`;
+
+/** Writes how a network wants its pictures, if the file says it. */
+export const preprocessingToMetadata = (name: PreprocessingName | undefined): Record<string, string> =>
+  name ? { [PREPROCESSING]: name } : {};
+
+/** Reads how a network wants its pictures. Throws, `subject` first, if it is no preprocessing that there is. */
+export function preprocessingFromMetadata(
+  subject: string,
+  { [PREPROCESSING]: name }: Readonly<Record<string, string>>,
+): PreprocessingName | undefined {
+  if (name === undefined || Object.hasOwn(preprocessings, name)) return name as PreprocessingName | undefined;
+  throw new ResnetError(
+    'weights',
+    `${subject}: expected ${PREPROCESSING} as this project writes it, got ${shown(name)}.`,
+  );
 }
 
 const GRAPH = `${PREFIX}graph`;

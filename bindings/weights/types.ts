@@ -1,6 +1,7 @@
 /** What weights are: named tensors in file order, and their bytes as they come. */
 
 import type { Graph } from '../../models/graph.js';
+import type { PreprocessingName } from '../../models/preprocessing.js';
 import type { ByteStream } from './stream/byte-stream.js';
 import type { OpenOptions } from './stream/types.js';
 
@@ -18,6 +19,8 @@ export interface TensorInfo {
   readonly order: 'OI' | 'IO';
   /** The file's own type, if it is rounded to `dtype` as it is read. */
   readonly stored?: 'F64';
+  /** Of an `IO` matrix [out, in] that reads a map: rows and columns of the map, whose channels come last in `in`. */
+  readonly map?: readonly [number, number];
 }
 
 /** Consecutive little-endian bytes of one tensor, whole elements or not; valid until the next piece is asked for. */
@@ -58,6 +61,8 @@ export interface WeightFile {
   readonly warnings?: readonly string[] | undefined;
   /** The network itself, if the file brings it. */
   readonly graph?: Graph | undefined;
+  /** How the file's network wants its pictures, if that is not torchvision's way. */
+  readonly preprocessing?: PreprocessingName | undefined;
   /** Bytes of all tensors, which are the bytes of all pieces. */
   readonly total: number;
   /**

@@ -5,7 +5,7 @@ import type { Graph } from '../../models/graph.js';
 import { label } from '../util/messages.js';
 import { size } from '../util/shape.js';
 import { fromFloat32, toFloat32 } from './dtype.js';
-import { configToMetadata, graphToMetadata } from './metadata.js';
+import { configToMetadata, graphToMetadata, preprocessingToMetadata } from './metadata.js';
 import { DTYPE_BYTES, type Dtype, type TensorInfo, type WeightFile } from './types.js';
 
 const LARGEST_F16 = 65504;
@@ -23,8 +23,7 @@ export interface WriteOptions {
 /**
  * Writes a safetensors file of all tensors of `file`: row-major, under its names and in its order, rounded to nearest,
  * ties to even. Every chunk has memory of its own. What the file says of its network, and its graph, are kept as
- * metadata. Holds one piece at a time, or one tensor twice if its order is Keras's. A linear layer of Keras's over a map
- * that is not 1 × 1 keeps the order of its inputs. Throws if the file is damaged, or a value is beyond float16's range;
+ * metadata. Holds one piece at a time, or one tensor twice if its order is Keras's. Throws if the file is damaged, or a value is beyond float16's range;
  * closes the file in any case.
  */
 export async function* writeSafetensors(
@@ -58,7 +57,7 @@ const targetDtype = ({ shape, dtype: own }: TensorInfo, wanted: Dtype = own): Dt
   shape.length < 2 && wanted !== 'F32' ? own : wanted;
 
 /** Makes the header, padded with spaces so that values begin at a multiple of eight bytes. */
-function header({ tensors, metadata, config, graph }: WeightFile, dtypes: readonly Dtype[]): Uint8Array {
+function header({ tensors, metadata, config, graph, preprocessing }: WeightFile, dtypes: readonly Dtype[]): Uint8Array {
   let end = 0;
   const entries = tensors.map((tensor, i) => {
     const dtype = dtypes[i] ?? tensor.dtype;
@@ -66,7 +65,13 @@ function header({ tensors, metadata, config, graph }: WeightFile, dtypes: readon
     end += size(tensor.shape) * DTYPE_BYTES[dtype];
     return [tensor.name, { dtype, shape: tensor.shape, data_offsets: [begin, end] }] as const;
   });
-  const all = { ...metadata, format: 'pt', ...configToMetadata(config), ...graphToMetadata(graph) };
+  const all = {
+    ...metadata,
+    format: 'pt',
+    ...configToMetadata(config),
+    ...preprocessingToMetadata(preprocessing),
+    ...graphToMetadata(graph),
+  };
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries([['__metadata__', all], ...entries])));
   const length = Math.ceil(json.length / 8) * 8;
   const bytes = new Uint8Array(8 + length).fill(0x20);
@@ -142,10 +147,11 @@ class TensorWriter {
   }
 }
 
-/** Transposes [window, in, out] to [out, in, window]. */
-function transposed({ shape, dtype }: TensorInfo, bytes: Uint8Array): Uint8Array {
-  const [outputs = 1, inputs = 1, ...window] = shape;
-  const taps = size(window);
+/** Transposes [window, in, out] to [out, in, window]; the map that a matrix reads is a window over it. */
+function transposed({ shape, dtype, map }: TensorInfo, bytes: Uint8Array): Uint8Array {
+  const [outputs = 1, all = 1, ...window] = shape;
+  const taps = size(map ?? window);
+  const inputs = map ? all / taps : all;
   const Unit = DTYPE_BYTES[dtype] === 4 ? Uint32Array : Uint16Array;
   const from = new Unit(bytes.buffer as ArrayBuffer);
   const to = new Unit(from.length);

@@ -30,8 +30,10 @@ export interface PoolOp<Kind extends 'maxPool' | 'avgPool' = 'maxPool' | 'avgPoo
   readonly kind: Kind;
   readonly kernel: Pair;
   readonly stride: Pair;
-  /** Minus infinity for max pool; for average pool zeros, which count in the divisor as torch's default does. */
+  /** Minus infinity for max pool; zeros for average pool. */
   readonly padding: Padding;
+  /** Of average pool: whether padding counts in the divisor, as by default in torch; TensorFlow leaves it out. */
+  readonly countsPadding?: boolean;
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Operations that make a map smaller or larger, channel by channel. */
 
-import { among, boolean, sides, whole, wholePair } from '../check.js';
+import { among, boolean, optional, sides, whole, wholePair } from '../check.js';
 import { ResnetError } from '../errors.js';
 import {
   type AdaptivePoolOp,
@@ -17,12 +17,19 @@ import {
 } from './op.js';
 import { once, windowed, windowFields } from './window.js';
 
+const AVERAGE = 'average pool';
+
 function pool<Kind extends PoolOp['kind']>(kernel: string, name: string): OpRow<PoolOp<Kind>> {
   return {
     ...weightless,
     kernel,
     arity: [1, 1],
-    attributes: { kernel: wholePair('kernel'), stride: wholePair('stride'), padding: sides('padding') },
+    attributes: {
+      kernel: wholePair('kernel'),
+      stride: wholePair('stride'),
+      padding: sides('padding'),
+      ...(name === AVERAGE ? { countsPadding: optional(boolean('countsPadding')) } : {}),
+    } as OpRow<PoolOp<Kind>>['attributes'],
     shape(op, inputs, subject) {
       const { kernel, padding } = op;
       const { top, left, bottom, right } = padding;
@@ -36,12 +43,12 @@ function pool<Kind extends PoolOp['kind']>(kernel: string, name: string): OpRow<
       return { ...windowed(from, op, [1, 1], subject), c: from.c };
     },
     words: ({ kernel, stride }) => `${name} ${kernel.join('x')}, stride ${once(stride)}`,
-    fields: windowFields,
+    fields: (op) => ({ ...windowFields(op), ...(op.countsPadding === false ? { leavesPadding: 1 } : {}) }),
   };
 }
 
 export const maxPool = pool<'maxPool'>('KIND_MAX_POOL', 'max pool');
-export const avgPool = pool<'avgPool'>('KIND_AVG_POOL', 'average pool');
+export const avgPool = pool<'avgPool'>('KIND_AVG_POOL', AVERAGE);
 
 export const adaptiveAvgPool: OpRow<AdaptivePoolOp> = {
   ...weightless,

@@ -154,11 +154,15 @@ function pool(x: Values, from: Maps, window: Window, start: number, join: (a: nu
 export const maxPool = (x: Values, from: Maps, window: Window): Reference =>
   pool(x, from, window, Number.NEGATIVE_INFINITY, Math.max);
 
-/** What lies outside is zero, and counts in the divisor. */
-export function avgPool(x: Values, from: Maps, window: Window): Reference {
-  const sums = pool(x, from, window, 0, (a, b) => a + b);
+/** What lies outside is zero, and counts in the divisor or, if `countsPadding` is false, does not. */
+export function avgPool(x: Values, from: Maps, window: Window & { readonly countsPadding?: boolean }): Reference {
+  const add = (a: number, b: number): number => a + b;
+  const sums = pool(x, from, window, 0, add);
+  const ones = pool(new Float64Array(x.length).fill(1), from, window, 0, add);
   const area = window.kernel[0] * window.kernel[1];
-  return { ...sums, values: sums.values.map((v) => v / area), magnitudes: sums.magnitudes.map((v) => v / area) };
+  const divisor = (i: number): number => (window.countsPadding === false ? (ones.values[i] as number) : area);
+  const mean = (v: number, i: number): number => v / divisor(i);
+  return { ...sums, values: sums.values.map(mean), magnitudes: sums.magnitudes.map(mean) };
 }
 
 /** Average pool to h × w: means of rows ⌊y · H / h⌋ … ⌈(y + 1) · H / h⌉, and of columns likewise. */

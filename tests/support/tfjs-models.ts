@@ -34,3 +34,7 @@ export const model = (layers: Layer[], ...weightsManifest: Model['weightsManifes
   modelTopology: { model_config: { class_name: 'Model', config: { layers } } },
   weightsManifest,
 });
+
+/** Little-endian bytes of numbers. */
+export const bytesOf = (values: Float32Array): Uint8Array<ArrayBuffer> =>
+  Uint8Array.from(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));

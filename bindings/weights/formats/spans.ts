@@ -26,7 +26,7 @@ export function tensorBytes(subject: string, shape: readonly number[], dtype: St
 }
 
 /** What a file is, apart from its tensors. */
-type Description = Pick<WeightFile, 'format' | 'metadata' | 'config' | 'graph' | 'selection'>;
+export type Description = Pick<WeightFile, 'format' | 'metadata' | 'config' | 'graph' | 'preprocessing'>;
 
 /** Makes the weight file of these tensors; `read` gives their bytes, once. */
 export function weightFile(
@@ -59,7 +59,7 @@ export function spannedFile(description: Description, stream: ByteStream, spans:
   return weightFile(description, tensors, stream, () => piecesOf(stream, spans));
 }
 
-async function* piecesOf(stream: ByteStream, spans: readonly Span[]): AsyncGenerator<Piece, void, undefined> {
+export async function* piecesOf(stream: ByteStream, spans: readonly Span[]): AsyncGenerator<Piece, void, undefined> {
   const expected = spans.reduce((sum, { bytes }) => sum + bytes, stream.position);
   for (const span of spans) {
     yield* spanPieces(stream, span, () => `${stream.name}: expected ${expected} bytes, got ${stream.position}.`);

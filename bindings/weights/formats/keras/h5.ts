@@ -5,31 +5,33 @@
  */
 
 import { ResnetError } from '../../../../models/errors.js';
+import type { RandomBytes } from '../../../platform/types.js';
 import { parseJson } from '../../../util/json.js';
 import { label } from '../../../util/messages.js';
 import { decoderOf } from '../../dtype.js';
 import type { ByteStream } from '../../stream/byte-stream.js';
 import { randomBytes } from '../../stream/random-access.js';
-import type { ArchConfig, Piece, Reader, TensorInfo } from '../../types.js';
+import type { Piece, Reader, TensorInfo, WeightFile } from '../../types.js';
 import { type Dataset, endOf, Hdf5, MAX_EXPANSION, SUPERBLOCK_BYTES } from '../hdf5/file.js';
 import { heldTensor, tensorBytes, weightFile } from '../spans.js';
-import { numberedTensor, stateDictTensor } from './names.js';
-import { applicationConfig, kerasConfig, kerasLayers } from './topology.js';
+import { piecesOfConstants, tensorOfConstant } from './constants.js';
+import { withoutTopology, withTopology } from './model.js';
+import { numberedTensor } from './names.js';
+import type { Constant, KerasFile } from './network.js';
+import { type FileTensor, NUMBERED_LAYERS, VARIABLES } from './variables.js';
 
 const MODEL_WEIGHTS = 'model_weights';
 const MODEL_CONFIG = 'model_config';
+const VERSION = 'keras_version';
 /** The attribute that lists the layers of a group of weights; if they are too many, they go on in 1, 2 and so on. */
 const LAYER_NAMES = /^layer_names0?$/;
-/** Where Keras 3 and, before it, Keras 2.13 keep a model's layers. */
-const NUMBERED_LAYERS = /^(layers|_layer_checkpoint_dependencies)$/;
-/** The group of a layer's variables, whose attribute `name` is the layer's. */
-const VARIABLES = 'vars';
+/** What Keras 3 keeps of a layer that draws random numbers. */
+const SEEDS = 'seed_generator';
 
 const MAX_MEMBERS = 20_000;
 const MAX_DEPTH = 16;
 
-interface Found {
-  readonly path: readonly string[];
+interface Found extends FileTensor {
   readonly dataset: Dataset;
 }
 
@@ -41,38 +43,50 @@ interface Placed {
 export const h5: Reader = {
   async open(stream, { signal, hdf5: url }) {
     const file = await openHdf5(stream, url);
-    const source = { name: stream.name, close: async () => file.close() };
-    try {
-      const top = file.members('/');
-      const has = (matches: (name: string) => boolean) =>
-        top.find(({ name, kind }) => kind === 'group' && matches(name))?.path;
-      const numbered = has((name) => NUMBERED_LAYERS.test(name));
-      const group = numbered ?? has((name) => name === MODEL_WEIGHTS) ?? '/';
-      const isKeras = file.attributes(group).some((name) => LAYER_NAMES.test(name));
-      const found = datasetsIn(stream.name, file, group);
-      const names = numbered
-        ? numberedNames(file, found)
-        : isKeras
-          ? found.map(({ path }) => layerName(path))
-          : undefined;
-      const tensors = found.map(({ path, dataset }, i) => {
-        const keras = names?.[i];
-        const { shape } = dataset;
-        const named =
-          keras === undefined ? ({ name: path.join('.'), shape, order: 'OI' } as const) : stateDictTensor(keras, shape);
-        return { tensor: checkedTensor(path.join('/'), named, dataset), dataset };
-      });
-      checkNames(tensors, found);
-      checkSizes(stream.name, tensors, file.size);
-      const config = names ? configOf(stream.name, file, names) : {};
-      const infos = tensors.map(({ tensor }) => tensor);
-      return weightFile({ format: 'hdf5', metadata: {}, config }, infos, source, () => pieces(file, tensors, signal));
-    } catch (error) {
-      file.close();
-      throw error;
-    }
+    return kerasHdf5(stream.name, file, 'hdf5', undefined, signal);
   },
 };
+
+/** The topology of a model, and the version of Keras that wrote it. */
+export interface Topology {
+  readonly subject: string;
+  readonly json: unknown;
+  readonly version: string | undefined;
+}
+
+/** Makes the weight file of an open HDF5 file; a .keras archive has its topology beside it. Closes the file if it throws. */
+export async function kerasHdf5(
+  name: string,
+  file: Hdf5,
+  format: string,
+  beside: Topology | undefined,
+  signal: AbortSignal | undefined,
+): Promise<WeightFile> {
+  const source = { name, close: async () => file.close() };
+  try {
+    const top = file.members('/');
+    const has = (matches: (name: string) => boolean) =>
+      top.find(({ name, kind }) => kind === 'group' && matches(name))?.path;
+    const numbered = has((name) => NUMBERED_LAYERS.test(name));
+    const group = numbered ?? has((name) => name === MODEL_WEIGHTS) ?? '/';
+    const found = datasetsIn(name, file, group);
+    const topology = beside ?? topologyOf(name, file);
+    const keras = kerasOf(file, found, topology, { group, isNumbered: numbered !== undefined });
+    const tensors = found.flatMap(({ dataset }, i): Placed[] => {
+      const tensor = keras.tensors[i];
+      return tensor ? [{ tensor, dataset }] : [];
+    });
+    checkNames(tensors);
+    checkSizes(name, tensors, file.size);
+    const { graph, config, constants, preprocessing } = keras;
+    const infos = [...constants.map(tensorOfConstant), ...tensors.map(({ tensor }) => tensor)];
+    const description = { format, metadata: {}, config, graph, preprocessing };
+    return weightFile(description, infos, source, () => pieces(file, infos, constants, tensors, signal));
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
 
 /** Opens the file that a stream brings. If its bytes come only once, all of them are taken into memory first. */
 async function openHdf5(stream: ByteStream, url: string | URL | undefined): Promise<Hdf5> {
@@ -85,11 +99,22 @@ async function openHdf5(stream: ByteStream, url: string | URL | undefined): Prom
   if (bytes) await stream.next(1);
   const size = bytes?.length ?? total ?? 0;
   await stream.close();
+  return openBytes(name, size, placed ?? randomBytes(bytes ?? new Uint8Array(0)), end, url);
+}
+
+/** Opens an HDF5 file of `size` bytes that says it ends at `end`. Closes its bytes if it throws. */
+export async function openBytes(
+  name: string,
+  size: number,
+  bytes: RandomBytes,
+  end: number,
+  url: string | URL | undefined,
+): Promise<Hdf5> {
   if (size < end) {
-    placed?.close();
+    bytes.close();
     throw new ResnetError('weights', `${name}: expected ${end} bytes, got ${size}.`);
   }
-  return Hdf5.open(name, size, placed ?? randomBytes(bytes ?? new Uint8Array(0)), url);
+  return Hdf5.open(name, size, bytes, url);
 }
 
 /** Finds all tensors in a group and the groups in it. */
@@ -107,15 +132,50 @@ function datasetsIn(name: string, file: Hdf5, root: string): Found[] {
           `${label(path.join('/'))}: expected at most ${MAX_DEPTH} groups deep, got more.`,
         );
       }
-      if (member.kind === 'group') walk(member.path, path);
-      else if (member.kind === 'dataset') found.push({ path, dataset: file.dataset(member.path) });
+      if (member.kind === 'group' && member.name !== SEEDS) walk(member.path, path);
+      else if (member.kind === 'dataset') {
+        const dataset = file.dataset(member.path);
+        found.push({ path, dataset, shape: dataset.shape, dtype: dataset.dtype });
+      }
     }
   };
   walk(root, []);
   return found;
 }
 
-const layerName = (path: readonly string[]): string => path.slice(-2).join('/');
+function topologyOf(name: string, file: Hdf5): Topology | undefined {
+  const attributes = file.attributes('/');
+  if (!attributes.includes(MODEL_CONFIG)) return undefined;
+  const subject = `${name}: ${MODEL_CONFIG}`;
+  const { value } = parseJson(subject, new TextEncoder().encode(file.text('/', MODEL_CONFIG)));
+  return { subject, json: value, version: attributes.includes(VERSION) ? file.text('/', VERSION) : undefined };
+}
+
+/** What the tensors are in Keras, with a topology or without one; or by their paths alone. */
+function kerasOf(
+  file: Hdf5,
+  found: readonly Found[],
+  topology: Topology | undefined,
+  { group, isNumbered }: { group: string; isNumbered: boolean },
+): KerasFile {
+  if (topology) {
+    const { subject, json, version } = topology;
+    return withTopology(subject, json, found, isNumbered ? 'numbers' : 'groups', version);
+  }
+  if (isNumbered) return withoutTopology(found, numberedNames(file, found));
+  if (file.attributes(group).some((name) => LAYER_NAMES.test(name))) {
+    return withoutTopology(
+      found,
+      found.map(({ path }) => path.slice(-2).join('/')),
+    );
+  }
+  const tensors = found.map(({ path, shape, dtype }) => {
+    if (!dtype)
+      throw new ResnetError('weights', `${label(path.join('/'))}: only values of floating point can be read.`);
+    return heldTensor(path.join('.'), shape, dtype, 'OI');
+  });
+  return { config: {}, tensors, constants: [] };
+}
 
 /** Finds Keras's names of the tensors of a .weights.h5, which are numbers there. */
 function numberedNames(file: Hdf5, found: readonly Found[]): string[] {
@@ -140,24 +200,15 @@ function numberedNames(file: Hdf5, found: readonly Found[]): string[] {
   });
 }
 
-function checkedTensor(
-  path: string,
-  { name, shape, order }: Pick<TensorInfo, 'name' | 'shape' | 'order'>,
-  { dtype }: Dataset,
-): TensorInfo {
-  if (!dtype) throw new ResnetError('weights', `${label(path)}: only values of floating point can be read.`);
-  return heldTensor(name, shape, dtype, order);
-}
-
-function checkNames(tensors: readonly Placed[], found: readonly Found[]): void {
+function checkNames(tensors: readonly Placed[]): void {
   const paths = new Map<string, string>();
-  tensors.forEach(({ tensor: { name } }, i) => {
-    const path = label(found[i]?.path.join('/') ?? '');
-    const other = paths.get(name);
+  for (const { tensor, dataset } of tensors) {
+    const path = label(dataset.path.slice(1));
+    const other = paths.get(tensor.name);
     if (other !== undefined)
-      throw new ResnetError('weights', `${label(name)}: "${other}" and "${path}" are both this tensor.`);
-    paths.set(name, path);
-  });
+      throw new ResnetError('weights', `${label(tensor.name)}: "${other}" and "${path}" are both this tensor.`);
+    paths.set(tensor.name, path);
+  }
 }
 
 /** Checks that the values can be in the file, packed or not: if it lies about shapes, libhdf5 would make up the rest. */
@@ -179,19 +230,14 @@ function checkSizes(name: string, tensors: readonly Placed[], size: number): voi
   }
 }
 
-/** Reads what the topology says of the network or, without one, the names. */
-function configOf(name: string, file: Hdf5, names: readonly string[]): ArchConfig {
-  if (!file.attributes('/').includes(MODEL_CONFIG)) return applicationConfig(names);
-  const subject = `${name}: ${MODEL_CONFIG}`;
-  const topology = parseJson(subject, new TextEncoder().encode(file.text('/', MODEL_CONFIG)));
-  return kerasConfig(kerasLayers(subject, topology.value));
-}
-
 async function* pieces(
   file: Hdf5,
+  infos: readonly TensorInfo[],
+  constants: readonly Constant[],
   tensors: readonly Placed[],
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Piece, void, undefined> {
+  yield* piecesOfConstants(infos, constants);
   for (const { tensor, dataset } of tensors) {
     const decoder = dataset.dtype && decoderOf({ dtype: dataset.dtype, isBigEndian: false });
     for (const values of file.values(dataset)) {

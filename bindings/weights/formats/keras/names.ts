@@ -13,7 +13,7 @@ const ROLES: Readonly<Record<string, string>> = {
   moving_variance: 'running_var',
 };
 
-const TENSOR = /^([^/]+)\/([a-z_]+)(?::0)?$/;
+const VARIABLE = /\/([a-z_]+)(?::0)?$/;
 
 /** What Keras 3 numbers, by the kind of layer that its group is named after and the number. */
 const NUMBERED: Readonly<Record<string, readonly string[]>> = {
@@ -23,15 +23,16 @@ const NUMBERED: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The layer of a Keras tensor (`res2a_branch1/kernel`). */
-export const kerasLayerOf = (name: string): string => TENSOR.exec(name)?.[1] ?? '';
+export const layerOf = (name: string): string => name.slice(0, Math.max(0, name.lastIndexOf('/')));
 
 /**
  * Names a Keras tensor (`res2a_branch1/kernel`, HWIO or [in, out]) after its layer and its role in a `state_dict`
  * (`res2a_branch1.weight`, OIHW or [out, in]). Throws if it is no variable of a convolution, batch norm or dense layer.
  */
 export function stateDictTensor(name: string, shape: readonly number[]): Pick<TensorInfo, 'name' | 'shape' | 'order'> {
-  const [, layer = '', variable = ''] = TENSOR.exec(name) ?? [];
-  const role = Object.hasOwn(ROLES, variable) ? ROLES[variable] : undefined;
+  const [, variable = ''] = VARIABLE.exec(name) ?? [];
+  const layer = layerOf(name);
+  const role = layer !== '' && Object.hasOwn(ROLES, variable) ? ROLES[variable] : undefined;
   if (role === undefined) {
     throw new ResnetError(
       'weights',

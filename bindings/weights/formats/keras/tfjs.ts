@@ -1,27 +1,38 @@
 /**
  * TensorFlow.js layers models: model.json holds a topology and, in weightsManifest, groups of tensors; a group's
- * values lie one after the other in its shards, files beside model.json cut at any byte.
+ * values lie one after the other in its shards, files beside model.json cut at any byte, as they are or quantised.
  * After https://github.com/tensorflow/tfjs/blob/master/tfjs-core/src/io/types.ts.
  */
 
 import { ResnetError } from '../../../../models/errors.js';
 import { isRecord, parseJson } from '../../../util/json.js';
 import { label, shown } from '../../../util/messages.js';
-import { checkedShape } from '../../../util/shape.js';
+import { checkedShape, size } from '../../../util/shape.js';
 import { checkedPath, sibling } from '../../stream/beside.js';
 import { ByteStream } from '../../stream/byte-stream.js';
 import { openSource } from '../../stream/open.js';
 import type { OpenOptions } from '../../stream/types.js';
-import type { Reader, TensorInfo } from '../../types.js';
-import { type Span, spannedFile, tensorBytes } from '../spans.js';
-import { kerasLayerOf, stateDictTensor } from './names.js';
-import { type KerasLayer, kerasConfig, kerasLayers } from './topology.js';
+import type { Reader } from '../../types.js';
+import { piecesOf, tensorBytes, weightFile } from '../spans.js';
+import { piecesOfConstants, tensorOfConstant } from './constants.js';
+import { withTopology } from './model.js';
+import { checkedQuantization, dequantised, type Quantization } from './quantised.js';
+import type { FileTensor } from './variables.js';
 
 const MAX_JSON_BYTES = 100_000_000;
 
+/** Bytes of numbers that no matrix or statistic is made of: counters. */
+const WHOLE_NUMBERS: Readonly<Record<string, number>> = { int32: 4, bool: 1, uint8: 1 };
+
+interface Weight extends FileTensor {
+  /** In the shards. */
+  readonly bytes: number;
+  readonly quantization: Quantization | undefined;
+}
+
 interface Group {
   readonly paths: readonly string[];
-  readonly spans: readonly Span[];
+  readonly weights: readonly Weight[];
   readonly bytes: number;
 }
 
@@ -42,12 +53,18 @@ export const tfjs: Reader = {
     const { format = 'layers-model', modelTopology, weightsManifest } = model;
     if (format !== 'layers-model')
       throw new ResnetError('weights', `${file}: expected a layers-model, got a ${shown(format)}.`);
-    const layers = kerasLayers(`${file}: modelTopology`, modelTopology);
-    const groups = checkedManifest(file, weightsManifest, layers);
+    const groups = checkedManifest(file, weightsManifest);
+    const weights = groups.flatMap((group) => group.weights);
+    const { graph, config, constants, preprocessing, tensors } = withTopology(
+      `${file}: modelTopology`,
+      modelTopology,
+      weights,
+      'names',
+      versionOf(model, modelTopology),
+    );
     const metadata = Object.fromEntries(
       ['generatedBy', 'convertedBy'].flatMap((key) => (typeof model[key] === 'string' ? [[key, model[key]]] : [])),
     );
-    const config = kerasConfig(layers);
     const { base } = stream;
     if (base === undefined) {
       throw new ResnetError(
@@ -56,13 +73,27 @@ export const tfjs: Reader = {
       );
     }
     const shards = new ByteStream({ name: file, chunks: shardBytes(groups, base, options) }, options.signal);
-    const spans = groups.flatMap((group) => group.spans);
-    return spannedFile({ format: 'layers-model', metadata, config }, shards, spans);
+    const spans = weights.map(({ bytes }, i) => ({ tensor: tensors[i], bytes }));
+    const read = tensors.flatMap((tensor, i) => (tensor ? [[tensor, weights[i]?.quantization] as const] : []));
+    const infos = [...constants.map(tensorOfConstant), ...read.map(([tensor]) => tensor)];
+    const quantizations = new Map(read);
+    const description = { format: 'layers-model', metadata, config, graph, preprocessing };
+    return weightFile(description, infos, shards, async function* () {
+      yield* piecesOfConstants(infos, constants);
+      yield* dequantised(piecesOf(shards, spans), quantizations);
+    });
   },
 };
 
-function checkedManifest(file: string, manifest: unknown[], layers: ReadonlyMap<string, KerasLayer>): Group[] {
-  const sources = new Map<string, string>();
+/** The version of Keras that a model was made with; what TensorFlow.js writes itself is Keras 2's. */
+function versionOf(model: Readonly<Record<string, unknown>>, topology: Readonly<Record<string, unknown>>) {
+  const { keras_version: version } = topology;
+  if (typeof version === 'string' && !version.startsWith('tfjs')) return version;
+  const [, told] = /^keras v([\d.]+)/.exec(typeof model.generatedBy === 'string' ? model.generatedBy : '') ?? [];
+  return told;
+}
+
+function checkedManifest(file: string, manifest: unknown[]): Group[] {
   const groups = manifest.map((group, i) => {
     if (!isRecord(group) || !Array.isArray(group.paths) || !Array.isArray(group.weights)) {
       throw new ResnetError(
@@ -71,19 +102,8 @@ function checkedManifest(file: string, manifest: unknown[], layers: ReadonlyMap<
       );
     }
     const paths = group.paths.map((path) => checkedPath(`${file}: weightsManifest`, path));
-    const spans = group.weights.map((weight) => {
-      const { name, tensor } = checkedWeight(file, weight, layers);
-      const other = sources.get(tensor.name);
-      if (other !== undefined) {
-        throw new ResnetError(
-          'weights',
-          `${label(tensor.name)}: ${shown(other)} and ${shown(name)} are both this tensor.`,
-        );
-      }
-      sources.set(tensor.name, name);
-      return { tensor, bytes: tensorBytes(label(name), tensor.shape, tensor.dtype) };
-    });
-    return { paths, spans, bytes: spans.reduce((sum, { bytes }) => sum + bytes, 0) };
+    const weights = group.weights.map((weight) => checkedWeight(file, weight));
+    return { paths, weights, bytes: weights.reduce((sum, { bytes }) => sum + bytes, 0) };
   });
   const total = groups.reduce((sum, { bytes }) => sum + bytes, 0);
   if (!Number.isSafeInteger(total))
@@ -91,29 +111,31 @@ function checkedManifest(file: string, manifest: unknown[], layers: ReadonlyMap<
   return groups;
 }
 
-function checkedWeight(
-  file: string,
-  weight: unknown,
-  layers: ReadonlyMap<string, KerasLayer>,
-): { name: string; tensor: TensorInfo } {
+function checkedWeight(file: string, weight: unknown): Weight {
   if (!isRecord(weight) || typeof weight.name !== 'string') {
     throw new ResnetError(
       'weights',
       `${file}: weightsManifest: expected weights {name, shape, dtype}, got ${shown(weight)}.`,
     );
   }
-  const { name, dtype, quantization } = weight;
-  if (quantization !== undefined) {
-    const kind = isRecord(quantization) ? quantization.dtype : quantization;
-    throw new ResnetError('weights', `${label(name)}: expected values of float32, got quantization to ${shown(kind)}.`);
+  const { name, dtype } = weight;
+  const subject = label(name);
+  const quantization = checkedQuantization(subject, weight.quantization);
+  const whole = WHOLE_NUMBERS[String(dtype)];
+  if (dtype !== 'float32' && whole === undefined) {
+    throw new ResnetError('weights', `${subject}: expected dtype "float32", got ${shown(dtype)}.`);
   }
-  if (dtype !== 'float32')
-    throw new ResnetError('weights', `${label(name)}: expected dtype "float32", got ${shown(dtype)}.`);
-  const tensor = stateDictTensor(name, checkedShape(label(name), weight.shape));
-  if (!layers.has(kerasLayerOf(name))) {
-    throw new ResnetError('weights', `${label(name)}: modelTopology has no such layer.`);
-  }
-  return { name, tensor: { ...tensor, dtype: 'F32' } };
+  const shape = checkedShape(subject, weight.shape);
+  const width = quantization?.bytes ?? whole ?? 4;
+  const held = quantization?.dtype === 'F16' ? 'F16' : 'F32';
+  tensorBytes(subject, shape, 'F32');
+  return {
+    path: name.split('/'),
+    shape,
+    dtype: whole === undefined ? held : undefined,
+    bytes: size(shape) * width,
+    quantization,
+  };
 }
 
 /** Reads the bytes of all groups, exactly as many as their tensors have; shards are opened one after the other. */

@@ -10,6 +10,8 @@ import type { RandomBytes } from '../../../platform/types.js';
 import { label, shown } from '../../../util/messages.js';
 import type { ByteStream } from '../../stream/byte-stream.js';
 import type { Piece, WeightFile } from '../../types.js';
+import { Directory, type PlacedEntry } from '../zip/directory.js';
+import { ZipReader } from '../zip/stream.js';
 import {
   BYTE_ORDER,
   isBig,
@@ -23,12 +25,10 @@ import {
   within,
   withoutPickle,
 } from './content.js';
-import { Directory, type PlacedEntry } from './directory.js';
 import { fileOf } from './file.js';
 import { impostorOf, TORCHSCRIPT } from './impostors.js';
 import { bytesOf, type Read, storagePieces } from './storage.js';
 import { openStreamed } from './streamed.js';
-import { ZipReader } from './zip.js';
 
 export async function openArchive(stream: ByteStream, prefix?: string): Promise<WeightFile> {
   const random = stream.random();

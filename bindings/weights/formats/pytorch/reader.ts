@@ -5,11 +5,18 @@
  */
 
 import type { Reader } from '../../types.js';
+import { HEADER_BYTES, isKerasArchive } from '../keras/archive-names.js';
 import { isZip } from '../sniff.js';
 import { openArchive } from './archive.js';
 import { openLegacy } from './legacy.js';
 
 export const pytorch: Reader = {
-  open: async (stream, { prefix }) =>
-    isZip(await stream.peek(4)) ? openArchive(stream, prefix) : openLegacy(stream, prefix),
+  async open(stream, context) {
+    if (!isZip(await stream.peek(4))) return openLegacy(stream);
+    // Keras has archives, too, which the first bytes do not tell apart.
+    if (isKerasArchive(await stream.peek(HEADER_BYTES))) {
+      return (await import('../keras/archive.js')).kerasArchive.open(stream, context);
+    }
+    return openArchive(stream);
+  },
 };

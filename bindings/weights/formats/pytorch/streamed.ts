@@ -9,6 +9,7 @@ import { ResnetError } from '../../../../models/errors.js';
 import { label } from '../../../util/messages.js';
 import { ByteStream } from '../../stream/byte-stream.js';
 import type { Piece, WeightFile } from '../../types.js';
+import { type ZipEntry, ZipReader } from '../zip/stream.js';
 import {
   BYTE_ORDER,
   type Content,
@@ -25,7 +26,6 @@ import {
 } from './content.js';
 import { fileOf } from './file.js';
 import { bytesOf, type Read, storagePieces } from './storage.js';
-import { type ZipEntry, ZipReader } from './zip.js';
 
 /** Written since PyTorch 2.7. */
 const FORMAT_VERSION = '.format_version';

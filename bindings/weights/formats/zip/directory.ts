@@ -10,6 +10,7 @@ import {
   CENTRAL_END_64,
   CENTRAL_HEADER,
   CENTRAL_LOCATOR_64,
+  deflatedFault,
   END_64_BYTES,
   END_BYTES,
   LOCAL_BYTES,
@@ -22,7 +23,7 @@ import {
   u32,
   u64,
   wide,
-} from './zip-fields.js';
+} from './fields.js';
 
 const MAX_COMMENT = 65535;
 const PAGE = 65536;
@@ -59,11 +60,7 @@ export class Directory {
   /** The content of an entry. Throws one sentence if it is packed, or not where the directory says. */
   open(entry: PlacedEntry): ByteStream {
     this.checkStored(entry);
-    const header = this.#take(entry.at, LOCAL_BYTES);
-    if (u32(header, 0) !== LOCAL_HEADER) throw this.error(entry.name, `its header ${entry.at} bytes in`, 'none');
-    const start = entry.at + LOCAL_BYTES + u16(header, 26) + u16(header, 28);
-    const total = entry.packing.bytes;
-    if (start + total > this.begin) throw this.error(entry.name, 'its end before the directory', 'it behind');
+    const { start, length: total } = this.#placeOf(entry);
     const random = this.#random;
     async function* chunks(): AsyncGenerator<Uint8Array, void> {
       const page = new Uint8Array(Math.min(PAGE, total));
@@ -73,6 +70,21 @@ export class Directory {
       }
     }
     return new ByteStream({ name: this.#subject, total, chunks: chunks() });
+  }
+
+  /** Where the bytes of an entry are, stored or deflated. Throws one sentence if they are packed in another way. */
+  place(entry: PlacedEntry): { start: number; length: number } {
+    const fault = deflatedFault(entry.packing);
+    if (fault) throw this.error(entry.name, ...fault);
+    return this.#placeOf(entry);
+  }
+
+  #placeOf({ name, at, packing }: PlacedEntry): { start: number; length: number } {
+    const header = this.#take(at, LOCAL_BYTES);
+    if (u32(header, 0) !== LOCAL_HEADER) throw this.error(name, `its header ${at} bytes in`, 'none');
+    const start = at + LOCAL_BYTES + u16(header, 26) + u16(header, 28);
+    if (start + packing.packed > this.begin) throw this.error(name, 'its end before the directory', 'it behind');
+    return { start, length: packing.packed };
   }
 
   checkStored({ name, packing }: PlacedEntry): void {

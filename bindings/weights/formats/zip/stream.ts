@@ -25,7 +25,7 @@ import {
   u32,
   u64,
   wide,
-} from './zip-fields.js';
+} from './fields.js';
 
 /** An entry whose size stands behind it is searched for its end only so far. */
 const MAX_SEARCH = 65536;

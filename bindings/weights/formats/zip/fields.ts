@@ -33,11 +33,21 @@ const IN_EXTRA = 0xffffffff;
 /** Whether sizes stand behind the entry. */
 export const hasDescriptor = ({ flags }: Packing): boolean => (flags & HAS_DESCRIPTOR) !== 0;
 
+/** The method of packing that is zlib's, without its header. */
+export const DEFLATED = 8;
+
 /** [what was expected, what is there instead] of an entry whose bytes are not there as they are. */
 export function packingFault({ flags, method, packed, bytes }: Packing): readonly [string, string] | undefined {
   if (flags & IS_ENCRYPTED) return ['an entry as it is', 'an encrypted one'];
   if (method !== 0) return ['a stored entry, as PyTorch writes', `one compressed by method ${method}`];
   return bytes === packed ? undefined : ['a stored entry', `${bytes} bytes in ${packed}`];
+}
+
+/** The same of an entry that may be deflated. */
+export function deflatedFault(packing: Packing): readonly [string, string] | undefined {
+  const { flags, method } = packing;
+  if (method !== DEFLATED || flags & IS_ENCRYPTED) return packingFault(packing);
+  return undefined;
 }
 
 /** Values of 32 bits, or those of 64 that the extra field has in their place. */
