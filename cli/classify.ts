@@ -86,13 +86,11 @@ async function classify(
   const answers: Answer[] = [];
   if (readable.length > 0) {
     const how = { signal, quiet: flags.json };
-    const match =
-      flags.weights === undefined || isGiven
-        ? undefined
-        : await identifyModel(flags.weights, { ...how, prefix: flags.prefix });
+    const match = flags.weights === undefined || isGiven ? undefined : await identifyModel(flags.weights, how);
+    const found = match && 'network' in match ? match : undefined;
     using model = await openModel(
-      { ...flags, model: match?.network ?? flags.model },
-      { ...how, options: match?.options },
+      { ...flags, model: found?.network ?? flags.model },
+      { ...how, options: found?.options, graph: match && 'nodes' in match ? match : undefined },
     );
     for (const image of readable) {
       signal.throwIfAborted();

@@ -2,6 +2,8 @@
 
 import type { Command } from 'commander';
 import {
+  type Graph,
+  identifyNetwork,
   imagenetLabels,
   type LoadOptions,
   load,
@@ -22,7 +24,9 @@ export interface OpenOptions {
   /** True shows no progress. */
   readonly quiet?: boolean | undefined;
   /** Options of the network, if they differ from its own. */
-  readonly options?: NetworkOptions;
+  readonly options?: NetworkOptions | undefined;
+  /** The graph that the weights bring, if the network is that. */
+  readonly graph?: Graph | undefined;
 }
 
 /** Exits with a usage error if no weights are given, and the model has no pretrained ones. */
@@ -32,14 +36,21 @@ export function needWeights(command: Command, { model, weights }: ModelFlags): v
   command.error(`error: ${model} needs --weights; pretrained weights exist for ${names.join(', ')}`, { exitCode: 2 });
 }
 
-/** Identifies the network of a weight file by its tensors, and says on stderr which it is, unless `quiet`. */
+/**
+ * Finds the network of a weight file: its own graph, or by its tensors. Says on stderr which it is, unless `quiet`.
+ */
 export async function identifyModel(
   weights: string,
-  { signal, quiet, prefix }: Omit<OpenOptions, 'options'> & Pick<ModelFlags, 'prefix'>,
-): Promise<NetworkMatch> {
-  const file = await openWeights(weights, { signal, prefix });
+  { signal, quiet }: Omit<OpenOptions, 'options'>,
+): Promise<NetworkMatch | Graph> {
+  const file = await openWeights(weights, { signal });
   await file.close();
-  const match = networkIn(file, weights);
+  if (file.graph) {
+    if (!quiet) process.stderr.write(`${weights}: ${file.graph.name}, as the file says\n`);
+    return file.graph;
+  }
+  const match = identifyNetwork(file.tensors);
+  if (!match) throw new Error(`${weights}: no known network has these tensors; name one with --model.`);
   if (!quiet) process.stderr.write(`${weights}: ${match.network}, by its tensors\n`);
   return match;
 }
@@ -47,8 +58,11 @@ export async function identifyModel(
 /** Weights that load within this time are loaded without a bar. */
 const BAR_AFTER_MS = 700;
 
-export async function openModel(flags: ModelFlags, { signal, quiet, options = {} }: OpenOptions): Promise<Model> {
-  const { model, binary, threads, prefix } = flags;
+export async function openModel(
+  flags: ModelFlags,
+  { signal, quiet, options = {}, graph }: OpenOptions,
+): Promise<Model> {
+  const { model, binary, threads } = flags;
   const classes = flags.classes ?? options.classes;
   const weights = flags.weights ?? (await fetchPretrained(model, { signal, quiet }));
   // Most loads take less than a second, which is not worth a line of a log.
@@ -57,8 +71,10 @@ export async function openModel(flags: ModelFlags, { signal, quiet, options = {}
   const how: LoadOptions = { ...options, weights, prefix, classes, binary, threads, signal, onProgress: view?.update };
   try {
     if (flags.weights === undefined) return await load(model, how);
-    const isImagenet = (classes ?? networks[model]?.defaults.classes) === 1000;
-    return await load(model, isImagenet ? { ...how, labels: await imagenetLabels() } : how);
+    const known = graph ? graph.nodes[graph.outputs[0].node]?.shape.c : networks[model]?.defaults.classes;
+    const isImagenet = (classes ?? known) === 1000;
+    const labelled = isImagenet ? { ...how, labels: await imagenetLabels() } : how;
+    return await (graph ? load(flags.weights, { ...labelled, weights: undefined }) : load(model, labelled));
   } finally {
     view?.stop();
   }

@@ -1,8 +1,11 @@
 /** From what a caller names to a file of weights and the graph that they are for. */
 
 import { ResnetError } from '../../models/errors.js';
-import { buildNetwork, type Graph, type NetworkOptions } from '../../models/index.js';
-import { type OpenOptions, openWeights, prefixed, type WeightFile, type WeightSource } from '../weights/open.js';
+import { buildNetwork, type Graph, type NetworkOptions, parameters } from '../../models/index.js';
+import { label } from '../util/messages.js';
+import { identifyNetwork } from '../weights/identify.js';
+import { withNetworkNames } from '../weights/network-names.js';
+import { type OpenOptions, openWeights, type WeightFile, type WeightSource } from '../weights/open.js';
 import { isWeightSource, type NetworkLike } from './network-like.js';
 
 /** Weights that are a function of a whole number and their names, uniform and scaled after He et al. 2015. */
@@ -39,22 +42,11 @@ export async function openNetwork(
     const graph = build({});
     return { file: (await import('../weights/random.js')).randomWeights(graph, seed), graph };
   }
-  return closedOnError(await openFile(weights as WeightSource | WeightFile, options), async (file) => {
+  return closedOnError(await openFile(weights as WeightSource | WeightFile, options), (file) => {
     const graph = build(file.config);
-    return file.graph ? { file, graph } : fittedTo(file, network, graph, networkOptions);
+    checkOwn(file, graph);
+    return { file: withNetworkNames(file, network), graph };
   });
-}
-
-/** Takes a network's tensors out of a file. Whoever asks for a number of classes wants a last layer. */
-async function fittedTo(
-  file: WeightFile,
-  network: string | Graph,
-  graph: Graph,
-  { classes }: NetworkOptions,
-): Promise<Opened> {
-  const exact = (await import('../weights/exact.js')).exactFile(file, network, graph);
-  if (exact) return { file: exact, graph };
-  return (await import('../weights/fitted.js')).fitted(file, network, graph, classes === undefined);
 }
 
 /** Opens a file of weights; what is one already is handed on. */
@@ -71,6 +63,17 @@ async function identified(file: WeightFile, subject: string, options: NetworkOpt
   const found = exactNetwork(file.tensors) ?? (await import('../weights/fitted.js')).networkIn(file, subject);
   const graph = buildNetwork(found.network, { ...file.config, ...found.options, ...options });
   return fittedTo(file, found.network, graph, options);
+}
+
+/** Throws if the file brings another network than `graph`, which its tensors' names tell. */
+function checkOwn({ graph: own, tensors }: WeightFile, graph: Graph): void {
+  const names = own && new Set(tensors.map(({ name }) => name));
+  if (names && !parameters(graph).every(({ name }) => names.has(name))) {
+    throw new ResnetError(
+      'weights',
+      `${graph.name}: the file is of another network, ${label(own.name)}; load it without a name.`,
+    );
+  }
 }
 
 /** A graph takes no options: they are in it. */

@@ -75,7 +75,14 @@ export class KerasBuilder {
   }
 
   conv(name: string, x: string, from: number, to: number, size: number, config: Json = {}): string {
-    const own = { filters: to, kernel_size: [size, size], strides: [1, 1], padding: 'valid', use_bias: true, ...config };
+    const own = {
+      filters: to,
+      kernel_size: [size, size],
+      strides: [1, 1],
+      padding: 'valid',
+      use_bias: true,
+      ...config,
+    };
     const { groups = 1 } = own as { groups?: number };
     const kernel = [...(own.kernel_size as number[]), from / groups, to];
     return this.layer('Conv2D', name, x, own, { kernel, ...(own.use_bias ? { bias: [to] } : {}) });
@@ -149,7 +156,10 @@ export function sequential(
   version: Version,
   name: string,
   shape: (number | null)[],
-  parts: readonly ({ json: KerasJson; variables: readonly Variable[] } | { json: Json; variables: readonly Variable[] })[],
+  parts: readonly (
+    | { json: KerasJson; variables: readonly Variable[] }
+    | { json: Json; variables: readonly Variable[] }
+  )[],
 ) {
   const key = version === 3 ? 'batch_shape' : 'batch_input_shape';
   const input = { class_name: 'InputLayer', config: { name: 'input', [key]: [null, ...shape] } };
