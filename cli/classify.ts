@@ -86,7 +86,10 @@ async function classify(
   const answers: Answer[] = [];
   if (readable.length > 0) {
     const how = { signal, quiet: flags.json };
-    const match = flags.weights === undefined || isGiven ? undefined : await identifyModel(flags.weights, how);
+    const match =
+      flags.weights === undefined || isGiven
+        ? undefined
+        : await identifyModel(flags.weights, { ...how, prefix: flags.prefix });
     const found = match && 'network' in match ? match : undefined;
     using model = await openModel(
       { ...flags, model: found?.network ?? flags.model },

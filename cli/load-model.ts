@@ -3,7 +3,6 @@
 import type { Command } from 'commander';
 import {
   type Graph,
-  identifyNetwork,
   imagenetLabels,
   type LoadOptions,
   load,
@@ -41,16 +40,15 @@ export function needWeights(command: Command, { model, weights }: ModelFlags): v
  */
 export async function identifyModel(
   weights: string,
-  { signal, quiet }: Omit<OpenOptions, 'options'>,
+  { signal, quiet, prefix }: Omit<OpenOptions, 'options'> & Pick<ModelFlags, 'prefix'>,
 ): Promise<NetworkMatch | Graph> {
-  const file = await openWeights(weights, { signal });
+  const file = await openWeights(weights, { signal, prefix });
   await file.close();
   if (file.graph) {
     if (!quiet) process.stderr.write(`${weights}: ${file.graph.name}, as the file says\n`);
     return file.graph;
   }
-  const match = identifyNetwork(file.tensors);
-  if (!match) throw new Error(`${weights}: no known network has these tensors; name one with --model.`);
+  const match = networkIn(file, weights);
   if (!quiet) process.stderr.write(`${weights}: ${match.network}, by its tensors\n`);
   return match;
 }
@@ -62,7 +60,7 @@ export async function openModel(
   flags: ModelFlags,
   { signal, quiet, options = {}, graph }: OpenOptions,
 ): Promise<Model> {
-  const { model, binary, threads } = flags;
+  const { model, binary, threads, prefix } = flags;
   const classes = flags.classes ?? options.classes;
   const weights = flags.weights ?? (await fetchPretrained(model, { signal, quiet }));
   // Most loads take less than a second, which is not worth a line of a log.

@@ -3,9 +3,7 @@
 import { ResnetError } from '../../models/errors.js';
 import { buildNetwork, type Graph, type NetworkOptions, parameters } from '../../models/index.js';
 import { label } from '../util/messages.js';
-import { identifyNetwork } from '../weights/identify.js';
-import { withNetworkNames } from '../weights/network-names.js';
-import { type OpenOptions, openWeights, type WeightFile, type WeightSource } from '../weights/open.js';
+import { type OpenOptions, openWeights, prefixed, type WeightFile, type WeightSource } from '../weights/open.js';
 import { isWeightSource, type NetworkLike } from './network-like.js';
 
 /** Weights that are a function of a whole number and their names, uniform and scaled after He et al. 2015. */
@@ -42,11 +40,24 @@ export async function openNetwork(
     const graph = build({});
     return { file: (await import('../weights/random.js')).randomWeights(graph, seed), graph };
   }
-  return closedOnError(await openFile(weights as WeightSource | WeightFile, options), (file) => {
+  return closedOnError(await openFile(weights as WeightSource | WeightFile, options), async (file) => {
     const graph = build(file.config);
+    if (!file.graph) return fittedTo(file, network, graph, networkOptions);
     checkOwn(file, graph);
-    return { file: withNetworkNames(file, network), graph };
+    return { file, graph };
   });
+}
+
+/** Takes a network's tensors out of a file. Whoever asks for a number of classes wants a last layer. */
+async function fittedTo(
+  file: WeightFile,
+  network: string | Graph,
+  graph: Graph,
+  { classes }: NetworkOptions,
+): Promise<Opened> {
+  const exact = (await import('../weights/exact.js')).exactFile(file, network, graph);
+  if (exact) return { file: exact, graph };
+  return (await import('../weights/fitted.js')).fitted(file, network, graph, classes === undefined);
 }
 
 /** Opens a file of weights; what is one already is handed on. */
