@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { main as asc } from 'assemblyscript/asc';
 import { build } from 'esbuild';
 
-for (const target of ['baseline', 'relaxed']) {
+for (const target of ['baseline', 'relaxed', 'wide']) {
   const { error, stderr } = await asc(['--config', 'asconfig.json', '--target', target]);
   if (error) {
     process.stderr.write(stderr.toString());

@@ -1,6 +1,6 @@
 import { activateRows, isPass } from './activation';
-import { addsResidual, applyEpilogue, applyEpilogueScalar } from './epilogue';
-import { madd } from './isa';
+import { addsResidual, applyEpilogue, applyEpiloguePair, applyEpilogueScalar } from './epilogue';
+import { madd, WIDE } from './isa';
 import { partition } from './partition';
 import { FLAG_BROADCAST, Step } from './step';
 
@@ -42,6 +42,22 @@ function pointwiseRows(s: Step, first: i32, end: i32, operation: i32): void {
     const outPtr = s.outPtr + outBytes * pixel;
     const residualPtr = s.residualPtr + residualBytes * (isBroadcast ? pixel / mapPixels : pixel);
     let i: usize = 0;
+    if (WIDE) {
+      for (; i + 32 <= bytes; i += 32) {
+        const ptr = inPtr + i;
+        let low = v128.load(ptr), high = v128.load(ptr, 16);
+        if (operation == AFFINE) {
+          const scalePtr = s.weightPtr + i, shiftPtr = s.biasPtr + i;
+          low = madd(low, v128.load(scalePtr), v128.load(shiftPtr));
+          high = madd(high, v128.load(scalePtr, 16), v128.load(shiftPtr, 16));
+        }
+        if (operation == MULTIPLY) {
+          low = f32x4.mul(low, v128.load(residualPtr + i));
+          high = f32x4.mul(high, v128.load(residualPtr + i, 16));
+        }
+        applyEpiloguePair(s, adds, activation, low, high, outPtr + i, residualPtr + i);
+      }
+    }
     for (; i + 16 <= bytes; i += 16) {
       let v = v128.load(inPtr + i);
       if (operation == AFFINE) v = madd(v, v128.load(s.weightPtr + i), v128.load(s.biasPtr + i));

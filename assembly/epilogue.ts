@@ -31,6 +31,34 @@ export function applyEpilogue(
   v128.store(outPtr, y);
 }
 
+/** Stores 8 channels side by side. */
+// @ts-ignore: decorator
+@inline
+export function storePair(ptr: usize, low: v128, high: v128): void {
+  v128.store(ptr, low);
+  v128.store(ptr, high, 16);
+}
+
+/** As applyEpilogue, for 8 channels: all loads come before the stores, or an engine would not join the two vectors. */
+// @ts-ignore: decorator
+@inline
+export function applyEpiloguePair(
+  s: Step, adds: bool, activation: i32, low: v128, high: v128, outPtr: usize, residualPtr: usize,
+): void {
+  if (adds) {
+    low = f32x4.add(low, v128.load(residualPtr));
+    high = f32x4.add(high, v128.load(residualPtr, 16));
+  }
+  if (activation == ACTIVATION_RELU) {
+    low = f32x4.pmax(low, f32x4.splat(0));
+    high = f32x4.pmax(high, f32x4.splat(0));
+  } else if (activation == ACTIVATION_CLIP) {
+    low = clip(low, f32x4.splat(s.alpha), f32x4.splat(s.beta));
+    high = clip(high, f32x4.splat(s.alpha), f32x4.splat(s.beta));
+  }
+  storePair(outPtr, low, high);
+}
+
 /** As applyEpilogue, for one value. */
 // @ts-ignore: decorator
 @inline

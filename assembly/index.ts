@@ -1,4 +1,4 @@
-/** The export list of both binaries. */
+/** The export list of all binaries. */
 
 export { BARRIER_BYTES } from './barrier';
 export { DEPTHWISE_PIXELS } from './conv/depthwise';
@@ -12,8 +12,11 @@ export { run } from './run';
 export * from './step';
 export * from './tile';
 
-/** 1 in the relaxed binary, 0 in the baseline. */
+/** 1 in the relaxed and the wide binary, 0 in the baseline. */
 export const RELAXED: i32 = i32(ASC_FEATURE_RELAXED_SIMD);
+
+/** 1 in the wide binary, 0 in the others. */
+export const WIDE: i32 = ASC_WIDE;
 
 /** The first address that static data does not use. */
 export function heapBase(): usize {

@@ -5,6 +5,11 @@
 @inline
 export const RELAXED: bool = ASC_FEATURE_RELAXED_SIMD;
 
+/** True in the wide binary: the relaxed one, and kernels whose vectors an engine can join to 256 bits (V8's revectorize). */
+// @ts-ignore: decorator
+@inline
+export const WIDE: bool = ASC_WIDE != 0;
+
 /** a · b + c in four float32 lanes: one rounding in the relaxed binary if the CPU has FMA, two otherwise. */
 // @ts-ignore: decorator
 @inline

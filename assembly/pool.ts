@@ -1,3 +1,5 @@
+import { storePair } from './epilogue';
+import { WIDE } from './isa';
 import { partition } from './partition';
 import { Step } from './step';
 
@@ -52,6 +54,28 @@ function pool(s: Step, thread: i32, threads: i32, isMax: bool, isAdaptive: bool)
       const scale: f32 = <f32>1 / <f32>(isInside ? (y1 - y0) * (x1 - x0) : s.kh * s.kw);
       const outPtr = s.outPtr + outBytes * (row * ow + ox);
       let i = 0;
+      if (WIDE) {
+        for (; i + 8 <= c; i += 8) {
+          let low = isMax ? f32x4.splat(-Infinity) : f32x4.splat(0), high = low;
+          let nanLow = f32x4.splat(0), nanHigh = nanLow;
+          for (let y = y0; y < y1; y++) {
+            let ptr = inPtr + pixelBytes * (y * iw + x0) + (<usize>i << 2);
+            for (let x = x0; x < x1; x++) {
+              const v = v128.load(ptr), w = v128.load(ptr, 16);
+              low = isMax ? f32x4.pmax(low, v) : f32x4.add(low, v);
+              high = isMax ? f32x4.pmax(high, w) : f32x4.add(high, w);
+              if (isMax) {
+                nanLow = v128.or(nanLow, f32x4.ne(v, v));
+                nanHigh = v128.or(nanHigh, f32x4.ne(w, w));
+              }
+              ptr += pixelBytes;
+            }
+          }
+          low = isMax ? v128.or(low, nanLow) : f32x4.mul(low, f32x4.splat(scale));
+          high = isMax ? v128.or(high, nanHigh) : f32x4.mul(high, f32x4.splat(scale));
+          storePair(outPtr + (<usize>i << 2), low, high);
+        }
+      }
       for (; i + 4 <= c; i += 4) {
         let sum = isMax ? f32x4.splat(-Infinity) : f32x4.splat(0);
         let nan = f32x4.splat(0);

@@ -1,3 +1,5 @@
+import { WIDE } from './isa';
+
 /**
  * Sizes of the GEMM's blocks, after Goto & van de Geijn 2008.
  *
@@ -12,6 +14,9 @@
 
 /** Columns of a tile and of a packed B panel: two vectors, in both binaries, so that packed weights are the same. */
 export const NR: i32 = 8;
+
+/** The most columns of a tile: two panels in the wide binary. */
+export const NR_MAX: i32 = WIDE ? 2 * NR : NR;
 
 /** The most rows of a tile. The caller chooses 4, 5 or 6 (`Step.mr`). */
 export const MR_MAX: i32 = 6;

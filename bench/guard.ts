@@ -7,11 +7,12 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { summary } from '../bindings/compile/summary.js';
-import { BINARIES, type Binary, supportsRelaxed } from '../bindings/engine/binary.js';
+import type { Binary } from '../bindings/engine/binary.js';
 import { load, type Model, measurePeak } from '../bindings/index.node.js';
 import { seededWeights } from '../bindings/weights/random.js';
 import { uniform } from '../bindings/weights/uniform.js';
 import { buildNetwork, graphInput } from '../models/index.js';
+import { binaries } from './executor.js';
 import { machineText, median } from './machine.js';
 
 const BASELINE = new URL('./baseline.json', import.meta.url);
@@ -67,7 +68,7 @@ async function ratiosOf(name: string, binary: Binary, peak: number): Promise<Rec
 
 const { values } = parseArgs({ options: { write: { type: 'boolean', default: false } } });
 const ratios: Record<string, number> = {};
-for (const binary of BINARIES.filter((name) => name === 'baseline' || supportsRelaxed())) {
+for (const binary of binaries) {
   const peak = await measurePeak(binary);
   for (const name of NETWORKS) Object.assign(ratios, await ratiosOf(name, binary, peak));
 }

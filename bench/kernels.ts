@@ -5,14 +5,13 @@
  */
 
 import { Bench } from 'tinybench';
-import { BINARIES, type Binary, supportsRelaxed } from '../bindings/engine/binary.js';
+import type { Binary } from '../bindings/engine/binary.js';
 import { buildNetwork, type Graph, GraphBuilder } from '../models/index.js';
-import { openSeeded } from './executor.js';
+import { binaries, openSeeded } from './executor.js';
 import { machineText } from './machine.js';
 import { type ConvShape, convShapes, convText } from './shapes.js';
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : ['resnet18', 'resnet50'];
-const binaries = BINARIES.filter((binary) => binary === 'baseline' || supportsRelaxed());
 const TIME_MS = 150;
 const WARM_UP_MS = 100;
 const ENGINE_WARM_UP_MS = 1500;

@@ -3,11 +3,11 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { summary } from '../bindings/compile/summary.js';
-import { BINARIES, supportsRelaxed } from '../bindings/engine/binary.js';
 import { load } from '../bindings/index.node.js';
 import { seededWeights } from '../bindings/weights/random.js';
 import { uniform } from '../bindings/weights/uniform.js';
 import { buildNetwork, graphInput } from '../models/index.js';
+import { binaries } from './executor.js';
 import { machineText, median } from './machine.js';
 
 const { values, positionals } = parseArgs({
@@ -18,7 +18,6 @@ const names = positionals.length > 0 ? positionals : ['resnet18', 'resnet50'];
 const rounds = Number(values.rounds);
 const WARM_UPS = 5;
 
-const binaries = BINARIES.filter((binary) => binary === 'baseline' || supportsRelaxed());
 const threadCounts = [...new Set([1, Math.min(availableParallelism(), 8)])];
 const kinds = threadCounts.flatMap((threads) => binaries.map((binary) => ({ binary, threads })));
 

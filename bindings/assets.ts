@@ -4,10 +4,12 @@
  * Finds a binary. Bundlers look for these very expressions. In a worker from a blob they do not hold, and there the page
  * sends the binary.
  */
-export const binaryUrl = (binary: 'baseline' | 'relaxed'): URL =>
-  binary === 'relaxed'
-    ? new URL('../build/relaxed.wasm', import.meta.url)
-    : new URL('../build/baseline.wasm', import.meta.url);
+export const binaryUrl = (binary: 'baseline' | 'relaxed' | 'wide'): URL =>
+  binary === 'wide'
+    ? new URL('../build/wide.wasm', import.meta.url)
+    : binary === 'relaxed'
+      ? new URL('../build/relaxed.wasm', import.meta.url)
+      : new URL('../build/baseline.wasm', import.meta.url);
 
 /** Finds the script of what few weight files need, which the worker's script does not contain. */
 export const moreUrl = (): URL => new URL('../dist/worker-more.js', import.meta.url);

@@ -7,6 +7,7 @@ import { withSet } from './model/published.js';
 import type { Model } from './model/types.js';
 import { nodePlatform } from './node/platform.js';
 import { type PretrainedWeights, pretrained } from './node/pretrained.js';
+import { enableWideVectors } from './node/wide-vectors.js';
 import { usePlatform } from './platform/platform.js';
 import type { WorkerResponse } from './worker/protocol.js';
 
@@ -18,6 +19,7 @@ export type { PretrainedSet } from './model/published.js';
 export { decodeImage, encodePng } from './node/decode-image.js';
 export { type PretrainedWeights, pretrained, weightCache } from './node/pretrained.js';
 export type { CacheOptions, FetchOptions } from './node/weight-cache.js';
+export { enableWideVectors, type WideVectors } from './node/wide-vectors.js';
 export { networkIn } from './weights/fitted.js';
 export { inspectWeights, type TensorReport, type WeightReport } from './weights/inspect.js';
 export { openWeights } from './weights/open.js';
@@ -66,10 +68,12 @@ function fetched(name: string, { cacheDir, signal, onProgress }: LoadOptions): P
  */
 export async function load(
   network: NetworkLike,
-  { worker = false, cacheDir, ...options }: LoadOptions = {},
+  { worker = false, cacheDir, ...given }: LoadOptions = {},
 ): Promise<Model> {
+  let options = given;
   const start = worker ? loadInThread : coreLoad;
   checkLoadOptions(network, options);
+  if (options.wide && !enableWideVectors().enabled) options = { ...options, wide: false };
   const isName = typeof network === 'string' && (pretrained.names().includes(network) || !isWeightSource(network));
   const { weights = isName ? await fetched(network, { ...options, cacheDir }) : undefined } = options;
   if (!isPretrained(weights)) return start(network, { ...options, weights });

@@ -29,7 +29,7 @@ export function compareCommand(signal: AbortSignal): Command {
     .option('--rounds <n>', 'runs to take the median of', positive, 9)
     .option('--json', 'print a JSON array');
   for (const option of modelOptions()) {
-    if (option.long === '--binary' || option.long === '--threads') command.addOption(option);
+    if (['--binary', '--threads', '--no-wide'].includes(option.long ?? '')) command.addOption(option);
   }
   return command.addHelpText('after', EXAMPLES).action(async (names: string[], flags: CompareFlags) => {
     const rows = [];

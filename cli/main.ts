@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { Command, CommanderError } from 'commander';
-import { supportsRelaxed } from '../bindings/index.node.js';
+import { enableWideVectors, supportsRelaxed } from '../bindings/index.node.js';
 import { benchCommand } from './bench.js';
 import { classifyCommand } from './classify.js';
 import { compareCommand } from './compare.js';
@@ -78,6 +78,7 @@ async function main(): Promise<void> {
   process.stderr.on('error', () => process.exit(1));
   // Node 20 has relaxed SIMD behind this flag, which must be set before any binary is compiled.
   if (!supportsRelaxed()) setFlagsFromString('--experimental-wasm-relaxed-simd');
+  if (!process.argv.includes('--no-wide')) enableWideVectors();
 
   const signal = untilSignal();
   try {

@@ -26,7 +26,7 @@ const WEIGHTS_HELP = 'path or URL of weights: safetensors, PyTorch, Keras (.h5) 
 export const prefixOption = (): Option =>
   new Option('--prefix <name>', 'what the names of the tensors to read begin with: student, state_dict_ema');
 
-const BINARIES: readonly Binary[] = ['baseline', 'relaxed'];
+const BINARIES: readonly Binary[] = ['baseline', 'relaxed', 'wide'];
 
 /** The options of a command that runs a network. */
 export interface ModelFlags {
@@ -47,6 +47,8 @@ export const modelOptions = (): Option[] => [
     'number of classes of the weights (default: that of the network, 1000 for ImageNet)',
   ).argParser(positive),
   new Option('--binary <name>', 'WebAssembly binary to run (default: the fastest that works here)').choices(BINARIES),
+  // Read by main.ts, before anything is compiled.
+  new Option('--no-wide', 'use no vectors of 256 bits (Node 24 and later have them)'),
   new Option('--threads <n>', 'number of threads, or auto: one per core, up to 8')
     .default('auto')
     .argParser((text) => (text === 'auto' ? text : positive(text))),

@@ -1,7 +1,7 @@
 import { activateRows, isPass } from '../activation';
-import { addsResidual, applyEpilogue } from '../epilogue';
+import { addsResidual, applyEpilogue, applyEpiloguePair } from '../epilogue';
 import { packedBytes } from '../gemm/f32/pack';
-import { madd, RELAXED } from '../isa';
+import { madd, RELAXED, WIDE } from '../isa';
 import { partition } from '../partition';
 import { Step } from '../step';
 import { NR } from '../tile';
@@ -76,6 +76,15 @@ function tile(
   }
   const adds = addsResidual(s), activation = s.activation;
   const outStride = <usize>s.ldOut << 2, residualStride = <usize>s.ldResidual << 2;
+  if (WIDE && vectors > 1) {
+    applyEpiloguePair(s, adds, activation, c00, c01, outPtr, residualPtr);
+    if (rows > 1) applyEpiloguePair(s, adds, activation, c10, c11, outPtr += outStride, residualPtr += residualStride);
+    if (rows > 2) applyEpiloguePair(s, adds, activation, c20, c21, outPtr += outStride, residualPtr += residualStride);
+    if (rows > 3) applyEpiloguePair(s, adds, activation, c30, c31, outPtr += outStride, residualPtr += residualStride);
+    if (rows > 4) applyEpiloguePair(s, adds, activation, c40, c41, outPtr += outStride, residualPtr += residualStride);
+    if (rows > 5) applyEpiloguePair(s, adds, activation, c50, c51, outPtr += outStride, residualPtr += residualStride);
+    return;
+  }
   applyEpilogue(s, adds, activation, c00, outPtr, residualPtr);
   if (vectors > 1) applyEpilogue(s, adds, activation, c01, outPtr + 16, residualPtr + 16);
   for (let r = 1; r < rows; r++) {

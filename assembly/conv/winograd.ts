@@ -1,12 +1,13 @@
 import { activateRows, isPass } from '../activation';
 import { addsResidual, applyEpilogue } from '../epilogue';
-import { F32PrefetchingTile, F32Tile } from '../gemm/f32/micro';
 import { packedBytes } from '../gemm/f32/pack';
-import { Gemm, GEMM_BYTES, macroKernel, panelsOf } from '../gemm/macro-kernel';
-import { madd } from '../isa';
+import { multiply } from '../gemm/gemm';
+import { Gemm, GEMM_BYTES, panelsOf } from '../gemm/macro-kernel';
+import { madd, WIDE } from '../isa';
 import { partition } from '../partition';
-import { ACTIVATION_NONE, Step } from '../step';
+import { ACTIVATION_NONE, FLAG_WIDE, Step } from '../step';
 import { NR } from '../tile';
+import { transformColumnWide, transformOutputWide } from './winograd-wide';
 
 /**
  * Winograd's minimal filtering for 3×3 convolutions of stride 1, after Lavin & Gray 2015: F(m×m, 3×3) makes m × m
@@ -36,7 +37,7 @@ const FEW_PANELS: i32 = 4;
 const ADDRESSES: usize = GEMM_BYTES;
 const MINUS4: usize = ADDRESSES + 36 * sizeof<usize>();
 const BETWEEN: usize = (MINUS4 + 16 + 63) & ~63;
-const BLOCK: usize = BETWEEN + 36 * 16;
+const BLOCK: usize = BETWEEN + 36 * (WIDE ? 32 : 16);
 
 // @ts-ignore: decorator
 @inline
@@ -79,9 +80,9 @@ export function winogradBytes(m: i32, c: i32, n: i32): usize {
  */
 // @ts-ignore: decorator
 @inline
-function element(m: i32, isColumn: bool, srcPtr: usize, i: usize, offset: usize): v128 {
+function element(m: i32, isColumn: bool, vectors: usize, srcPtr: usize, i: usize, offset: usize): v128 {
   if (isColumn) return v128.load(load<usize>(srcPtr + i * (m + 2) * sizeof<usize>()) + offset);
-  return v128.load(srcPtr + (i << 4));
+  return v128.load(srcPtr + i * vectors * 16);
 }
 
 /** Stores four channels: side by side, or of an A panel, whose next channel is `laneStride` bytes on. */
@@ -102,11 +103,11 @@ function storeLanes(isColumn: bool, dstPtr: usize, v: v128, laneStride: usize): 
 // @ts-ignore: decorator
 @inline
 function inputTransform4(
-  isColumn: bool, srcPtr: usize, offset: usize, minus4: v128, dstPtr: usize, stride: usize, laneStride: usize,
+  isColumn: bool, vectors: usize, srcPtr: usize, offset: usize, minus4: v128, dstPtr: usize, stride: usize, laneStride: usize,
 ): void {
-  const d0 = element(4, isColumn, srcPtr, 0, offset), d1 = element(4, isColumn, srcPtr, 1, offset);
-  const d2 = element(4, isColumn, srcPtr, 2, offset), d3 = element(4, isColumn, srcPtr, 3, offset);
-  const d4 = element(4, isColumn, srcPtr, 4, offset), d5 = element(4, isColumn, srcPtr, 5, offset);
+  const d0 = element(4, isColumn, vectors, srcPtr, 0, offset), d1 = element(4, isColumn, vectors, srcPtr, 1, offset);
+  const d2 = element(4, isColumn, vectors, srcPtr, 2, offset), d3 = element(4, isColumn, vectors, srcPtr, 3, offset);
+  const d4 = element(4, isColumn, vectors, srcPtr, 4, offset), d5 = element(4, isColumn, vectors, srcPtr, 5, offset);
   const e = f32x4.sub(d4, d2), o = f32x4.sub(d3, d1);
   const even = madd(d2, minus4, d4), odd = madd(d1, minus4, d3), twice = f32x4.add(o, o);
   storeLanes(isColumn, dstPtr, madd(f32x4.sub(d2, d0), minus4, e), laneStride);
@@ -121,10 +122,10 @@ function inputTransform4(
 // @ts-ignore: decorator
 @inline
 function inputTransform2(
-  isColumn: bool, srcPtr: usize, offset: usize, dstPtr: usize, stride: usize, laneStride: usize,
+  isColumn: bool, vectors: usize, srcPtr: usize, offset: usize, dstPtr: usize, stride: usize, laneStride: usize,
 ): void {
-  const d0 = element(2, isColumn, srcPtr, 0, offset), d1 = element(2, isColumn, srcPtr, 1, offset);
-  const d2 = element(2, isColumn, srcPtr, 2, offset), d3 = element(2, isColumn, srcPtr, 3, offset);
+  const d0 = element(2, isColumn, vectors, srcPtr, 0, offset), d1 = element(2, isColumn, vectors, srcPtr, 1, offset);
+  const d2 = element(2, isColumn, vectors, srcPtr, 2, offset), d3 = element(2, isColumn, vectors, srcPtr, 3, offset);
   storeLanes(isColumn, dstPtr, f32x4.sub(d0, d2), laneStride);
   storeLanes(isColumn, dstPtr + stride, f32x4.add(d1, d2), laneStride);
   storeLanes(isColumn, dstPtr + stride * 2, f32x4.sub(d2, d1), laneStride);
@@ -137,22 +138,40 @@ function inputTransform2(
  */
 // @ts-ignore: decorator
 @inline
-function transformInput(m: i32, c: i32, scratchPtr: usize, vPtr: usize, xi: usize, rows: i32): void {
+function transformInput(m: i32, isWide: bool, c: i32, scratchPtr: usize, vPtr: usize, xi: usize, rows: i32): void {
   const addressesPtr = scratchPtr + ADDRESSES, betweenPtr = scratchPtr + BETWEEN;
   const minus4 = v128.load(scratchPtr + MINUS4);
   const side = m + 2;
   const lineBytes = <usize>side << 4;
   const laneStride = <usize>rows << 2;
+  if (WIDE && isWide) {
+    const minusFour = v128.load32_splat(scratchPtr + MINUS4);
+    for (let offset: usize = 0, end = <usize>c << 2; offset < end; offset += 32) {
+      for (let j: usize = 0; j < <usize>side; j++) {
+        transformColumnWide(m, addressesPtr + j * sizeof<usize>(), offset, minusFour, betweenPtr + (j << 5));
+      }
+      for (let half: usize = 0; half < 32; half += 16) {
+        let dstPtr = vPtr + (offset + half) * rows;
+        const firstPtr = betweenPtr + half;
+        for (let rowPtr = firstPtr; rowPtr < firstPtr + lineBytes * side * 2; rowPtr += lineBytes * 2) {
+          if (m == 4) inputTransform4(false, 2, rowPtr, 0, minus4, dstPtr, xi, laneStride);
+          else inputTransform2(false, 2, rowPtr, 0, dstPtr, xi, laneStride);
+          dstPtr += xi * side;
+        }
+      }
+    }
+    return;
+  }
   for (let offset: usize = 0, end = <usize>c << 2; offset < end; offset += 16) {
     for (let j: usize = 0; j < <usize>side; j++) {
       const columnPtr = addressesPtr + j * sizeof<usize>();
-      if (m == 4) inputTransform4(true, columnPtr, offset, minus4, betweenPtr + (j << 4), lineBytes, 0);
-      else inputTransform2(true, columnPtr, offset, betweenPtr + (j << 4), lineBytes, 0);
+      if (m == 4) inputTransform4(true, 1, columnPtr, offset, minus4, betweenPtr + (j << 4), lineBytes, 0);
+      else inputTransform2(true, 1, columnPtr, offset, betweenPtr + (j << 4), lineBytes, 0);
     }
     let dstPtr = vPtr + offset * rows;
     for (let rowPtr = betweenPtr; rowPtr < betweenPtr + lineBytes * side; rowPtr += lineBytes) {
-      if (m == 4) inputTransform4(false, rowPtr, 0, minus4, dstPtr, xi, laneStride);
-      else inputTransform2(false, rowPtr, 0, dstPtr, xi, laneStride);
+      if (m == 4) inputTransform4(false, 1, rowPtr, 0, minus4, dstPtr, xi, laneStride);
+      else inputTransform2(false, 1, rowPtr, 0, dstPtr, xi, laneStride);
       dstPtr += xi * side;
     }
   }
@@ -227,7 +246,7 @@ function outputRow2(s: Step, rowPtr: usize, bias: v128, outPtr: usize, residualP
 // @ts-ignore: decorator
 @inline
 function transformOutput(
-  s: Step, m: i32, tile: i32, c0: i32, n: i32, scratchPtr: usize, mPtr: usize, xi: usize,
+  s: Step, m: i32, isWide: bool, tile: i32, c0: i32, n: i32, scratchPtr: usize, mPtr: usize, xi: usize,
 ): void {
   const oh = s.oh, ow = s.ow;
   const tilesX = (ow + m - 1) / m, perImage = tilesX * ((oh + m - 1) / m);
@@ -245,7 +264,13 @@ function transformOutput(
   const betweenPtr = scratchPtr + BETWEEN;
   const minus4 = v128.load(scratchPtr + MINUS4);
   const side = m + 2;
-  for (let offset: usize = 0, end = <usize>n << 2; offset < end; offset += 16) {
+  if (WIDE && isWide) {
+    const minusFour = v128.load32_splat(scratchPtr + MINUS4);
+    transformOutputWide(
+      s, m, rows, columns, n, betweenPtr, minusFour, mPtr, xi, biasPtr, tileOutPtr, tileResidualPtr,
+    );
+  }
+  for (let offset: usize = 0, end: usize = WIDE && isWide ? 0 : <usize>n << 2; offset < end; offset += 16) {
     for (let j: usize = 0; j < <usize>side; j++) {
       if (m == 4) outputColumn4(mPtr + offset + xi * j, xi * side, minus4, betweenPtr + (j << 4));
       else outputColumn2(mPtr + offset + xi * j, xi * side, betweenPtr + (j << 4));
@@ -294,6 +319,7 @@ function convolve(s: Step, m: i32, thread: i32, threads: i32, scratchPtr: usize)
 
   // Threads share the tiles, or the columns if tiles are few: then each transforms all of the input for itself.
   let t0 = 0, t1 = s.batch * ((s.ow + m - 1) / m) * ((s.oh + m - 1) / m), j0 = 0, j1 = panels;
+  const isWide = WIDE && (s.flags & FLAG_WIDE) != 0 && ((c | n) & 7) == 0;
   if (t1 >= threads * 24 || panels < threads) {
     const all = t1;
     t0 = partition(all, thread, threads);
@@ -336,7 +362,7 @@ function convolve(s: Step, m: i32, thread: i32, threads: i32, scratchPtr: usize)
       const rows = partition(tiles, i + 1, tilePanels) - row0;
       for (let r = 0; r < rows; r++) {
         addressTile(s, m, first + row0 + r, zerosPtr, scratchPtr + ADDRESSES);
-        transformInput(m, c, scratchPtr, vPtr + (<usize>(row0 * c + r) << 2), vXi, rows);
+        transformInput(m, isWide, c, scratchPtr, vPtr + (<usize>(row0 * c + r) << 2), vXi, rows);
       }
     }
     for (let j = j0; j < j1; j += N_BLOCK / NR) {
@@ -346,12 +372,15 @@ function convolve(s: Step, m: i32, thread: i32, threads: i32, scratchPtr: usize)
         g.packedPtr = vPtr + vXi * xi;
         g.bPtr = s.weightPtr + bXi * xi + g.bStride * j;
         g.cPtr = mPtr + mXi * xi;
-        if (tilePanels > 1 && tilePanels <= FEW_PANELS) macroKernel<F32PrefetchingTile>(g);
-        else macroKernel<F32Tile>(g);
+        if (WIDE) {
+          const next = xi + 1 < count ? g.bPtr + bXi : s.weightPtr + g.bStride * (j + N_BLOCK / NR);
+          g.afterPtr = g.j1 > 1 && (xi + 1 < count || j + N_BLOCK / NR + 1 < j1) ? next : 0;
+        }
+        multiply(g, tilePanels > 1 && tilePanels <= FEW_PANELS);
       }
       const width = min(n - j * NR, g.n);
       for (let t = 0; t < tiles; t++) {
-        transformOutput(s, m, first + t, j * NR, width, scratchPtr, mPtr + <usize>t * (N_BLOCK * 4), mXi);
+        transformOutput(s, m, isWide, first + t, j * NR, width, scratchPtr, mPtr + <usize>t * (N_BLOCK * 4), mXi);
       }
     }
   }

@@ -1,11 +1,12 @@
 import { activateRows, isPass } from '../activation';
 import { addsResidual } from '../epilogue';
-import { madd } from '../isa';
+import { madd, WIDE } from '../isa';
 import { partition } from '../partition';
-import { ACTIVATION_NONE, Step } from '../step';
+import { ACTIVATION_NONE, FLAG_WIDE, Step } from '../step';
 import { KC, MC, MR_MAX, NR } from '../tile';
 import { F32PrefetchingTile, F32Tile } from './f32/micro';
 import { packPanel } from './f32/pack';
+import { F32WideTile } from './f32/wide';
 import { Gemm, GEMM_BYTES, macroKernel, panelsOf, TILES_BYTES } from './macro-kernel';
 
 /**
@@ -50,6 +51,7 @@ export function newGemm(s: Step, n: i32, k: i32, scratchPtr: usize): Gemm {
   g.k = k;
   g.aPtr = s.inPtr;
   g.aStride = <usize>s.ldIn << 2;
+  g.afterPtr = 0;
   g.bPtr = s.weightPtr;
   g.bStride = <usize>k * (NR * 4);
   g.biasPtr = s.biasPtr;
@@ -92,8 +94,7 @@ export function gemm<P>(g: Gemm): void {
         g.j0 = j;
         g.j1 = min(j1, j + columnPanels);
         // Few tiles use each B panel, so that its way from memory shows.
-        if (panelsOf(g) <= FEW_PANELS) macroKernel<F32PrefetchingTile>(g);
-        else macroKernel<F32Tile>(g);
+        multiply(g, panelsOf(g) <= FEW_PANELS);
         if (passes) {
           const c = <i32>((g.cPtr - s.outPtr) >> 2);
           activateRows(s, i0, g.rows, c + j * NR, c + min(g.n, g.j1 * NR));
@@ -101,6 +102,15 @@ export function gemm<P>(g: Gemm): void {
       }
     }
   }
+}
+
+/** Multiplies the block at hand by the widest tile that the step may have. */
+// @ts-ignore: decorator
+@inline
+export function multiply(g: Gemm, prefetches: bool): void {
+  if (WIDE && (g.step.flags & FLAG_WIDE) && panelsOf(g) > 1) macroKernel<F32WideTile>(g);
+  else if (prefetches) macroKernel<F32PrefetchingTile>(g);
+  else macroKernel<F32Tile>(g);
 }
 
 /** Packs rows of A as they lie, `g.aStride` bytes apart, through the step's pre-activation if it has one. */

@@ -27,9 +27,19 @@ export interface Places {
   loadTf(): Promise<TfWasm>;
   /** The file of onnxruntime-web/dist to import. */
   readonly ortModule: string;
+  /** ONNX Runtime as native code, in Node. */
+  loadNativeOrt?(): Promise<Ort>;
 }
 
-export const ENGINES = ['relaxed', 'baseline', 'tfjs-wasm', 'onnxruntime-web', 'LiteRT.js'] as const;
+export const ENGINES = [
+  'wide',
+  'relaxed',
+  'baseline',
+  'tfjs-wasm',
+  'onnxruntime-web',
+  'onnxruntime-node',
+  'LiteRT.js',
+] as const;
 export type EngineName = (typeof ENGINES)[number];
 
 /** Modules are imported by URL, since the peers are no dependencies of the project. */
@@ -44,6 +54,8 @@ async function ours(binary: ResnetWasm.Binary, layers: Layers, threads: number, 
   const weights = seededWeights(buildNetwork(layers.name));
   const model = await loadModel(layers.name, { weights, binary, threads });
   promised(binary, threads, model.info().threads);
+  const { vectors, vectorsNote } = model.info();
+  if (binary === 'wide' && vectors !== 256) throw new Error(`wide: ${vectorsNote}`);
   const { h, w, c } = layers.inputShape;
   return {
     name: binary,
@@ -73,8 +85,8 @@ async function tfjs(tf: TfWasm, folder: string, layers: Layers, threads: number)
   return { name: 'tfjs-wasm', layout: 'NHWC', run: tfjsNetwork(tf, layers) };
 }
 
-/** What is used of onnxruntime-web. */
-interface Ort {
+/** What is used of onnxruntime-web and onnxruntime-node. */
+export interface Ort {
   readonly env: { readonly wasm: { numThreads: number; wasmPaths?: string } };
   readonly InferenceSession: {
     create(
@@ -85,16 +97,17 @@ interface Ort {
   readonly Tensor: new (type: 'float32', data: Float32Array, shape: readonly number[]) => unknown;
 }
 
-async function onnxruntime(ort: Ort, layers: Layers, threads: number): Promise<Engine> {
-  ort.env.wasm.numThreads = threads;
+async function onnxruntime(name: EngineName, ort: Ort, layers: Layers, threads: number): Promise<Engine> {
   const { model, input, output } = onnxModel(layers);
+  const isNative = name === 'onnxruntime-node';
+  if (!isNative) ort.env.wasm.numThreads = threads;
   const session = await ort.InferenceSession.create(model, {
-    executionProviders: ['wasm'],
     graphOptimizationLevel: 'all',
+    ...(isNative ? { intraOpNumThreads: threads, interOpNumThreads: 1 } : { executionProviders: ['wasm'] }),
   });
   const { h, w, c } = layers.inputShape;
   return {
-    name: 'onnxruntime-web',
+    name,
     layout: 'NCHW',
     run: async (data) => {
       const results = await session.run({ [input]: new ort.Tensor('float32', data, [1, c, h, w]) });
@@ -142,13 +155,17 @@ async function liteRt(lite: LiteRt, folder: string, layers: Layers, threads: num
 export async function start(name: EngineName, layers: Layers, threads: number, places: Places): Promise<Engine> {
   const { packages, loadTf, ortModule } = places;
   switch (name) {
+    case 'wide':
     case 'relaxed':
     case 'baseline':
       return ours(name, layers, threads, places);
     case 'tfjs-wasm':
       return tfjs(await loadTf(), `${places.folder}@tensorflow/tfjs-backend-wasm/dist/`, layers, threads);
     case 'onnxruntime-web':
-      return onnxruntime((await load(`${packages}onnxruntime-web/dist/${ortModule}`)) as Ort, layers, threads);
+      return onnxruntime(name, (await load(`${packages}onnxruntime-web/dist/${ortModule}`)) as Ort, layers, threads);
+    case 'onnxruntime-node':
+      if (!places.loadNativeOrt) throw new Error('onnxruntime-node: expected Node, got a page.');
+      return onnxruntime(name, await places.loadNativeOrt(), layers, threads);
     case 'LiteRT.js': {
       const lite = (await load(`${packages}@litertjs/core/dist/index.js`)) as LiteRt;
       return liteRt(lite, `${packages}@litertjs/core/wasm/`, layers, threads);

@@ -1,7 +1,11 @@
 /**
  * Compares with other engines in Node and in Chromium, interleaved run by run in one process, and writes RESULTS.md:
  *
- *   main.ts [NETWORK…] [--processes 3] [--rounds 7] [--warm-ups 12] [--threads 1,2] [--in chromium,node] [--engines …]
+ *   main.ts [NETWORK…] [--processes 3] [--rounds 7] [--warm-ups 12] [--threads 1,2] [--in chromium,node,wide] [--engines …]
+ *           [--node PATH]
+ *
+ * `wide` is Node with V8's pass for 256-bit vectors, against ONNX Runtime as native code; `--node`: a Node from 24 on for
+ * it, by default this one.
  *
  * Installs the peers' packages into bench/peers/node_modules when they are missing.
  */
@@ -30,14 +34,15 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string', default: '7' },
     'warm-ups': { type: 'string', default: '12' },
     threads: { type: 'string', default: '1,2' },
-    in: { type: 'string', default: 'chromium,node' },
+    in: { type: 'string', default: 'chromium,node,wide' },
+    node: { type: 'string', default: process.execPath },
     engines: { type: 'string', default: ENGINES.join(',') },
   },
 });
 const wanted = ['resnet18', 'resnet34', 'resnet50', 'resnet101', 'resnet152', 'vgg19'];
 const names = positionals.length > 0 ? positionals : wanted.filter((name) => Object.hasOwn(registry, name));
 const engines = chosen('engines', values.engines, ENGINES);
-const places = chosen('in', values.in, ['chromium', 'node']);
+const places = chosen('in', values.in, ['chromium', 'node', 'wide']);
 const threadCounts = values.threads.split(',').map((count) => whole('threads', count, 1));
 // Several, since now and then one of an engine's functions stays slow for all of a process.
 const processes = whole('processes', values.processes, 1);
@@ -72,11 +77,14 @@ const install = (): void => {
 const versionOf = (name: string): string =>
   `${name} ${JSON.parse(readFileSync(new URL(`${name}/package.json`, packages), 'utf8')).version}`;
 
-function runInNode(task: Task): Timing[] {
-  const flags = supportsRelaxed() ? [] : ['--experimental-wasm-relaxed-simd'];
+const REVECTORIZE = ['--experimental-wasm-revectorize'];
+
+const RELAXED = supportsRelaxed() ? [] : ['--experimental-wasm-relaxed-simd'];
+
+function runInNode(task: Task, node: string, flags: readonly string[]): Timing[] {
   const script = fileURLToPath(new URL('node.ts', here));
   const args = [...flags, '--import', 'tsx', script, JSON.stringify(task)];
-  const { status, stdout } = spawnSync(process.execPath, args, {
+  const { status, stdout } = spawnSync(node, args, {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
     encoding: 'utf8',
@@ -118,7 +126,8 @@ if (places.includes('chromium')) {
   const chromium: Chromium = await openBrowser(root);
   try {
     const title = `Chromium ${chromium.version.split('.')[0]}`;
-    for (const threads of threadCounts) sections.push(await section(title, threads, engines, chromium.run));
+    const possible = engines.filter((name) => name !== 'wide' && name !== 'onnxruntime-node');
+    for (const threads of threadCounts) sections.push(await section(title, threads, possible, chromium.run));
   } finally {
     chromium.close();
   }
@@ -126,13 +135,29 @@ if (places.includes('chromium')) {
 if (places.includes('node')) {
   for (const threads of threadCounts) {
     // LiteRT.js wants a browser, and so do the threads of TensorFlow.js.
-    const possible = engines.filter((name) => name !== 'LiteRT.js' && (threads === 1 || name !== 'tfjs-wasm'));
-    sections.push(await section(`Node ${process.versions.node.split('.')[0]}`, threads, possible, runInNode));
+    const possible = engines.filter(
+      (name) => name !== 'wide' && name !== 'LiteRT.js' && (threads === 1 || name !== 'tfjs-wasm'),
+    );
+    const run = (task: Task) => runInNode(task, process.execPath, RELAXED);
+    sections.push(await section(`Node ${process.versions.node.split('.')[0]}`, threads, possible, run));
   }
+}
+if (places.includes('wide')) {
+  const { stdout } = spawnSync(values.node, ['--version'], { encoding: 'utf8' });
+  const [, major = ''] = /^v(\d+)/.exec(stdout) ?? [];
+  if (Number(major) >= 24) {
+    const possible = engines.filter((name) => name === 'wide' || name === 'onnxruntime-node');
+    const run = (task: Task) => runInNode(task, values.node, REVECTORIZE);
+    for (const threads of threadCounts) {
+      sections.push(await section(`Node ${major}, 256 bits`, threads, possible, run));
+    }
+  } else console.log(`256 bits: SKIPPED, since ${values.node} is no Node from 24 on; name one with --node.`);
 }
 
 const version = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version;
-const peers = ['@tensorflow/tfjs-backend-wasm', 'onnxruntime-web', '@litertjs/core'].map(versionOf).join(', ');
+const peers = ['@tensorflow/tfjs-backend-wasm', 'onnxruntime-web', 'onnxruntime-node', '@litertjs/core']
+  .map(versionOf)
+  .join(', ');
 const results = fileURLToPath(new URL('RESULTS.md', here));
 writeFileSync(
   results,

@@ -2,7 +2,7 @@
 
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import type { Places, TfWasm } from './engines.js';
+import type { Ort, Places, TfWasm } from './engines.js';
 import { measure } from './measure.js';
 
 const packages = new URL('./node_modules/', import.meta.url);
@@ -20,6 +20,7 @@ const places: Places = {
   folder: fileURLToPath(packages),
   loadTf,
   ortModule: 'ort.node.min.mjs',
+  loadNativeOrt: async () => createRequire(import.meta.url)('onnxruntime-node') as Ort,
 };
 
 const timings = await measure(JSON.parse(process.argv[2] ?? ''), places);

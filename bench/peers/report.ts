@@ -16,13 +16,16 @@ const RATIOS: readonly (readonly [peer: EngineName, ours: EngineName])[] = [
   ['tfjs-wasm', 'relaxed'],
   ['tfjs-wasm', 'baseline'],
   ['LiteRT.js', 'relaxed'],
+  ['onnxruntime-node', 'wide'],
 ];
 
 const HEADINGS: Readonly<Record<EngineName, string>> = {
+  wide: 'resnet-wasm, 256 bits',
   relaxed: 'resnet-wasm, relaxed',
   baseline: 'resnet-wasm, baseline',
   'tfjs-wasm': 'tfjs-wasm',
   'onnxruntime-web': 'onnxruntime-web',
+  'onnxruntime-node': 'onnxruntime-node (native)',
   'LiteRT.js': 'LiteRT.js',
 };
 

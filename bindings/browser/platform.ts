@@ -67,6 +67,7 @@ export const browserPlatform = (startWorker: () => Worker, fetchBinary: Platform
     return { terminate: () => setTimeout(() => worker.terminate(), THREAD_ENDS_MS) };
   },
   v8HoistsSplats: false,
+  whyNarrow: () => 'Vectors of 128 bits, since 256 were not asked for: see the option wide.',
   fetchBinary,
   fetchAsset,
   openFile: async (path) => {

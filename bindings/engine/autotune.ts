@@ -65,7 +65,8 @@ export async function tune(
     const input = inputShape(graph, node);
     if (algorithmsFor(node, input).length > 1) shapes.set(shapeKey(node, input), { node, input });
   }
-  const cacheKey = `tune 2|${platform.machine}|${core.binary}|${pool.count}|${graph.name}|${[...shapes.keys()].join(';')}`;
+  await core.measured;
+  const cacheKey = `tune 2|${platform.machine}|${core.binary} ${core.vectors.bits}|${pool.count}|${graph.name}|${[...shapes.keys()].join(';')}`;
   const cached = await platform.getCached(cacheKey);
   const chosen = new Map<string, AlgorithmName>(cached ? (JSON.parse(cached) as [string, AlgorithmName][]) : []);
   if (!cached) {

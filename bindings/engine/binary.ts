@@ -1,20 +1,19 @@
-/** The two wasm binaries, and which one an engine runs. */
+/** The wasm binaries, and which one an engine runs. */
 
 import { ResnetError } from '../../models/errors.js';
 import { platform } from '../platform/platform.js';
-import { shown } from '../util/messages.js';
 
-/** `baseline` needs SIMD128 alone; `relaxed` also relaxed SIMD, for its fused multiply–add. */
-export type Binary = 'baseline' | 'relaxed';
+/**
+ * `baseline` needs SIMD128 alone; `relaxed` also relaxed SIMD, for its fused multiply–add. `wide` is `relaxed` with further
+ * kernels, for engines that join vectors to 256 bits.
+ */
+export type Binary = 'baseline' | 'relaxed' | 'wide';
 
-export const BINARIES: readonly Binary[] = ['baseline', 'relaxed'];
+export const BINARIES: readonly Binary[] = ['baseline', 'relaxed', 'wide'];
 
 // (func (result v128) f32x4.relaxed_madd of three zero vectors)
-const RELAXED_PROBE = Uint8Array.from(
-  `0061736d 01000000 01050160 00017b03 0201000a 13011100 4100fd11 4100fd11 4100fd11 fd85020b`
-    .replaceAll(' ', '')
-    .match(/../g) as string[],
-  (byte) => Number.parseInt(byte, 16),
+const RELAXED_PROBE = Uint8Array.from(atob('AGFzbQEAAAABBQFgAAF7AwIBAAoTAREAQQD9EUEA/RFBAP0R/YUCCw=='), (char) =>
+  char.charCodeAt(0),
 );
 
 /** True if the engine compiles relaxed SIMD (Chrome 114, Firefox 145, Node 22; Node 20 behind a flag). */
@@ -65,22 +64,6 @@ export function compiled(binary: Binary, shared: boolean): Promise<WebAssembly.M
 
 /** One of this package's binaries, wherever it lies: a URL, its bytes, a Response, or compiled. */
 export type WasmSource = string | URL | Response | ArrayBuffer | Uint8Array | WebAssembly.Module;
-
-/** What a source holds: compiled, or bytes. Throws one sentence where it gives none. */
-export async function wasmOf(source: WasmSource): Promise<WebAssembly.Module | Uint8Array<ArrayBuffer>> {
-  if (source instanceof WebAssembly.Module) return source;
-  if (source instanceof ArrayBuffer) return new Uint8Array(source);
-  if (source instanceof Uint8Array) return new Uint8Array(source);
-  if (source instanceof Response) return wasmBytes(source);
-  if (typeof source !== 'string' && !(source instanceof URL)) {
-    throw new ResnetError(
-      'argument',
-      `wasm: expected a URL, Response, bytes or WebAssembly.Module, got ${shown(source)}.`,
-    );
-  }
-  if (!URL.canParse(source)) throw new ResnetError('argument', `wasm: expected a URL, got ${shown(source)}.`);
-  return platform.fetchAsset(new URL(source));
-}
 
 export const foreign = (got: string): ResnetError =>
   new ResnetError('argument', `wasm: expected a binary of this package, got ${got}.`);

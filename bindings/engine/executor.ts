@@ -6,7 +6,7 @@ import type { Plan, PlanStep, PlanValue, View } from '../compile/plan.js';
 import { algorithms } from './algorithms/index.js';
 import { align } from './arena.js';
 import type { Binary } from './binary.js';
-import type { Core } from './core.js';
+import type { Core, Vectors } from './core.js';
 import { writeRecords } from './lower.js';
 import type { PackedWeights, WeightAddresses } from './packed-weights.js';
 import type { Job } from './thread-control.js';
@@ -45,6 +45,7 @@ export interface Executor {
   readonly plan: Plan;
   readonly binary: Binary;
   readonly threads: number;
+  readonly vectors: Vectors;
   /** Why there are fewer threads than asked for; undefined if there are not. */
   readonly threadsNote: string | undefined;
   /** Bytes of packed weights and biases. */
@@ -106,6 +107,10 @@ export class PlanExecutor implements Executor {
 
   get binary(): Binary {
     return this.#core.binary;
+  }
+
+  get vectors(): Vectors {
+    return this.#core.vectors;
   }
 
   get threads(): number {

@@ -26,6 +26,8 @@ export function writeRecord(core: Core, recordPtr: number, fields: Fields): void
   for (const [name, value] of Object.entries(fields)) {
     (FLOATS.has(name) ? floats : integers)[constant(core, `STEP_${name}`) / 4] = value;
   }
+  const flags = constant(core, 'STEP_flags') / 4;
+  if (core.vectors.bits > 128) integers[flags] = (integers[flags] as number) | constant(core, 'FLAG_WIDE');
 }
 
 /** The record's kind in assembly/step.ts: a convolution's is that of its algorithm. */

@@ -17,6 +17,8 @@ import { packWeights } from './weight-packer.js';
 export interface ExecutorOptions extends TuneOptions {
   /** By default `relaxed` if the engine has relaxed SIMD. */
   readonly binary?: Binary | undefined;
+  /** By default whether the engine was told to join vectors. */
+  readonly wide?: boolean | undefined;
   /** By default the binary that lies beside this package's scripts. */
   readonly wasm?: WasmSource | undefined;
   /** By default `auto`: one thread per core, up to 8. */
@@ -41,6 +43,7 @@ export async function executorOn(
   const plan = makePlan(graph, choose);
   const weights = new PackedWeights(core, plan);
   await packWeights(core, graph, weights, file, onTensor, signal);
+  await core.measured;
   return new PlanExecutor(core, plan, weights, pool);
 }
 
@@ -49,11 +52,11 @@ export async function executorOn(
  * checked. Rejects with one sentence or the signal's reason; nothing is left running then.
  */
 export async function openExecutor(graph: Graph, file: WeightFile, options: ExecutorOptions = {}): Promise<Executor> {
-  const { binary, wasm, threads = 'auto', winograd = true, tune = false } = options;
+  const { binary, wide, wasm, threads = 'auto', winograd = true, tune = false } = options;
   const { count, note } = threadCount(threads);
   // If this thread may not block, one thread is a worker too, if it can be.
   const needsWorker = !platform.mayBlock && platform.whyNoSharedMemory === undefined;
-  const core = await createCore({ binary, wasm, shared: count > 1 || needsWorker });
+  const core = await createCore({ binary, wide, wasm, shared: count > 1 || needsWorker });
   const pool = await ThreadPool.start(core, count, note);
   try {
     const byRule = chooseByRule(Object.values(algorithms), { winograd });

@@ -50,8 +50,14 @@ export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache' |
    * Without it a rule of shape chooses. Not with `winograd: false`.
    */
   readonly tune?: boolean;
-  /** By default `relaxed` if the engine has relaxed SIMD. */
+  /** By default `wide` if `wide` is true, or else `relaxed` if the engine has relaxed SIMD. */
   readonly binary?: Binary;
+  /**
+   * Whether to use vectors of 256 bits, if it pays here: `info()` tells. V8 joins them of pairs of 128 bits where it was
+   * told to (`--experimental-wasm-revectorize`; Chromium's `--js-flags=--wasm-revectorize`). By default true in Node if the
+   * process has that flag, and false in pages, which cannot know. True in Node: `enableWideVectors()` is called.
+   */
+  readonly wide?: boolean;
   /**
    * The wasm binary, if it does not lie in `build/` beside this package's scripts: a URL, its bytes, a Response or a
    * WebAssembly.Module. It must be of this version, and its kind is `binary`'s.
@@ -84,6 +90,7 @@ const OPTIONS: Readonly<Record<keyof LoadOptions, true>> = {
   winograd: true,
   tune: true,
   binary: true,
+  wide: true,
   wasm: true,
   cache: true,
   hdf5: true,
@@ -151,6 +158,7 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     winograd,
     tune,
     binary,
+    wide,
     wasm,
     signal,
     onProgress = () => {},
@@ -203,6 +211,7 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     const phase = isRemote(isSource ? network : weights) ? 'download' : 'pack';
     const executor = await openExecutor(graph, file, {
       binary,
+      wide,
       wasm,
       threads,
       winograd,

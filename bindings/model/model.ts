@@ -146,6 +146,8 @@ export class ExecutorModel implements Model {
       backend: 'wasm',
       network: this.name,
       binary: executor.binary,
+      vectors: executor.vectors.bits,
+      vectorsNote: executor.vectors.note,
       threads: executor.threads,
       threadsNote: executor.threadsNote,
       weightBytes: executor.weightBytes,

@@ -79,6 +79,10 @@ export interface ModelInfo {
   readonly backend: 'wasm';
   readonly network: string;
   readonly binary: Binary;
+  /** Bits of the vectors that the kernels run on. */
+  readonly vectors: 128 | 256;
+  /** Why, in one sentence. */
+  readonly vectorsNote: string;
   readonly threads: number;
   /** Why there are fewer threads than asked for; undefined if there are not. */
   readonly threadsNote: string | undefined;

@@ -12,6 +12,7 @@ import type { Platform } from '../platform/platform.js';
 import type { FileBytes, RandomBytes } from '../platform/types.js';
 import { decodeImage } from './decode-image.js';
 import { cacheDir } from './weight-cache.js';
+import { whyNarrow } from './wide-vectors.js';
 
 const READ_BYTES = 2 ** 18;
 
@@ -73,7 +74,7 @@ const tuned = (key: string): string =>
   join(cacheDir(), 'tuned', `${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`);
 
 /** Reads a binary from its file or, if a bundler left that behind, from text. CommonJS has no `import.meta.url` either. */
-async function fetchBinary(binary: 'baseline' | 'relaxed'): Promise<Uint8Array<ArrayBuffer>> {
+async function fetchBinary(binary: 'baseline' | 'relaxed' | 'wide'): Promise<Uint8Array<ArrayBuffer>> {
   try {
     return new Uint8Array(await readFile(binaryUrl(binary)));
   } catch {
@@ -136,6 +137,7 @@ export const nodePlatform = (thread: () => URL): Platform => ({
     };
   },
   v8HoistsSplats: Number.parseInt(process.versions.v8, 10) < 13,
+  whyNarrow,
   fetchBinary,
   fetchAsset: async (url) => new Uint8Array(await readFile(url)),
   openFile,

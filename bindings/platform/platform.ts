@@ -31,8 +31,10 @@ export interface Platform {
   ): Thread;
   /** True for V8 before version 13, which hoists splats so that the largest GEMM tiles spill registers. */
   readonly v8HoistsSplats: boolean;
+  /** Why this engine does not join vectors to 256 bits; undefined if it was told to (V8's revectorize pass). */
+  whyNarrow(): string | undefined;
   /** Reads one of this package's binaries. */
-  fetchBinary(binary: 'baseline' | 'relaxed'): Promise<Uint8Array<ArrayBuffer>>;
+  fetchBinary(binary: 'baseline' | 'relaxed' | 'wide'): Promise<Uint8Array<ArrayBuffer>>;
   /** Reads the file of a URL. */
   fetchAsset(url: URL): Promise<Uint8Array<ArrayBuffer>>;
   /** Opens a file by its path or file: URL. Rejects if there is no file system. */

@@ -132,7 +132,7 @@ eachBinary('gemm', (test) => {
   test('every tile, edge size and epilogue', ({ core }) => {
     for (const mr of tileRows(core))
       for (const m of edges(mr))
-        for (const n of edges(constant(core, 'NR')))
+        for (const n of new Set([...edges(constant(core, 'NR')), ...edges(constant(core, 'NR_MAX'))]))
           for (const k of [1, 3, 4, 7]) {
             for (const one of EPILOGUES) checkGemm(core, product(m, n, k), { ...one, mr });
           }

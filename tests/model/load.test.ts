@@ -451,7 +451,7 @@ test('load refuses what does not fit, each in one sentence', async () => {
   await refused('toString', {}, /^network: expected one of .*, got toString;/);
   await refused(NAME, { weights: undefined }, /^resnet20_cifar: expected weights .*, got none\.$/);
   await refused(NAME, { labels: ['a', 'b'] }, 'labels: expected 10, one per class, got 2.');
-  await refused(NAME, { binary: 'fast' }, 'binary: expected baseline or relaxed, got fast.');
+  await refused(NAME, { binary: 'fast' }, 'binary: expected baseline or relaxed or wide, got fast.');
   for (const threads of [0, 65, 1.5, 'many', Number.NaN]) {
     await refused(NAME, { threads }, `threads: expected auto or a whole number from 1 to 64, got ${threads}.`);
   }

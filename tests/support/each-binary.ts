@@ -1,4 +1,4 @@
-/** One suite, every binary: the same tests on `baseline` and on `relaxed`. */
+/** One suite, every binary: the same tests on `baseline`, on `relaxed` and on `wide`. */
 
 import './flags.mjs';
 import { suite, type uvu } from 'uvu';
@@ -12,24 +12,31 @@ export interface BinaryContext {
   readonly core: Core;
 }
 
+async function coreOf(binary: Binary): Promise<Core> {
+  const core = await createCore({ binary });
+  await core.measured;
+  return binary === 'wide' ? { ...core, vectors: { bits: 256, note: 'Vectors of 256 bits, for the test.' } } : core;
+}
+
 /** V8 has relaxed SIMD from here on, by default or by the flag. */
 const RELAXED_V8 = 11;
 
 /**
- * Defines and runs a suite once for each binary. Where an engine has no relaxed SIMD, its suite is skipped, aloud; where
+ * Defines and runs a suite once for each binary, the wide one with the tiles for 256 bits, whether this engine joins vectors or not: results
+ * are the same. Where an engine has no relaxed SIMD, its suite is skipped, aloud; where
  * it should have, that is a failure.
  */
 export function eachBinary(name: string, define: (test: uvu.Test<BinaryContext>, binary: Binary) => void): void {
   for (const binary of BINARIES) {
-    const isMissing = binary === 'relaxed' && !supportsRelaxed();
+    const isMissing = binary !== 'baseline' && !supportsRelaxed();
     if (isMissing && !(Number.parseInt(process.versions.v8, 10) >= RELAXED_V8)) {
-      console.log(`\n${name}, relaxed: SKIPPED, since this engine has no relaxed SIMD.`);
+      console.log(`\n${name}, ${binary}: SKIPPED, since this engine has no relaxed SIMD.`);
       continue;
     }
     const test = suite<BinaryContext>(`${name}, ${binary}`);
     // Not `before`, whose errors uvu keeps to itself.
     test.before.each(async (context) => {
-      if (!context.core) Object.assign(context, { binary, core: await createCore({ binary }) });
+      if (!context.core) Object.assign(context, { binary, core: await coreOf(binary) });
     });
     define(test, binary);
     test.run();

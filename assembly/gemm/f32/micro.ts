@@ -203,6 +203,12 @@ function prefetchTile6(
 export class F32Tile {
   // @ts-ignore: decorator
   @inline
+  panels(): i32 {
+    return 1;
+  }
+
+  // @ts-ignore: decorator
+  @inline
   aBytes(count: i32): usize {
     return <usize>count << 2;
   }
@@ -216,8 +222,8 @@ export class F32Tile {
   // @ts-ignore: decorator
   @inline
   run(
-    rows: i32, g: Gemm, aPtr: usize, bPtr: usize, startPtr: usize, startStride: usize, cPtr: usize, cStride: usize,
-    residualPtr: usize, residualStride: usize, prefetchPtr: usize, prefetchStride: usize,
+    rows: i32, panels: i32, g: Gemm, aPtr: usize, bPtr: usize, startPtr: usize, startStride: usize, cPtr: usize,
+    cStride: usize, residualPtr: usize, residualStride: usize, prefetchPtr: usize, prefetchStride: usize,
   ): void {
     switch (rows) {
       case 6: tile6(g, aPtr, bPtr, startPtr, startStride, cPtr, cStride, residualPtr, residualStride); break;
@@ -236,6 +242,12 @@ export class F32Tile {
 export class F32PrefetchingTile {
   // @ts-ignore: decorator
   @inline
+  panels(): i32 {
+    return 1;
+  }
+
+  // @ts-ignore: decorator
+  @inline
   aBytes(count: i32): usize {
     return <usize>count << 2;
   }
@@ -249,8 +261,8 @@ export class F32PrefetchingTile {
   // @ts-ignore: decorator
   @inline
   run(
-    rows: i32, g: Gemm, aPtr: usize, bPtr: usize, startPtr: usize, startStride: usize, cPtr: usize, cStride: usize,
-    residualPtr: usize, residualStride: usize, prefetchPtr: usize, prefetchStride: usize,
+    rows: i32, panels: i32, g: Gemm, aPtr: usize, bPtr: usize, startPtr: usize, startStride: usize, cPtr: usize,
+    cStride: usize, residualPtr: usize, residualStride: usize, prefetchPtr: usize, prefetchStride: usize,
   ): void {
     switch (rows) {
       case 6:

@@ -1,0 +1,60 @@
+/** A wasm binary that the caller names or brings. */
+
+import { ResnetError } from '../../models/errors.js';
+import { platform } from '../platform/platform.js';
+import { shown } from '../util/messages.js';
+import { BINARIES, type Binary, compile, foreign, supportsRelaxed, type WasmSource, wasmBytes } from './binary.js';
+import { attach, type Core, newCore, newMemory } from './core.js';
+
+/** Throws if there is no such binary, or this engine cannot run it. */
+export function checkBinary(binary: Binary): void {
+  if (!BINARIES.includes(binary))
+    throw new ResnetError('argument', `binary: expected ${BINARIES.join(' or ')}, got ${binary}.`);
+  if (binary !== 'baseline' && !supportsRelaxed()) {
+    throw new ResnetError(
+      'unsupported',
+      `binary: expected an engine with relaxed SIMD for ${binary}, got one without; baseline runs here.`,
+    );
+  }
+}
+
+/** What a source holds: compiled, or bytes. Throws one sentence where it gives none. */
+async function wasmOf(source: WasmSource): Promise<WebAssembly.Module | Uint8Array<ArrayBuffer>> {
+  if (source instanceof WebAssembly.Module) return source;
+  if (source instanceof ArrayBuffer) return new Uint8Array(source);
+  if (source instanceof Uint8Array) return new Uint8Array(source);
+  if (source instanceof Response) return wasmBytes(source);
+  if (typeof source !== 'string' && !(source instanceof URL)) {
+    throw new ResnetError(
+      'argument',
+      `wasm: expected a URL, Response, bytes or WebAssembly.Module, got ${shown(source)}.`,
+    );
+  }
+  if (!URL.canParse(source)) throw new ResnetError('argument', `wasm: expected a URL, got ${shown(source)}.`);
+  return platform.fetchAsset(new URL(source));
+}
+
+/** An instance of a binary that the caller brought, which itself says what it is. */
+export async function given(source: WasmSource, binary: Binary | undefined, wanted: boolean): Promise<Core> {
+  const found = await wasmOf(source);
+  const start = async (shared: boolean) => {
+    const module = found instanceof WebAssembly.Module ? found : await compile(found, shared);
+    if (!WebAssembly.Module.exports(module).some(({ name }) => name === 'STEP_BYTES')) throw foreign('another module');
+    return { module, shared, ...(await attach(module, newMemory(shared))) };
+  };
+  let parts: Awaited<ReturnType<typeof start>>;
+  try {
+    parts = await start(wanted).catch((reason) => {
+      // A compiled module has its kind of memory already.
+      if (reason instanceof WebAssembly.LinkError) return start(!wanted);
+      throw reason;
+    });
+  } catch (cause) {
+    throw cause instanceof WebAssembly.CompileError ? foreign('one that does not compile here') : cause;
+  }
+  const { RELAXED, WIDE } = parts.constants;
+  const which: Binary = WIDE ? 'wide' : RELAXED ? 'relaxed' : 'baseline';
+  if (binary && binary !== which)
+    throw new ResnetError('argument', `wasm: expected the ${binary} binary, got the ${which} one.`);
+  return newCore({ binary: which, ...parts });
+}
