@@ -19,7 +19,7 @@ async function loadSharp(): Promise<typeof import('sharp').default> {
 function missing({ code, message }: NodeJS.ErrnoException): string {
   const needs = 'Decoding images in Node needs the package sharp';
   // The second is CommonJS's: of a bundle, or in Jest.
-  if (/^(ERR_)?MODULE_NOT_FOUND$/.test(code ?? '') && /'sharp'/.test(message)) return `${needs}: npm install sharp.`;
+  if (/^(ERR_)?MODULE_NOT_FOUND$/.test(code ?? '')) return `${needs}: npm install sharp.`;
   const [reason = ''] = message.split('\n');
   const got = `the one here does not load in Node ${process.versions.node} (${plain(reason.trim())})`;
   return `${needs}, and ${got}: npm install sharp, or a newer Node.`;

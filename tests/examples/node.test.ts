@@ -36,20 +36,21 @@ test('an example imports the package alone, and is short', async () => {
     (file) => /\.(js|html)$/.test(file) && !file.includes('node_modules'),
   );
   assert.ok(files.length >= 9, `got ${files}`);
-  let imports = 0;
+  const folderOf = (file: string) => file.split(/[\\/]/)[0];
+  const using = new Set<string | undefined>();
   for (const file of files) {
     const text = await readFile(join(root, 'examples', file), 'utf8');
     assert.ok(text.split('\n').length <= 61, `${file}: expected 60 lines at most`);
     for (const [, specifier = ''] of text.matchAll(/^\s*import\b.*?'([^']+)';$/gm)) {
       assert.match(
         specifier,
-        /^(resnet-wasm|node:.+|\.\/[\w-]+\.js|\.\/node_modules\/resnet-wasm\/dist\/web\.js)$/,
+        /^(resnet-wasm|node:.+|\.\/[\w-]+\.js|\.\/node_modules\/resnet-wasm\/dist\/(web|static)\.js)$/,
         file,
       );
-      imports += 1;
+      if (specifier.includes('resnet-wasm')) using.add(folderOf(file));
     }
   }
-  assert.ok(imports >= files.length, `${imports} imports`);
+  assert.equal([...using].sort(), [...new Set(files.map(folderOf))].sort());
 });
 
 test('node/classify.js', async () => {
