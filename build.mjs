@@ -51,7 +51,7 @@ const requireBuiltins = {
 const loadMore = {
   name: 'load-more',
   setup({ onResolve, resolve }) {
-    onResolve({ filter: /\/(reader|h5|tfjs|impostors|fitted|prefix)\.js$/ }, ({ kind }) =>
+    onResolve({ filter: /\/(reader|h5|tfjs|impostors|fitted|prefix|random|sharded)\.js$/ }, ({ kind }) =>
       kind === 'dynamic-import' ? resolve('./load-more.ts', { resolveDir: `${root}bindings/worker`, kind }) : undefined,
     );
   },

@@ -11,4 +11,4 @@ if (!more) throw new ResnetError('worker', `${moreUrl()}: expected a script of r
 // It has a copy of the platform's module.
 more.usePlatform(platform);
 
-export const { fitted, h5, impostor, networkIn, pytorch, tfjs, withPrefix } = more;
+export const { fitted, h5, impostor, networkIn, pytorch, randomWeights, shards, tfjs, withPrefix } = more;

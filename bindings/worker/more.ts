@@ -6,9 +6,11 @@ import { impostor } from '../weights/formats/impostors.js';
 import { h5 } from '../weights/formats/keras/h5.js';
 import { tfjs } from '../weights/formats/keras/tfjs.js';
 import { pytorch } from '../weights/formats/pytorch/reader.js';
+import { shards } from '../weights/formats/sharded.js';
 import { withPrefix } from '../weights/prefix.js';
+import { randomWeights } from '../weights/random.js';
 
-const more = { usePlatform, fitted, h5, impostor, networkIn, pytorch, tfjs, withPrefix };
+const more = { usePlatform, fitted, h5, impostor, networkIn, pytorch, randomWeights, shards, tfjs, withPrefix };
 
 /** The global by which worker.js has them: Parcel makes a script without exports of this one. */
 const MORE = 'resnet-wasm more';
