@@ -1,24 +1,33 @@
 /** `classify --cam`: draws a heat map over a picture, of where the network saw a class. */
 
-import {
-  type Cam,
-  type CamMap,
-  decodeImage,
-  encodePng,
-  heatmap,
-  type Model,
-  type Pixels,
-} from '../bindings/index.node.js';
+import { extname } from 'node:path';
+import { type Cam, type CamMap, encodeImage, heatmap, type Model, type Pixels } from '../bindings/index.node.js';
 import { writeOutput } from './output.js';
 
-/** Finds a class by its index or its label in any case; the most probable class if none is wanted. */
-function mapOf({ maps }: Cam, wanted: string | undefined): CamMap {
-  const name = wanted?.toLowerCase().replaceAll(' ', '_');
-  const found = maps.find(({ index, label }) => {
-    return name === undefined || name === String(index) || name === label?.toLowerCase().replaceAll(' ', '_');
-  });
-  if (!found) throw new Error(`--cam-class: expected the index or label of a class, got ${wanted}.`);
-  return found;
+/** Formats by extension. */
+export const CAM_FORMATS = { '.png': 'png', '.jpg': 'jpeg', '.jpeg': 'jpeg', '.webp': 'webp' } as const;
+
+const plain = (label: string): string => label.toLowerCase().replaceAll(' ', '_');
+
+/**
+ * Finds a class by its index or its label in any case; undefined if none is wanted. Throws if there is none, or several
+ * of that label.
+ */
+export function camClass(
+  { graph }: Model,
+  labels: readonly string[] | undefined,
+  wanted: string | undefined,
+): number | undefined {
+  if (wanted === undefined) return undefined;
+  const classes = graph.nodes[graph.outputs[0].node]?.shape.c ?? 0;
+  if (/^\d+$/.test(wanted) && Number(wanted) < classes) return Number(wanted);
+  const found = (labels ?? []).flatMap((label, index) => (plain(label) === plain(wanted) ? [index] : []));
+  if (found.length > 1) {
+    throw new Error(`--cam-class: expected one class, got ${wanted}, which is ${found.join(' and ')}; give an index.`);
+  }
+  const [index] = found;
+  if (index === undefined) throw new Error(`--cam-class: expected the index or label of a class, got ${wanted}.`);
+  return index;
 }
 
 /** Draws the picture on white, as the network sees it, and the heat map over its crop. */
@@ -46,11 +55,8 @@ function overlay({ data, width, height }: Pixels, { data: map }: CamMap, { shape
   return { data: pixels, width, height, channels: 3 };
 }
 
-/** Writes the PNG. Returns the class that it shows. */
-export async function drawCam(model: Model, image: string, path: string, wanted: string | undefined): Promise<CamMap> {
-  const pixels = await decodeImage(image);
-  const cam = await model.cam(pixels, { topK: wanted === undefined ? 1 : Number.MAX_SAFE_INTEGER });
-  const map = mapOf(cam, wanted);
-  await writeOutput(path, await encodePng(overlay(pixels, map, cam)));
-  return map;
+/** Writes the picture with the first of its maps, in the format that the file's extension names. */
+export async function drawCam(file: string, pixels: Pixels, cam: Cam): Promise<void> {
+  const format = CAM_FORMATS[extname(file).toLowerCase() as keyof typeof CAM_FORMATS];
+  await writeOutput(file, await encodeImage(overlay(pixels, cam.maps[0] as CamMap, cam), format));
 }

@@ -1,16 +1,29 @@
 /** `classify`: names what pictures show. */
 
-import { stat } from 'node:fs/promises';
 import { Command } from 'commander';
 import type { Classification } from '../bindings/index.node.js';
-import { drawCam } from './cam.js';
-import { reportFailure } from './failure.js';
-import { identifyModel, needWeights, openModel } from './load-model.js';
-import { type ModelFlags, modelOptions, networkName, positive } from './options.js';
-import { checkOutput } from './output.js';
-import { bar } from './text.js';
+import { CAM_FORMATS, camClass, drawCam } from './cam.js';
+import { eachPicture } from './each-picture.js';
+import { inputsOf } from './inputs.js';
+import { isModelGiven, labelsOf, needWeights, openModel } from './load-model.js';
+import {
+  type ClassFlags,
+  classOptions,
+  loadOptions,
+  type ModelFlags,
+  modelOptions,
+  type PictureFlags,
+  pictureOptions,
+  positive,
+  pretrainedOrNetwork,
+} from './options.js';
+import { checkExtension, checkOutput } from './output.js';
+import { findPictures, type Picture } from './pictures.js';
+import { hasBars } from './progress.js';
+import { checkStdin } from './stdin.js';
+import { bar, isTerminal } from './text.js';
 
-interface ClassifyFlags extends ModelFlags {
+interface ClassifyFlags extends ModelFlags, PictureFlags, ClassFlags {
   readonly topK: number;
   readonly json?: boolean;
   readonly cam?: string;
@@ -21,17 +34,21 @@ interface Answer {
   readonly image: string;
   readonly model: string;
   readonly topK: readonly Classification[];
-  /** Time from the file to the answer. */
+  /** Time from the file, or from the last answer if that came later, to this one. */
   readonly ms: number;
 }
 
 const EXAMPLES = `
 Examples:
   resnet-wasm classify cat.jpg
-  resnet-wasm classify --top-k 3 --json photos/*.jpg > answers.json
+  resnet-wasm classify photos --top-k 1
+  resnet-wasm classify --top-k 3 --json "photos/**/*.jpg" https://example.org/cat.jpg > answers.json
   resnet-wasm classify cat.jpg --cam where.png
-  resnet-wasm classify --weights resnet18.safetensors cat.jpg
+  resnet-wasm classify --weights own.safetensors --labels names.txt --preset tf cat.jpg
+  curl -s https://example.org/cat.jpg | resnet-wasm classify -
 
+A picture is a file, an http, https, file or data URL, or - for stdin. A folder stands for the pictures in it and in its
+folders, hidden ones aside, in the order of their names. A glob in quotes stands for the files that match, as a shell's.
 Without --weights, the model's pretrained weights are fetched once and kept in a cache (see resnet-wasm pull --help).
 With --weights but no --model, the network is the one whose tensors the file has.
 A picture that cannot be read is reported on stderr, and the exit code is 1; the others are still classified.`;
@@ -39,25 +56,34 @@ A picture that cannot be read is reported on stderr, and the exit code is 1; the
 export function classifyCommand(signal: AbortSignal): Command {
   const command = new Command('classify')
     .description('Name what pictures show')
-    .argument('<image...>', 'JPEG, PNG, WebP or GIF files')
-    .option('--model <name>', 'network to use (resnet-wasm models lists them)', networkName, 'resnet50')
+    .argument('<pictures...>', 'files (JPEG, PNG, WebP, GIF), folders, globs, URLs, or - for stdin')
+    .option(
+      '--model <name>',
+      'network, or its weights by name (see resnet-wasm pull --help)',
+      pretrainedOrNetwork,
+      'resnet50',
+    )
     .option('--top-k <n>', 'classes to show per picture', positive, 5)
-    .option('--json', 'print a JSON array, and no progress')
-    .option('--cam <file>', 'write the picture as a PNG, with a heat map of where the network saw its best class')
+    .option('--json', 'print a JSON array')
+    .option(
+      '--cam <file>',
+      'write the picture (.png, .jpg, .webp) with a heat map of where the network saw its best class',
+    )
     .option('--cam-class <class>', 'class to map instead of the best, by index or label');
-  for (const option of modelOptions()) command.addOption(option);
-  return command.addHelpText('after', EXAMPLES).action(async (images: string[], flags: ClassifyFlags) => {
+  for (const option of [...modelOptions(), ...pictureOptions(), ...classOptions()]) command.addOption(option);
+  return command.addHelpText('after', EXAMPLES).action(async (args: string[], flags: ClassifyFlags) => {
     needWeights(command, flags);
-    checkCam(command, images, flags);
-    const isGiven = command.getOptionValueSource('model') !== 'default';
-    await classify(images, flags, isGiven, signal);
+    checkStdin(command, [...args, flags.weights]);
+    checkCam(command, args, flags);
+    await classify(args, flags, isModelGiven(command), signal);
   });
 }
 
-function checkCam(command: Command, images: readonly string[], { cam, camClass }: ClassifyFlags): void {
+function checkCam(command: Command, args: readonly string[], { cam, camClass }: ClassifyFlags): void {
+  if (cam !== undefined) checkExtension(command, '--cam <file>', cam, Object.keys(CAM_FORMATS));
   const wrong =
-    cam !== undefined && images.length > 1
-      ? `option '--cam <file>' takes one picture, not ${images.length}`
+    cam !== undefined && args.length > 1
+      ? `option '--cam <file>' takes one picture, not ${args.length}`
       : cam === undefined && camClass !== undefined
         ? "option '--cam-class <class>' needs --cam"
         : undefined;
@@ -66,63 +92,65 @@ function checkCam(command: Command, images: readonly string[], { cam, camClass }
 
 /** `isGiven`: whether the user named a model. If not, it is identified by the tensors of `flags.weights`. */
 async function classify(
-  images: readonly string[],
+  args: readonly string[],
   flags: ClassifyFlags,
   isGiven: boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  if (flags.cam !== undefined) {
-    const { weights } = flags;
-    await checkOutput(flags.cam, '--cam', weights === undefined ? images : [...images, weights]);
+  const { cam: file, json = false, topK, maxPixels } = flags;
+  const options = await loadOptions(flags);
+  // Found before weights are loaded, or even fetched, for nothing.
+  const pictures = await findPictures(args);
+  if (file !== undefined) await checkCamFile(file, pictures, flags);
+  let answers = 0;
+  if (pictures.length > 0) {
+    using model = await openModel(flags, isGiven, { signal, quiet: json && !hasBars(), options });
+    const labels = await labelsOf(model);
+    const mapped = file === undefined ? undefined : camClass(model, labels, flags.camClass);
+    await eachPicture(pictures, { signal, maxPixels }, async ({ name }, pixels, ms) => {
+      const { classes, cam } =
+        file === undefined
+          ? { classes: await model.classify(pixels, { topK, signal }) }
+          : await model.analyse(pixels, { topK, cam: mapped === undefined ? true : { classes: [mapped] }, signal });
+      const labelled = (found: Classification) => ({ ...found, label: found.label ?? labels?.[found.index] });
+      const answer = { image: name, model: model.name, topK: classes.map(labelled), ms: ms() };
+      const [map] = cam?.maps ?? [];
+      if (file !== undefined && cam && map) await drawCam(file, pixels, cam);
+      answers++;
+      if (json) return `${answers > 1 ? ',' : '['}\n${indented(JSON.stringify(answer, undefined, 2))}`;
+      const where = map && `  where it saw ${nameOf(labelled(map))}: ${file}\n`;
+      return `${answers > 1 ? '\n' : ''}${answerText(answer)}${where ?? ''}`;
+    });
   }
-  const readable: string[] = [];
-  for (const image of images) {
-    // Checked before weights are loaded, or even fetched, for nothing.
-    const file = await stat(image).catch(() => undefined);
-    if (file && !file.isDirectory()) readable.push(image);
-    else reportFailure(file ? 'expected a picture, got a folder.' : 'no such file.', image);
-  }
-
-  const answers: Answer[] = [];
-  if (readable.length > 0) {
-    const how = { signal, quiet: flags.json };
-    const match =
-      flags.weights === undefined || isGiven
-        ? undefined
-        : await identifyModel(flags.weights, { ...how, prefix: flags.prefix });
-    const found = match && 'network' in match ? match : undefined;
-    using model = await openModel(
-      { ...flags, model: found?.network ?? flags.model },
-      { ...how, options: found?.options, graph: match && 'nodes' in match ? match : undefined },
-    );
-    for (const image of readable) {
-      signal.throwIfAborted();
-      const start = performance.now();
-      try {
-        const topK = await model.classify(image, { topK: flags.topK });
-        const answer = { image, model: model.name, topK, ms: Math.round(10 * (performance.now() - start)) / 10 };
-        if (!flags.json) process.stdout.write(`${answers.length > 0 ? '\n' : ''}${answerText(answer)}`);
-        answers.push(answer);
-        if (flags.cam !== undefined) {
-          const { label, index } = await drawCam(model, image, flags.cam, flags.camClass);
-          if (!flags.json) process.stdout.write(`  where it saw ${label ?? `class ${index}`}: ${flags.cam}\n`);
-        }
-      } catch (error) {
-        reportFailure(error, image);
-      }
-    }
-  }
-  if (flags.json) process.stdout.write(`${JSON.stringify(answers, undefined, 2)}\n`);
+  if (json) process.stdout.write(answers > 0 ? '\n]\n' : '[]\n');
 }
+
+/** Checks what can be before a model is loaded: one picture, and a file that can be written. */
+async function checkCamFile(file: string, pictures: readonly Picture[], flags: ClassifyFlags): Promise<void> {
+  if (pictures.length > 1) throw new Error(`--cam: expected one picture, got ${pictures.length}.`);
+  const sources = pictures.map(({ source }) => source);
+  await checkOutput(file, '--cam', [...sources, ...(await inputsOf(flags))]);
+}
+
+const indented = (text: string): string => text.replace(/^/gm, '  ');
+
+const nameOf = ({ label, index }: Classification): string => label ?? `class ${index}`;
+
+/** Whether a value is a probability, as with every activation but none. */
+const isShare = (value: number): boolean => value >= 0 && value <= 1;
 
 const BAR_WIDTH = 24;
 
+/** The classes of a picture in columns. Bars are for people: a terminal has them if it is wide enough. */
 function answerText({ image, topK, ms }: Answer): string {
-  const labels = topK.map(({ label, index }) => label ?? `class ${index}`);
+  const labels = topK.map(nameOf);
   const width = Math.max(...labels.map((label) => label.length));
+  const room = isTerminal(process.stdout) ? (process.stdout.columns || 80) - width - 15 : 0;
+  const barWidth = Math.min(BAR_WIDTH, room);
   const rows = topK.map(({ probability }, i) => {
-    const percent = `${(100 * probability).toFixed(2)} %`;
-    return `  ${labels[i]?.padEnd(width)}  ${percent.padStart(8)}  ${bar(probability, BAR_WIDTH)}`.trimEnd();
+    const value = isShare(probability) ? `${(100 * probability).toFixed(2)} %` : probability.toFixed(4);
+    const drawn = barWidth < 4 || !isShare(probability) ? '' : bar(probability, barWidth);
+    return `  ${labels[i]?.padEnd(width)}  ${value.padStart(8)}  ${drawn}`.trimEnd();
   });
   return `${[`${image}  (${ms.toFixed(0)} ms)`, ...rows].join('\n')}\n`;
 }

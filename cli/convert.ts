@@ -3,8 +3,10 @@
 import { stat } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import { openWeights, withNetworkNames, writeSafetensors } from '../bindings/index.node.js';
+import { weightFiles } from './inputs.js';
 import { prefixOption } from './options.js';
 import { checkOutput, writeOutput } from './output.js';
+import { weightSource } from './stdin.js';
 
 const EXAMPLES = `
 Examples:
@@ -23,7 +25,7 @@ interface ConvertFlags {
 export function convertCommand(signal: AbortSignal): Command {
   return new Command('convert')
     .description('Convert weights of any supported format to safetensors')
-    .argument('<in>', 'path or URL of weights: safetensors, PyTorch, Keras or TensorFlow.js')
+    .argument('<in>', 'path or URL of weights, or - for stdin: safetensors, PyTorch, Keras or TensorFlow.js')
     .argument('<out>', 'path of the file to write')
     .addOption(
       new Option('--dtype <type>', "type of the values (default: the file's own)").choices(Object.keys(DTYPES)),
@@ -31,8 +33,8 @@ export function convertCommand(signal: AbortSignal): Command {
     .addOption(prefixOption())
     .addHelpText('after', EXAMPLES)
     .action(async (from: string, to: string, { dtype, prefix }: ConvertFlags) => {
-      await checkOutput(to, '<out>', [from]);
-      const file = await openWeights(from, { signal, prefix });
+      await checkOutput(to, '<out>', await weightFiles(from));
+      const file = await openWeights(weightSource(from), { signal, prefix });
       try {
         const bytes = writeSafetensors(withNetworkNames(file), { dtype: dtype && DTYPES[dtype] });
         await writeOutput(to, bytes, signal);

@@ -2,6 +2,7 @@
 
 import { setImmediate } from 'node:timers/promises';
 import { Command } from 'commander';
+import { inputsOf } from './inputs.js';
 import { needWeights, openModel } from './load-model.js';
 import { readNpy, writeNpy } from './npy.js';
 import { type ModelFlags, modelOptions, networkName } from './options.js';
@@ -36,14 +37,14 @@ export function inferCommand(signal: AbortSignal): Command {
 const BATCH = 8;
 
 async function infer(flags: InferFlags, signal: AbortSignal): Promise<void> {
-  const { input, output, weights } = flags;
-  await checkOutput(output, '--output', weights === undefined ? [input] : [input, weights]);
+  const { input, output } = flags;
+  await checkOutput(output, '--output', [input, ...(await inputsOf(flags))]);
   const { data, shape } = await readNpy(input);
   const [n = 0, c = 0, h = 0, w = 0] = shape;
   if (shape.length !== 4 || data.length === 0) {
     throw new Error(`${input}: expected [N, C, H, W], none of them 0, got [${shape.join(', ')}].`);
   }
-  using model = await openModel(flags, { signal, options: { size: [h, w] } });
+  using model = await openModel(flags, true, { signal, options: { size: [h, w] } });
   const batches: Float32Array[] = [];
   for (let first = 0; first < n; first += BATCH) {
     await setImmediate(undefined, { signal });

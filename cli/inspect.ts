@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import { inspectWeights, type WeightReport } from '../bindings/index.node.js';
 import { prefixOption } from './options.js';
+import { weightSource } from './stdin.js';
 import { columns, digits } from './text.js';
 
 const EXAMPLES = `
@@ -13,12 +14,12 @@ Examples:
 export function inspectCommand(signal: AbortSignal): Command {
   return new Command('inspect')
     .description('Show what a weight file holds: tensors, types, shapes, metadata, and which network it looks like')
-    .argument('<file>', 'path or URL of weights: safetensors, PyTorch, Keras or TensorFlow.js')
+    .argument('<file>', 'path or URL of weights, or - for stdin: safetensors, PyTorch, Keras or TensorFlow.js')
     .addOption(prefixOption())
     .option('--json', 'print a JSON object')
     .addHelpText('after', EXAMPLES)
     .action(async (source: string, { json, prefix }: { json?: boolean; prefix?: string }) => {
-      const report = await inspectWeights(source, { signal, prefix });
+      const report = await inspectWeights(weightSource(source), { signal, prefix });
       process.stdout.write(`${json ? JSON.stringify(report, undefined, 2) : table(report)}\n`);
     });
 }

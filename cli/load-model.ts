@@ -2,30 +2,23 @@
 
 import type { Command } from 'commander';
 import {
-  type Graph,
   imagenetLabels,
   type LoadOptions,
   load,
   type Model,
-  type NetworkMatch,
-  type NetworkOptions,
-  networkIn,
-  networks,
-  openWeights,
   type PretrainedWeights,
   pretrained,
 } from '../bindings/index.node.js';
 import type { ModelFlags } from './options.js';
-import { showProgress } from './progress.js';
+import { showBytes } from './progress.js';
+import { isStdin, weightSource } from './stdin.js';
 
 export interface OpenOptions {
   readonly signal: AbortSignal;
   /** True shows no progress. */
   readonly quiet?: boolean | undefined;
-  /** Options of the network, if they differ from its own. */
-  readonly options?: NetworkOptions | undefined;
-  /** The graph that the weights bring, if the network is that. */
-  readonly graph?: Graph | undefined;
+  /** Options of `load`, if they differ from its own. */
+  readonly options?: LoadOptions;
 }
 
 /** Exits with a usage error if no weights are given, and the model has no pretrained ones. */
@@ -35,47 +28,47 @@ export function needWeights(command: Command, { model, weights }: ModelFlags): v
   command.error(`error: ${model} needs --weights; pretrained weights exist for ${names.join(', ')}`, { exitCode: 2 });
 }
 
-/**
- * Finds the network of a weight file: its own graph, or by its tensors. Says on stderr which it is, unless `quiet`.
- */
-export async function identifyModel(
-  weights: string,
-  { signal, quiet, prefix }: Omit<OpenOptions, 'options'> & Pick<ModelFlags, 'prefix'>,
-): Promise<NetworkMatch | Graph> {
-  const file = await openWeights(weights, { signal, prefix });
-  await file.close();
-  if (file.graph) {
-    if (!quiet) process.stderr.write(`${weights}: ${file.graph.name}, as the file says\n`);
-    return file.graph;
-  }
-  const match = networkIn(file, weights);
-  if (!quiet) process.stderr.write(`${weights}: ${match.network}, by its tensors\n`);
-  return match;
-}
+/** Whether the user named a model. If not, the weights tell which they are of. */
+export const isModelGiven = (command: Command): boolean => command.getOptionValueSource('model') !== 'default';
 
 /** Weights that load within this time are loaded without a bar. */
 const BAR_AFTER_MS = 700;
 
+/** `isGiven`: whether `flags.model` counts for `flags.weights`, or those tell their network themselves. */
 export async function openModel(
   flags: ModelFlags,
-  { signal, quiet, options = {}, graph }: OpenOptions,
+  isGiven: boolean,
+  { signal, quiet, options = {} }: OpenOptions,
 ): Promise<Model> {
-  const { model, binary, threads, prefix } = flags;
-  const classes = flags.classes ?? options.classes;
-  const weights = flags.weights ?? (await fetchPretrained(model, { signal, quiet }));
+  const { model, binary, threads, classes, weights, prefix } = flags;
+  const own = classes === undefined ? {} : { classes };
+  const fetched = weights === undefined ? await fetchPretrained(model, { signal, quiet }) : undefined;
   // Most loads take less than a second, which is not worth a line of a log.
   const silent = quiet || !process.stderr.isTTY;
-  const view = silent ? undefined : showProgress(`Loading ${model} weights`, { after: BAR_AFTER_MS });
-  const how: LoadOptions = { ...options, weights, prefix, classes, binary, threads, signal, onProgress: view?.update };
+  const what = isGiven || weights === undefined ? `${model} weights` : weights;
+  const view = silent ? undefined : showBytes(`Loading ${what}`, { after: BAR_AFTER_MS });
+  const how: LoadOptions = { ...options, ...own, prefix, binary, threads, signal, onProgress: view?.update };
   try {
-    if (flags.weights === undefined) return await load(model, how);
-    const known = graph ? graph.nodes[graph.outputs[0].node]?.shape.c : networks[model]?.defaults.classes;
-    const isImagenet = (classes ?? known) === 1000;
-    const labelled = isImagenet ? { ...how, labels: await imagenetLabels() } : how;
-    return await (graph ? load(flags.weights, { ...labelled, weights: undefined }) : load(model, labelled));
+    if (weights === undefined) return await load(model, { ...how, weights: fetched });
+    if (isGiven) return await load(model, { ...how, weights: weightSource(weights) });
+    const found = await load(located(weights), how);
+    if (!quiet) process.stderr.write(`${isStdin(weights) ? 'stdin' : weights}: ${found.name}, by its tensors\n`);
+    return found;
   } finally {
     view?.stop();
   }
+}
+
+/** Weights for `load` alone, which takes a text without a slash for a name of a network if it is one. */
+function located(weights: string): ReturnType<typeof weightSource> {
+  const isName = !/[\\/.:]/.test(weights) || pretrained.names().includes(weights);
+  return weightSource(isName && !isStdin(weights) ? `./${weights}` : weights);
+}
+
+/** Labels of a model's classes: its own, or those of ImageNet if it has as many. */
+export async function labelsOf({ labels, graph }: Model): Promise<readonly string[] | undefined> {
+  const classes = graph.nodes[graph.outputs[0].node]?.shape.c;
+  return labels ?? (classes === 1000 ? imagenetLabels() : undefined);
 }
 
 /** Finds pretrained weights in the cache, or else fetches them, with progress unless `quiet`. */
@@ -83,13 +76,13 @@ export async function fetchPretrained(
   name: string,
   { signal, quiet }: Omit<OpenOptions, 'options'>,
 ): Promise<PretrainedWeights> {
-  let view: ReturnType<typeof showProgress> | undefined;
+  let view: ReturnType<typeof showBytes> | undefined;
   try {
     return await pretrained.fetch(name, {
       signal,
       onProgress: (progress) => {
         // Not called if the cache has all.
-        view ??= quiet ? undefined : showProgress(`Fetching ${name} weights`);
+        view ??= quiet ? undefined : showBytes(`Fetching ${name} weights`);
         view?.update(progress);
       },
     });

@@ -9,6 +9,7 @@ import { benchCommand } from './bench.js';
 import { classifyCommand } from './classify.js';
 import { compareCommand } from './compare.js';
 import { convertCommand } from './convert.js';
+import { embedCommand } from './embed.js';
 import { reportFailure } from './failure.js';
 import { inferCommand } from './infer.js';
 import { inspectCommand } from './inspect.js';
@@ -19,6 +20,7 @@ import { summaryCommand } from './summary.js';
 const NOTES = `
 Examples:
   resnet-wasm classify cat.jpg
+  resnet-wasm classify photos --json > answers.json
   resnet-wasm summary resnet50
 
 Exit codes: 0, 1 for a failure (with one line on stderr), 2 for a usage error, 130 for Ctrl-C.`;
@@ -48,6 +50,7 @@ function program(signal: AbortSignal): Command {
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
   const commands = [
     classifyCommand(signal),
+    embedCommand(signal),
     modelsCommand(),
     summaryCommand(),
     pullCommand(signal),

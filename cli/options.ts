@@ -1,7 +1,18 @@
 /** Options that several commands share, and the parsers of their values. */
 
 import { InvalidArgumentError, Option } from 'commander';
-import { type Binary, networkNames, pretrained } from '../bindings/index.node.js';
+import {
+  type Binary,
+  type Interpolation,
+  type LoadOptions,
+  networkNames,
+  type OutputActivation,
+  type PreprocessingName,
+  type PreprocessingOptions,
+  preprocessings,
+  pretrained,
+} from '../bindings/index.node.js';
+import { readLabels } from './labels.js';
 
 /** Parses a whole number from 1. */
 export function positive(text: string): number {
@@ -12,16 +23,25 @@ export function positive(text: string): number {
   return value;
 }
 
-const oneOf = (names: readonly string[]) => (text: string) => {
-  if (!names.includes(text)) throw new InvalidArgumentError(`Expected one of ${names.join(', ')}.`);
-  return text;
+/** What there is to choose from, and who lists it. */
+const named = (what: string, names: readonly string[], list: string) => (text: string) => {
+  if (names.includes(text)) return text;
+  throw new InvalidArgumentError(`Expected ${what}; resnet-wasm ${list} lists them.`);
 };
 
-export const networkName = oneOf(networkNames());
+export const networkName = named('a network', networkNames(), 'models');
 
-export const pretrainedName = oneOf(pretrained.names());
+export const pretrainedName = named('a network with weights, or weights by name', pretrained.names(), 'pull --help');
 
-const WEIGHTS_HELP = 'path or URL of weights: safetensors, PyTorch, Keras (.h5) or TensorFlow.js (model.json)';
+export const pretrainedOrNetwork = named(
+  'a network, or weights by name',
+  [...networkNames(), ...pretrained.names()],
+  'models',
+);
+
+const WEIGHTS_HELP =
+  'path or URL of weights, or - for stdin: safetensors, PyTorch, Keras (.h5) or TensorFlow.js (model.json)';
+
 /** Makes the option that chooses among the tensors of a weight file. */
 export const prefixOption = (): Option =>
   new Option('--prefix <name>', 'what the names of the tensors to read begin with: student, state_dict_ema');
@@ -53,3 +73,78 @@ export const modelOptions = (): Option[] => [
     .default('auto')
     .argParser((text) => (text === 'auto' ? text : positive(text))),
 ];
+
+/** Parses numbers with commas between them: one per channel, or one for all. `least`: what they have to exceed. */
+const numbers =
+  (least = Number.NEGATIVE_INFINITY) =>
+  (text: string): number | number[] => {
+    const values = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
+    if (![1, 3].includes(values.length) || !values.every((value) => Number.isFinite(value) && value > least)) {
+      const above = least === 0 ? ' above 0' : '';
+      throw new InvalidArgumentError(`Expected one number${above}, or three with commas between them.`);
+    }
+    return values.length === 1 ? (values[0] as number) : values;
+  };
+
+const INTERPOLATIONS: readonly Interpolation[] = ['bilinear', 'bicubic', 'lanczos', 'nearest'];
+const ACTIVATIONS: readonly OutputActivation[] = ['softmax', 'sigmoid', 'none'];
+
+/** The options of a command that takes pictures. */
+export interface PictureFlags {
+  readonly preset?: PreprocessingName;
+  readonly mean?: number | number[];
+  readonly std?: number | number[];
+  readonly size?: number;
+  readonly interpolation?: Interpolation;
+  readonly maxPixels?: number;
+}
+
+/** Makes the options of a command that takes pictures. */
+export const pictureOptions = (): Option[] => [
+  new Option('--preset <name>', "how pictures are prepared (default: the weights' own way, or torch)").choices(
+    Object.keys(preprocessings),
+  ),
+  new Option(
+    '--mean <a,b,c>',
+    "per channel, instead of the preset's; in 0 ... 1 with torch and cifar, else 0 ... 255",
+  ).argParser(numbers()),
+  new Option('--std <a,b,c>', "per channel, instead of the preset's").argParser(numbers(0)),
+  new Option('--size <n>', "height and width of the network's input in pixels (default: the network's own)").argParser(
+    positive,
+  ),
+  new Option('--interpolation <name>', "how pictures are resized (default: the preset's)").choices(INTERPOLATIONS),
+  new Option(
+    '--max-pixels <n>',
+    'refuse pictures of more pixels, which take 3 or 4 bytes each (default: 268402689)',
+  ).argParser(positive),
+];
+
+/** The options of a command that names classes. */
+export interface ClassFlags {
+  readonly labels?: string;
+  readonly activation?: OutputActivation;
+}
+
+/** Makes the options of a command that names classes. */
+export const classOptions = (): Option[] => [
+  new Option('--labels <file>', 'labels of the classes: one per line, a JSON list, or a config.json with id2label'),
+  new Option(
+    '--activation <name>',
+    'what makes probabilities of the outputs (default: softmax, or sigmoid for one output)',
+  ).choices(ACTIVATIONS),
+];
+
+/** Returns the options of `load` that flags stand for. Rejects with one sentence if the file of labels has none. */
+export async function loadOptions(flags: PictureFlags & ClassFlags): Promise<LoadOptions> {
+  const { preset: base, mean, std, size, interpolation, activation, labels } = flags;
+  const given = { base, mean, std, interpolation };
+  const preprocessing: PreprocessingOptions = Object.fromEntries(
+    Object.entries(given).filter(([, value]) => value !== undefined),
+  );
+  return {
+    ...(Object.keys(preprocessing).length > 0 && { preprocessing }),
+    ...(size !== undefined && { size }),
+    ...(activation !== undefined && { activation }),
+    ...(labels !== undefined && { labels: await readLabels(labels) }),
+  };
+}

@@ -1,7 +1,7 @@
 /** Shows the progress of long work on stderr: a bar on a terminal, and otherwise a few lines. */
 
 import progress from 'cli-progress';
-import { bar } from './text.js';
+import { bar, isTerminal } from './text.js';
 
 export interface ProgressView {
   update(progress: { loaded: number; total: number | undefined }): void;
@@ -11,9 +11,14 @@ export interface ProgressView {
 
 const MB = (bytes: number): string => (bytes / 1e6).toFixed(1);
 
-/** Begins a view. Nothing is shown in the first `after` milliseconds: work that is done by then is not worth a bar. */
-export function showProgress(title: string, { after = 0 } = {}): ProgressView {
-  const view = process.stderr.isTTY ? barView(title) : lineView(title);
+/** Whether progress is shown by bars. */
+export const hasBars = (): boolean => isTerminal(process.stderr);
+
+/** Begins a view of bytes. Nothing is shown in the first `after` milliseconds: work that is done by then is not worth a bar. */
+export function showBytes(title: string, { after = 0 } = {}): ProgressView {
+  const amount = (value: number, total?: number): string =>
+    total === undefined ? `${MB(value)} MB` : `${MB(value)} of ${MB(total)} MB`;
+  const view = hasBars() ? barView(title, amount, false) : lineView(title);
   const start = performance.now();
   let shown = false;
   return {
@@ -27,17 +32,62 @@ export function showProgress(title: string, { after = 0 } = {}): ProgressView {
   };
 }
 
-function barView(title: string): ProgressView {
-  const width = Math.max(8, Math.min(30, (process.stderr.columns || 80) - title.length - 42));
+/** A bar of pictures, for a terminal alone; it goes away at the end. */
+export interface PictureView {
+  update(done: number): void;
+  /** Writes text on stdout, and the bar again below it. */
+  print(text: string): void;
+  /** Takes the bar away for what is written next on a terminal. */
+  hide(): void;
+  stop(): void;
+}
+
+/** Begins a bar for `total` pictures. Without a terminal, or for one picture, it shows nothing. */
+export function showPictures(total: number): PictureView {
+  const view = hasBars() && total > 1 ? barView('', (value) => `${value} of ${total} pictures`, true) : undefined;
+  let count = 0;
+  return {
+    update(done) {
+      count = done;
+      view?.update({ loaded: done, total });
+    },
+    print(text) {
+      // Both are on the screen.
+      if (process.stdout.isTTY) view?.stop();
+      process.stdout.write(text);
+      if (process.stdout.isTTY && count < total) view?.update({ loaded: count, total });
+    },
+    hide: () => view?.stop(),
+    stop: () => view?.stop(),
+  };
+}
+
+/** A line of at most as many characters as the terminal has columns: title, bar, percent, amount, time left. */
+function barLine(parts: { title: string; amount: string; left: string; done: number }): string {
+  const { title, amount, left, done } = parts;
+  const columns = (process.stderr.columns || 80) - 1;
+  const percent = `${Math.floor(done * 100)} %`.padStart(5);
+  const [begin, end] = [title ? `${title}  ` : '', `${percent}  ${amount}`];
+  const room = columns - begin.length - end.length - 1;
+  // Too narrow: what matters most is in front.
+  if (room < 8) return `${end}  ${title}`.slice(0, columns).trimEnd();
+  const width = Math.min(30, room - (room - 10 > left.length ? left.length : 0));
+  const drawn = `${begin}${bar(done, width).padEnd(width, '░')} ${end}`;
+  return drawn.length + left.length <= columns ? drawn + left : drawn;
+}
+
+function barView(title: string, amount: (value: number, total?: number) => string, isCleared: boolean): ProgressView {
+  const start = performance.now();
   const view = new progress.SingleBar({
-    format: (_, { progress: done, value, total, eta }, { known }) => {
-      if (!known) return `${title}  ${MB(value)} MB`;
-      const percent = String(Math.floor(done * 100)).padStart(3);
-      // The first bytes come before the connection is up to speed.
-      const left = done > 0.02 && done < 1 && eta > 0 ? `  ${Math.ceil(eta)} s left` : '';
-      return `${title}  ${bar(done, width).padEnd(width, '░')} ${percent} %  ${MB(value)} of ${MB(total)} MB${left}`;
+    format: (_, { progress: done, value, total }, { known }) => {
+      if (!known) return `${title}  ${amount(value)}`;
+      const eta = ((performance.now() - start) / 1000) * (1 / done - 1);
+      // The first part comes before all is up to speed.
+      const left = done > 0.02 && done < 1 ? `  ${timeText(eta)} left` : '';
+      return barLine({ title, amount: amount(value, total), left, done });
     },
     stream: process.stderr,
+    clearOnComplete: isCleared,
     // main.ts handles Ctrl-C.
     gracefulExit: false,
   });
@@ -49,6 +99,12 @@ function barView(title: string): ProgressView {
     },
     stop: () => view.stop(),
   };
+}
+
+/** `12 s`, `3 min`, `2 h`. */
+function timeText(seconds: number): string {
+  if (seconds < 90) return `${Math.ceil(seconds)} s`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
 }
 
 function lineView(title: string): ProgressView {

@@ -23,3 +23,6 @@ export function bar(fraction: number, width: number): string {
 
 /** `1 thread`, `4 threads`. */
 export const threadsText = (count: number): string => `${count} ${count === 1 ? 'thread' : 'threads'}`;
+
+/** Whether a stream is a terminal that moves its cursor. */
+export const isTerminal = (stream: NodeJS.WriteStream): boolean => stream.isTTY === true && process.env.TERM !== 'dumb';

@@ -2,7 +2,7 @@
 
 import { ResnetError } from '../../models/errors.js';
 import { isPixels } from '../platform/pixels.js';
-import type { Pixels } from '../platform/types.js';
+import type { DecodeOptions, Pixels } from '../platform/types.js';
 import { plain, shown } from '../util/messages.js';
 
 /** Keeps the bytes of the file, without colour profiles and premultiplied alpha: networks were trained on those. */
@@ -52,10 +52,13 @@ async function encoded(image: unknown): Promise<{ name: string; blob: Blob } | u
 
 /**
  * Decodes what a browser can show to upright 8-bit RGBA with straight alpha; returns decoded `Pixels` as they are. Takes
- * the current frame of moving pictures. Rejects if there is no picture, or one of another origin that the page may not
- * read.
+ * the current frame of moving pictures. Rejects if there is no picture, if a file's has more than `maxPixels`, or if it is
+ * of another origin that the page may not read.
  */
-export async function decodeImage(image: unknown): Promise<Pixels> {
+export async function decodeImage(
+  image: unknown,
+  { maxPixels = Number.POSITIVE_INFINITY }: DecodeOptions = {},
+): Promise<Pixels> {
   if (isElement(image)) {
     const frame = await frameOf(image);
     try {
@@ -75,6 +78,14 @@ export async function decodeImage(image: unknown): Promise<Pixels> {
       throw new ResnetError('picture', `${file.name}: expected a picture, got ${got}.`, { cause });
     }
     try {
+      const { width, height } = bitmap;
+      // Drawn, it would take 8 bytes more per pixel.
+      if (width * height > maxPixels) {
+        throw new ResnetError(
+          'argument',
+          `${file.name}: expected a picture of at most ${maxPixels} pixels, got ${width}x${height}; maxPixels can allow more.`,
+        );
+      }
       return draw(file.name, bitmap);
     } finally {
       bitmap.close();

@@ -24,7 +24,7 @@ import { ACTIVATIONS, type OutputActivation } from './classes.js';
 import { ExecutorModel } from './model.js';
 import { isGraph, isWeightSource, type NetworkLike } from './network-like.js';
 import { openNetwork, type RandomWeights } from './open-network.js';
-import { checkFunction, checkOptions } from './options.js';
+import { checkFunction, checkMaxPixels, checkOptions } from './options.js';
 import { type Progress, throttled } from './progress.js';
 import type { Model } from './types.js';
 
@@ -81,6 +81,11 @@ export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache' |
    * ends in either itself. `sigmoid` is for networks whose classes may hold at once.
    */
   readonly activation?: OutputActivation;
+  /**
+   * The most pixels that a picture may have, since a small file can decode to gigabytes; by default 268,402,689
+   * (16,383 x 16,383) in Node, and what the browser can decode in a page.
+   */
+  readonly maxPixels?: number | undefined;
 }
 
 /** By name, so that the compiler tells of one that is missing. */
@@ -101,6 +106,7 @@ const OPTIONS: Readonly<Record<keyof LoadOptions, true>> = {
   preprocessing: true,
   labels: true,
   activation: true,
+  maxPixels: true,
   classes: true,
   size: true,
   inChannels: true,
@@ -166,6 +172,7 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     preprocessing,
     labels,
     activation,
+    maxPixels,
     ...networkOptions
   } = options;
   const isSource = isWeightSource(network);
@@ -188,6 +195,7 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     const names = Object.keys(ACTIVATIONS).join(', ');
     throw new ResnetError('argument', `activation: expected one of ${names}, got ${activation}.`);
   }
+  checkMaxPixels(maxPixels);
   if (preprocessing !== undefined && !isSource) {
     const graph = typeof network === 'string' ? buildNetwork(network, networkOptions) : network;
     await resolved(preprocessing, graph);
@@ -226,6 +234,7 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
       preprocessing: wholePreprocessing,
       labels: isClassifier ? labels : undefined,
       activation,
+      maxPixels,
     });
   } catch (reason) {
     if (cache !== false && !signal?.aborted) await revalidate(isSource ? network : weights);

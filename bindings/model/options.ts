@@ -54,3 +54,14 @@ export function checkClasses(classes: readonly number[] | undefined, count: numb
     }
   }
 }
+
+/** Throws unless `maxPixels` is a whole number from 1, Infinity or undefined. */
+export function checkMaxPixels(maxPixels: unknown): void {
+  if (maxPixels === undefined || maxPixels === Number.POSITIVE_INFINITY) return;
+  if (!Number.isInteger(maxPixels) || (maxPixels as number) < 1) {
+    throw new ResnetError(
+      'argument',
+      `maxPixels: expected a whole number from 1, or Infinity, got ${shown(maxPixels)}.`,
+    );
+  }
+}

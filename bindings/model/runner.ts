@@ -36,6 +36,8 @@ export interface RunnerOptions {
   readonly labels: readonly string[] | undefined;
   /** By default softmax, or a sigmoid if there is one output; none if the network ends in either itself. */
   readonly activation: OutputActivation | undefined;
+  /** The most pixels that a picture may have. */
+  readonly maxPixels: number | undefined;
 }
 
 /** What the calls of a model share: decoding, waiting for a turn, running, ranking. */
@@ -112,6 +114,7 @@ export class Runner {
   ): Promise<Result | Result[]> {
     signal?.throwIfAborted();
     const preprocessing = this.#fittingPreprocessing();
+    const { maxPixels } = this.options;
     const shownImage = (pixels: Pixels): ShownImage => ({
       write: imageWriter(pixels, preprocessing),
       crop: shownOf(pixels, preprocessing),
@@ -119,7 +122,7 @@ export class Runner {
     if (!isList(images) && isPixels(images)) return use(shownImage(images));
     const sources = isList(images) ? images : [images];
     const decode = (source: ImageSource): Promise<Pixels> => {
-      const pixels = platform.decodeImage(source);
+      const pixels = platform.decodeImage(source, { maxPixels });
       // Awaited later, perhaps never.
       pixels.catch(() => {});
       return pixels;

@@ -21,16 +21,18 @@ let spare: Uint8Array | undefined;
 
 /** Reads a file through one buffer, so that files of any size and number leave no garbage. */
 async function openFile(path: string | URL): Promise<FileBytes> {
-  const { size } = await stat(path).catch((cause: NodeJS.ErrnoException) => {
+  const there = await stat(path).catch((cause: NodeJS.ErrnoException) => {
     throw new ResnetError('file', `${path}: ${cause.code === 'ENOENT' ? 'no such file' : cause.message}.`, { cause });
   });
+  // A pipe or device has no size and no places: its bytes come once, in order.
+  const isFile = there.isFile();
   async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
     const file = await open(path);
     const buffer = spare ?? new Uint8Array(READ_BYTES);
     spare = undefined;
     try {
       for (let at = 0; ; ) {
-        const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
+        const { bytesRead } = await file.read(buffer, 0, buffer.length, isFile ? at : null);
         if (bytesRead === 0) return;
         at += bytesRead;
         yield buffer.subarray(0, bytesRead);
@@ -40,7 +42,8 @@ async function openFile(path: string | URL): Promise<FileBytes> {
       await file.close();
     }
   }
-  return { total: size, chunks: chunks(), random: () => randomBytes(path) };
+  if (!isFile) return { total: undefined, chunks: chunks() };
+  return { total: there.size, chunks: chunks(), random: () => randomBytes(path) };
 }
 
 function randomBytes(path: string | URL): RandomBytes {

@@ -1,6 +1,6 @@
 /** What differs between a browser (bindings/browser) and Node (bindings/node). */
 
-import type { FileBytes, Pixels, ThreadMessage, ThreadStart } from './types.js';
+import type { DecodeOptions, FileBytes, Pixels, ThreadMessage, ThreadStart } from './types.js';
 
 /** The first message of every worker of this package: its script runs. */
 export const RUNNING = 'running';
@@ -42,7 +42,7 @@ export interface Platform {
   /** Returns the URL of h5wasm's ES module, on platforms that find packages. Throws if it is not installed. */
   hdf5?(): string;
   /** Decodes a picture of any type that the platform knows to upright 8-bit RGB or RGBA. */
-  decodeImage(image: unknown): Promise<Pixels>;
+  decodeImage(image: unknown, options?: DecodeOptions): Promise<Pixels>;
 }
 
 /** Set by an entry (index.node.ts, index.web.ts, index.static.ts, worker/entry.ts) before anything is loaded. */

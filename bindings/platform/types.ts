@@ -9,6 +9,12 @@ export interface Pixels {
   readonly channels?: 3 | 4;
 }
 
+/** How pictures are decoded. */
+export interface DecodeOptions {
+  /** The most pixels that a picture may have: a small file can decode to gigabytes. */
+  readonly maxPixels?: number | undefined;
+}
+
 /** What a thread needs to take part in a model's runs. */
 export interface ThreadStart {
   readonly module: WebAssembly.Module;
@@ -27,7 +33,8 @@ export type ThreadMessage = 'ready' | 'done';
  * the end or `return`, so that a file that is never read need not be closed.
  */
 export interface FileBytes {
-  readonly total: number;
+  /** Undefined for a pipe or device. */
+  readonly total: number | undefined;
   readonly chunks: AsyncIterable<Uint8Array>;
   /** Synchronous random access, which HDF5 needs. */
   random?(): RandomBytes;

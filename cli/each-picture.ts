@@ -1,0 +1,58 @@
+/** Runs a network on pictures in their order, and shows how far it is. */
+
+import type { Pixels } from '../bindings/index.node.js';
+import { reportFailure } from './failure.js';
+import { decoded, type Picture } from './pictures.js';
+import { showPictures } from './progress.js';
+
+interface EachOptions {
+  readonly signal: AbortSignal;
+  readonly maxPixels: number | undefined;
+}
+
+/** Settles as `promise` does, or rejects with the signal's reason. */
+async function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  signal.throwIfAborted();
+  let stop = (): void => {};
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+/**
+ * Hands each picture that can be read to `use`, which returns text for stdout; `ms` tells the milliseconds since the picture
+ * was opened, or since the last one was done if that came later. A picture that fails is reported on stderr, and
+ * the next one follows. Rejects with the signal's reason once it is aborted.
+ */
+export async function eachPicture(
+  pictures: readonly Picture[],
+  { signal, maxPixels }: EachOptions,
+  use: (picture: Picture, pixels: Pixels, ms: () => number) => Promise<string>,
+): Promise<void> {
+  const view = showPictures(pictures.length);
+  let done = 0;
+  let last = performance.now();
+  try {
+    view.update(0);
+    for (const { picture, pixels } of decoded(pictures, maxPixels)) {
+      const ms = () => Math.round(10 * (performance.now() - last)) / 10;
+      try {
+        view.print(await use(picture, await untilAborted(pixels, signal), ms));
+      } catch (error) {
+        signal.throwIfAborted();
+        view.hide();
+        reportFailure(error, picture.name);
+      }
+      last = performance.now();
+      view.update(++done);
+    }
+  } finally {
+    view.stop();
+  }
+}

@@ -1,0 +1,117 @@
+/** Pictures that arguments name: files, folders, globs, URLs and `-`; and their pixels, decoded ahead of the network. */
+
+import { readdir, stat } from 'node:fs/promises';
+import { isAbsolute, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { glob, isDynamicPattern } from 'tinyglobby';
+import { decodeImage, type Pixels } from '../bindings/index.node.js';
+import { reportFailure } from './failure.js';
+import { isStdin, readStdin } from './stdin.js';
+
+/** What a folder's pictures are told by. Those that cannot be decoded are among them, so that they are told of. */
+const EXTENSIONS = /\.(jpe?g|jpe|jfif|png|webp|gif|avif|tiff?|bmp|hei[cf])$/i;
+
+/** A picture before it is decoded. */
+export interface Picture {
+  /** What the user calls it; a data: URL is cut. */
+  readonly name: string;
+  /** What `decodeImage` takes, or `-`. */
+  readonly source: string;
+}
+
+/** 2 before 10, as people count. */
+const inOrder = new Intl.Collator('en', { numeric: true }).compare;
+
+/**
+ * Finds the pictures of one argument, in the order of their names if it stands for several. Throws one sentence if there
+ * are none. A file of the very name goes before a pattern.
+ */
+async function picturesOf(argument: string): Promise<Picture[]> {
+  if (isStdin(argument)) return [{ name: 'stdin', source: '-' }];
+  if (/^(https?|blob):/i.test(argument)) return [{ name: argument, source: argument }];
+  if (/^data:/i.test(argument)) {
+    return [{ name: argument.length > 40 ? `${argument.slice(0, 40)}…` : argument, source: argument }];
+  }
+  const path = /^file:/i.test(argument) && URL.canParse(argument) ? fileURLToPath(argument) : argument;
+  const there = await stat(path).catch(() => undefined);
+  if (there && !there.isDirectory()) return [{ name: argument, source: argument }];
+  const named = (paths: readonly string[]): Picture[] =>
+    [...paths].sort(inOrder).map((source) => ({ name: source, source }));
+  if (there) {
+    const found = await picturesIn(path);
+    if (found.length > 0) return named(found);
+    throw new Error(`${argument}: expected a picture in this folder, got none.`);
+  }
+  const pattern = process.platform === 'win32' ? path.replaceAll('\\', '/') : path;
+  if (!isDynamicPattern(pattern)) throw new Error(`${argument}: no such file.`);
+  const found = await glob(pattern, { expandDirectories: false, absolute: isAbsolute(path) });
+  if (found.length > 0) return named(found);
+  throw new Error(`${argument}: no file matches.`);
+}
+
+/** Lists the pictures in a folder and the folders in it, but not in hidden ones. Links to folders are not followed. */
+async function picturesIn(folder: string): Promise<string[]> {
+  const entries = (await readdir(folder, { withFileTypes: true })).filter(({ name }) => !name.startsWith('.'));
+  const found = await Promise.all(
+    entries.map(async (entry) => {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) return picturesIn(path);
+      return EXTENSIONS.test(entry.name) ? [path] : [];
+    }),
+  );
+  return found.flat();
+}
+
+/** Finds the pictures of all arguments, in their order. An argument without any is reported on stderr. */
+export async function findPictures(args: readonly string[]): Promise<Picture[]> {
+  const pictures: Picture[] = [];
+  for (const argument of args) {
+    try {
+      pictures.push(...(await picturesOf(argument)));
+    } catch (error) {
+      reportFailure(error, argument);
+    }
+  }
+  return pictures;
+}
+
+/**
+ * Pictures that are decoded while the network has one. A run holds the event loop, so that a picture gets from its file to
+ * its header, and from there to its pixels, one step per run.
+ */
+const AHEAD = 2;
+
+interface DecodedPicture {
+  readonly picture: Picture;
+  /** Rejects if the picture cannot be read. */
+  readonly pixels: Promise<Pixels>;
+}
+
+/** Decodes pictures in their order, some ahead of the one that is asked for. */
+export function* decoded(pictures: readonly Picture[], maxPixels: number | undefined): Generator<DecodedPicture> {
+  const waiting: DecodedPicture[] = [];
+  let next = 0;
+  for (;;) {
+    for (; next < pictures.length && waiting.length <= AHEAD; next++) {
+      const picture = pictures[next] as Picture;
+      const pixels = decode(picture, maxPixels);
+      // Awaited later, perhaps never.
+      pixels.catch(() => {});
+      waiting.push({ picture, pixels });
+    }
+    const first = waiting.shift();
+    if (!first) return;
+    yield first;
+  }
+}
+
+/** Decodes a picture. Messages begin with its name. */
+async function decode({ name, source }: Picture, maxPixels: number | undefined): Promise<Pixels> {
+  const image = source === '-' ? new File([await readStdin()], name) : source;
+  try {
+    return await decodeImage(image, { maxPixels });
+  } catch (error) {
+    // What it calls a data: URL.
+    throw new Error((error as Error).message.replace(/^image(?=: )/, name).replace('maxPixels', '--max-pixels'));
+  }
+}
