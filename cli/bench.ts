@@ -2,7 +2,7 @@
 
 import { Command, Option } from 'commander';
 import { type BenchResult, type MeasureOptions, measure } from './measure.js';
-import { modelOptions, networkName, positive } from './options.js';
+import { modelOptions, networkName, positive, sizeOption } from './options.js';
 import { checkOutput, writeOutput } from './output.js';
 import { columns, threadsText } from './text.js';
 
@@ -52,7 +52,7 @@ export function benchCommand(signal: AbortSignal): Command {
     .description('Measure how fast this machine runs networks, layer by layer, against its peak')
     .addOption(
       new Option('--model <name...>', 'networks to measure')
-        .default(['resnet50'])
+        .default(['resnet50'], 'resnet50')
         .argParser((name, before: string[] = []) => {
           const list = before.length === 1 && before[0] === 'resnet50' ? [] : before;
           return [...list, networkName(name)];
@@ -60,6 +60,7 @@ export function benchCommand(signal: AbortSignal): Command {
     )
     .option('--rounds <n>', 'runs to take the median of', positive, 15)
     .option('--batch <n>', 'images per run', positive, 1)
+    .addOption(sizeOption())
     .option('--tune', 'first time the algorithms for each layer, and take the fastest')
     .option('--no-winograd', "compute no convolution by Winograd's algorithm")
     .option('--json', 'print JSON')

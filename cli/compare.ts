@@ -3,7 +3,7 @@
 import { Command } from 'commander';
 import { buildNetwork, depth, summary } from '../bindings/index.node.js';
 import { type MeasureOptions, measure } from './measure.js';
-import { modelOptions, networkName, positive } from './options.js';
+import { modelOptions, networkName, positive, sizeOption } from './options.js';
 import { columns, digits, threadsText } from './text.js';
 
 const EXAMPLES = `
@@ -27,6 +27,7 @@ export function compareCommand(signal: AbortSignal): Command {
       networkName(name),
     ])
     .option('--rounds <n>', 'runs to take the median of', positive, 9)
+    .addOption(sizeOption())
     .option('--json', 'print a JSON array');
   for (const option of modelOptions()) {
     if (['--binary', '--threads', '--no-wide'].includes(option.long ?? '')) command.addOption(option);
@@ -34,7 +35,7 @@ export function compareCommand(signal: AbortSignal): Command {
   return command.addHelpText('after', EXAMPLES).action(async (names: string[], flags: CompareFlags) => {
     const rows = [];
     for (const name of names) {
-      const graph = buildNetwork(name);
+      const graph = buildNetwork(name, { size: flags.size });
       const { parameters, macs } = summary(graph);
       const { ms, gflops, info } = await measure(name, { ...flags, batch: 1 }, signal);
       const { weightBytes, activationBytes, binary, threads } = info;

@@ -42,15 +42,16 @@ export async function eachPicture(
     view.update(0);
     for (const { picture, pixels } of decoded(pictures, maxPixels)) {
       const ms = () => Math.round(10 * (performance.now() - last)) / 10;
+      let write: () => void;
       try {
-        view.print(await use(picture, await untilAborted(pixels, signal), ms));
+        const text = await use(picture, await untilAborted(pixels, signal), ms);
+        write = () => process.stdout.write(text);
       } catch (error) {
         signal.throwIfAborted();
-        view.hide();
-        reportFailure(error, picture.name);
+        write = () => reportFailure(error, picture.name);
       }
+      view.update(++done, write);
       last = performance.now();
-      view.update(++done);
     }
   } finally {
     view.stop();

@@ -30,7 +30,7 @@ Examples:
 
 Pictures are given as to classify: files, folders, globs, URLs, or - for stdin.
 With --out, the file is an array [N, C] of float32, a row per picture that could be read, and the pictures' names are
-printed in the order of the rows. Without it, each picture is a line of JSON: {"image": …, "embedding": […]}.
+printed in the order of the rows. Without it, each picture is a line of JSON: {"image": ..., "embedding": [...]}.
 A picture that cannot be read has no row; it is reported on stderr, and the exit code is 1.`;
 
 export function embedCommand(signal: AbortSignal): Command {

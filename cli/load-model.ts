@@ -10,7 +10,7 @@ import {
   pretrained,
 } from '../bindings/index.node.js';
 import type { ModelFlags } from './options.js';
-import { showBytes } from './progress.js';
+import { hasBars, showBytes } from './progress.js';
 import { isStdin, weightSource } from './stdin.js';
 
 export interface OpenOptions {
@@ -23,9 +23,10 @@ export interface OpenOptions {
 
 /** Exits with a usage error if no weights are given, and the model has no pretrained ones. */
 export function needWeights(command: Command, { model, weights }: ModelFlags): void {
-  const names = pretrained.names();
-  if (weights !== undefined || names.includes(model)) return;
-  command.error(`error: ${model} needs --weights; pretrained weights exist for ${names.join(', ')}`, { exitCode: 2 });
+  if (weights !== undefined || pretrained.names().includes(model)) return;
+  command.error(`error: ${model} needs --weights, since none are published; resnet-wasm pull --help lists what is`, {
+    exitCode: 2,
+  });
 }
 
 /** Whether the user named a model. If not, the weights tell which they are of. */
@@ -44,7 +45,7 @@ export async function openModel(
   const own = classes === undefined ? {} : { classes };
   const fetched = weights === undefined ? await fetchPretrained(model, { signal, quiet }) : undefined;
   // Most loads take less than a second, which is not worth a line of a log.
-  const silent = quiet || !process.stderr.isTTY;
+  const silent = quiet || !hasBars();
   const what = isGiven || weights === undefined ? `${model} weights` : weights;
   const view = silent ? undefined : showBytes(`Loading ${what}`, { after: BAR_AFTER_MS });
   const how: LoadOptions = { ...options, ...own, prefix, binary, threads, signal, onProgress: view?.update };

@@ -74,7 +74,7 @@ function program(signal: AbortSignal): Command {
 async function main(): Promise<void> {
   // A reader that closes the pipe (| head) is no failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') reportFailure(error);
+    if (error.code !== 'EPIPE') reportFailure(error, 'stdout');
     process.exit();
   });
   // No stream is left to report it on.

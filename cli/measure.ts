@@ -44,6 +44,8 @@ export interface BenchResult {
 export interface MeasureOptions {
   readonly rounds: number;
   readonly batch: number;
+  /** Of the input; by default the network's own. */
+  readonly size?: number;
   readonly threads?: number | 'auto';
   readonly binary?: Binary;
   readonly tune?: boolean;
@@ -57,12 +59,12 @@ const median = (values: readonly number[]): number => {
 
 /** Runs a network with seeded weights, whole and step by step. Rejects with the signal's reason once it is aborted. */
 export async function measure(name: string, options: MeasureOptions, signal: AbortSignal): Promise<BenchResult> {
-  const { rounds, batch, threads, binary, tune, winograd } = options;
-  const graph = buildNetwork(name);
+  const { rounds, batch, size, threads, binary, tune, winograd } = options;
+  const graph = buildNetwork(name, { size });
   const { h, w, c } = graphInput(graph);
   const shape = [batch, c, h, w];
   const input = { data: seededInput(shape), shape, layout: 'NCHW' as const };
-  const model = await load(name, { weights: { seed: 0 }, threads, binary, tune, winograd, signal });
+  const model = await load(name, { weights: { seed: 0 }, size, threads, binary, tune, winograd, signal });
   try {
     const times: number[] = [];
     for (let round = -WARM_UP; round < rounds; round++) {

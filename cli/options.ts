@@ -66,9 +66,7 @@ export const modelOptions = (): Option[] => [
     '--classes <n>',
     'number of classes of the weights (default: that of the network, 1000 for ImageNet)',
   ).argParser(positive),
-  new Option('--binary <name>', 'WebAssembly binary to run (default: the fastest that works here)').choices(BINARIES),
-  // Read by main.ts, before anything is compiled.
-  new Option('--no-wide', 'use no vectors of 256 bits (Node 24 and later have them)'),
+  new Option('--binary <name>', 'WebAssembly binary to run; by default the fastest that works here').choices(BINARIES),
   new Option('--threads <n>', 'number of threads, or auto: one per core, up to 8')
     .default('auto')
     .argParser((text) => (text === 'auto' ? text : positive(text))),
@@ -101,23 +99,26 @@ export interface PictureFlags {
 
 /** Makes the options of a command that takes pictures. */
 export const pictureOptions = (): Option[] => [
-  new Option('--preset <name>', "how pictures are prepared (default: the weights' own way, or torch)").choices(
+  new Option('--preset <name>', "how pictures are prepared; by default the weights' own way, or torch").choices(
     Object.keys(preprocessings),
   ),
   new Option(
     '--mean <a,b,c>',
-    "per channel, instead of the preset's; in 0 ... 1 with torch and cifar, else 0 ... 255",
+    "per channel, instead of the preset's, in its scale: 0 ... 1 for torch and cifar, 0 ... 255 for caffe and tf",
   ).argParser(numbers()),
   new Option('--std <a,b,c>', "per channel, instead of the preset's").argParser(numbers(0)),
+  sizeOption(),
+  new Option('--interpolation <name>', 'how pictures are resized; by default as the preset says').choices(
+    INTERPOLATIONS,
+  ),
+  new Option('--max-pixels <n>', 'refuse pictures of more pixels, which take 3 or 4 bytes each').argParser(positive),
+];
+
+/** Makes the option of a command that builds a network. */
+export const sizeOption = (): Option =>
   new Option('--size <n>', "height and width of the network's input in pixels (default: the network's own)").argParser(
     positive,
-  ),
-  new Option('--interpolation <name>', "how pictures are resized (default: the preset's)").choices(INTERPOLATIONS),
-  new Option(
-    '--max-pixels <n>',
-    'refuse pictures of more pixels, which take 3 or 4 bytes each (default: 268402689)',
-  ).argParser(positive),
-];
+  );
 
 /** The options of a command that names classes. */
 export interface ClassFlags {
@@ -130,7 +131,7 @@ export const classOptions = (): Option[] => [
   new Option('--labels <file>', 'labels of the classes: one per line, a JSON list, or a config.json with id2label'),
   new Option(
     '--activation <name>',
-    'what makes probabilities of the outputs (default: softmax, or sigmoid for one output)',
+    'what makes probabilities of the outputs; by default softmax, or sigmoid for one output',
   ).choices(ACTIVATIONS),
 ];
 
@@ -138,6 +139,12 @@ export const classOptions = (): Option[] => [
 export async function loadOptions(flags: PictureFlags & ClassFlags): Promise<LoadOptions> {
   const { preset: base, mean, std, size, interpolation, activation, labels } = flags;
   const given = { base, mean, std, interpolation };
+  const most = 255 * (base === undefined ? 1 : preprocessings[base].scale);
+  const far = [mean ?? 0].flat().find((value) => value < 0 || value > most);
+  if (far !== undefined) {
+    const hint = most < 255 ? '; the presets caffe and tf take 0 ... 255' : '';
+    throw new Error(`--mean: expected numbers from 0 to ${most}, got ${far}${hint}.`);
+  }
   const preprocessing: PreprocessingOptions = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined),
   );

@@ -34,30 +34,21 @@ export function showBytes(title: string, { after = 0 } = {}): ProgressView {
 
 /** A bar of pictures, for a terminal alone; it goes away at the end. */
 export interface PictureView {
-  update(done: number): void;
-  /** Writes text on stdout, and the bar again below it. */
-  print(text: string): void;
-  /** Takes the bar away for what is written next on a terminal. */
-  hide(): void;
+  /** Shows how many are done, below what `write` writes first. */
+  update(done: number, write?: () => void): void;
   stop(): void;
 }
 
 /** Begins a bar for `total` pictures. Without a terminal, or for one picture, it shows nothing. */
 export function showPictures(total: number): PictureView {
   const view = hasBars() && total > 1 ? barView('', (value) => `${value} of ${total} pictures`, true) : undefined;
-  let count = 0;
   return {
-    update(done) {
-      count = done;
-      view?.update({ loaded: done, total });
+    update(done, write) {
+      // It may be written to the terminal where the bar is.
+      if (write) view?.stop();
+      write?.();
+      if (done < total) view?.update({ loaded: done, total });
     },
-    print(text) {
-      // Both are on the screen.
-      if (process.stdout.isTTY) view?.stop();
-      process.stdout.write(text);
-      if (process.stdout.isTTY && count < total) view?.update({ loaded: count, total });
-    },
-    hide: () => view?.stop(),
     stop: () => view?.stop(),
   };
 }

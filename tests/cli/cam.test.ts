@@ -73,8 +73,8 @@ async function expected(index?: number): Promise<{ index: number; pixels: Float6
   return { index: map.index, pixels };
 }
 
-async function assertDrawn(wanted: Float64Array): Promise<void> {
-  const { data, ...size } = await decodeImage(out);
+async function assertDrawn(wanted: Float64Array, path = out): Promise<void> {
+  const { data, ...size } = await decodeImage(path);
   assert.equal(size, { width, height, channels: 3 });
   const far = data.findIndex((v, i) => Math.abs(v - (wanted[i] as number)) > 1.01);
   assert.ok(far < 0, `expected ${wanted[far]} at ${far}, got ${data[far]}`);
@@ -101,18 +101,65 @@ test('or that of the class asked for; JSON stays JSON', async () => {
   await assertDrawn(third.pixels);
 });
 
+test('the extension names the format, in any case', async () => {
+  // Smooth, so that what JPEG and WebP lose is little.
+  const smooth = join(folder, 'smooth.png');
+  const grey = Uint8Array.from({ length: width * height * 3 }, (_, i) => Math.floor(i / 3) % width);
+  await sharp(grey, { raw: { width, height, channels: 3 } })
+    .png()
+    .toFile(smooth);
+  assert.is((await classify(smooth, '--cam', out)).code, 0);
+  const { data: drawn } = await decodeImage(out);
+  const formats = [
+    ['out.PNG', 'png', 0],
+    ['out.jpg', 'jpeg', 3],
+    ['out.JPEG', 'jpeg', 3],
+    ['out.webp', 'webp', 3],
+  ] as const;
+  for (const [name, format, most] of formats) {
+    const path = join(folder, name);
+    assert.is((await classify(smooth, '--cam', path)).code, 0);
+    assert.is((await sharp(path).metadata()).format, format);
+    const { data } = await decodeImage(path);
+    assert.is(data.length, drawn.length);
+    const mean = data.reduce((sum, v, i) => sum + Math.abs(v - (drawn[i] as number)), 0) / data.length;
+    assert.ok(mean <= most, `${name}: ${mean}`);
+  }
+});
+
+test('labels name the class too, if it is one', async () => {
+  const labels = join(folder, 'labels.txt');
+  await writeFile(labels, ['owl', 'crane', 'Great Tit', 'hen', 'crane', 'e', 'f', 'g', 'h', 'i'].join('\n'));
+  const third = await expected(2);
+  const { code, stdout } = await classify(picture, '--cam', out, '--cam-class', 'great_tit', '--labels', labels);
+  assert.is(code, 0);
+  assert.match(stdout, /\n {2}where it saw Great Tit: .*out\.png\n$/);
+  await assertDrawn(third.pixels);
+  assert.equal(await classify(picture, '--cam', out, '--cam-class', 'crane', '--labels', labels), {
+    code: 1,
+    stdout: '',
+    stderr: '--cam-class: expected one class, got crane, which is 1 and 4; give an index.\n',
+  });
+});
+
 test('the help says what it does', async () => {
   const { stdout } = await classify('--help');
-  assert.match(stdout, /--cam <file> +write the picture as a PNG, with a heat map/);
+  assert.match(stdout, /--cam <file> +write the picture \(\.png, \.jpg, \.webp\) with a heat map/);
   assert.match(stdout, /--cam-class <class> +class to map/);
 });
 
 test('what cannot be is refused: usage errors with 2, failures with 1 in one line, without a file', async () => {
   const none = join(folder, 'none.png');
-  const [usage, lonely] = await Promise.all([
+  const [usage, lonely, bitmap, several] = await Promise.all([
     classify(picture, picture, '--cam', none),
     classify(picture, '--cam-class', '3'),
+    classify(picture, '--cam', 'none.bmp'),
+    classify(join(folder, '*.png'), '--cam', none),
   ]);
+  assert.is(bitmap.code, 2);
+  assert.match(bitmap.stderr, /argument 'none\.bmp' is invalid\. Expected .* one of \.png, \.jpg, \.jpeg, \.webp\.\n$/);
+  assert.is(several.code, 1);
+  assert.match(several.stderr, /^--cam: expected one picture, got \d+\.\n$/);
   assert.equal(usage, { code: 2, stdout: '', stderr: "error: option '--cam <file>' takes one picture, not 2\n" });
   assert.equal(lonely, { code: 2, stdout: '', stderr: "error: option '--cam-class <class>' needs --cam\n" });
   const nowhere = join(folder, 'no', 'out.png');
@@ -127,7 +174,7 @@ test('what cannot be is refused: usage errors with 2, failures with 1 in one lin
     stderr: `${nowhere}: there is no folder ${join(folder, 'no')} to write into.\n`,
   });
   assert.is(wrong.code, 1);
-  assert.is(wrong.stderr, `${picture}: --cam-class: expected the index or label of a class, got unicorn.\n`);
+  assert.is(wrong.stderr, `--cam-class: expected the index or label of a class, got unicorn.\n`);
   assert.is(unreadable.code, 1);
   assert.is(unreadable.stderr.split('\n').length, 2, unreadable.stderr);
   assert.not(existsSync(none));

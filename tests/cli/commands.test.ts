@@ -93,7 +93,7 @@ function ended(child: ReturnType<typeof start>): Promise<Result> {
 }
 
 test('help is on stdout where it was asked for, and says how each command is used', async () => {
-  const commands = ['classify', 'models', 'summary', 'pull', 'infer'];
+  const commands = ['classify', 'embed', 'models', 'summary', 'pull', 'infer'];
   const { code, stdout, stderr } = await run('--help');
   assert.is(code, 0);
   assert.is(stderr, '');
@@ -115,7 +115,7 @@ test('usage errors exit with 2 and say on stderr what is wrong', async ({ good, 
   const cases: [string[], RegExp][] = [
     [[], /^Usage: resnet-wasm/],
     [['clasify', good], /^error: unknown command 'clasify'/],
-    [['classify'], /^error: missing required argument 'image'/],
+    [['classify'], /^error: missing required argument 'pictures'/],
     [['classify', good, '--topp', '3'], /^error: unknown option '--topp'/],
     ...['0', '-1', 'x', '1.5', '1e9x', ''].map((top): [string[], RegExp] => [
       ['classify', good, `--top-k=${top}`],
@@ -123,12 +123,32 @@ test('usage errors exit with 2 and say on stderr what is wrong', async ({ good, 
     ]),
     [['classify', good, '--threads', 'many'], /^error: option '--threads <n>' argument 'many' is invalid/],
     [['classify', good, '--binary', 'fast'], /^error: option '--binary <name>' argument 'fast' is invalid/],
-    [['classify', good, '--model', 'resnet51'], /^error: .*'resnet51' is invalid\. Expected one of resnet18, /],
-    [['classify', good, '--model', 'plain18'], /^error: plain18 needs --weights; .* resnet50, resnet18/m],
+    [['classify', good, '--model', 'resnet51'], /^error: .*'resnet51' is invalid\. Expected a network, .*; resnet-wasm models lists them\.$/m],
+    [['classify', good, '--model', 'plain18'], /^error: plain18 needs --weights, since none are published; /],
+    ...(
+      [
+        ['--mean', '1,2'],
+        ['--mean', 'a'],
+        ['--mean', '1,,3'],
+        ['--std', '0'],
+        ['--std', '1,1,-1'],
+        ['--size', '0'],
+        ['--preset', 'pytorch'],
+        ['--interpolation', 'cubic'],
+        ['--activation', 'relu'],
+        ['--max-pixels', '0'],
+      ] as const
+    ).map(([name, value]): [string[], RegExp] => [
+      ['classify', good, `${name}=${value}`],
+      new RegExp(`^error: option '${name} <[^>]+>' argument '${value}' is invalid\\. (Expected|Allowed choices are) .*\\.$`, 'm'),
+    ]),
+    [['classify', '-', '/dev/stdin'], /^error: standard input can be read once, not twice$/m],
+    [['classify', '-', '--weights', '-'], /^error: standard input can be read once, not twice$/m],
+    [['embed', good, '--out', 'x.txt'], /^error: option '--out <file>' argument 'x\.txt' is invalid\. .* \.npy\.$/m],
     [['summary'], /^error: missing required argument 'name'/],
     [['summary', 'resnet18', 'resnet34'], /^error: too many arguments/],
     [['summary', 'resnet18', '--size', '0'], /^error: option '--size <n>' argument '0' is invalid/],
-    [['pull', 'plain18'], /^error: .*'plain18' is invalid .*Expected one of resnet50, /m],
+    [['pull', 'plain18'], /^error: .*'plain18' is invalid .*Expected a network with weights, .*; resnet-wasm pull --help lists them\.$/m],
     [['infer', '--model', 'resnet20_cifar', '--weights', weights], /^error: required option '--input <file>' not/],
   ];
   const results = await Promise.all(cases.map(([args]) => run(...args)));
@@ -218,8 +238,9 @@ test('for people, a picture has its name, its labels with percentages, and the t
 test('a bad picture among good ones is reported in a line, the rest answered, the exit code 1', async (context) => {
   const { folder, weights, good, bad } = context;
   const flags = ['--model', 'resnet20_cifar', '--weights', weights, '--json'];
-  const missing = join(folder, 'missing.jpg');
-  const { code, stdout, stderr } = await run('classify', ...flags, bad, folder, missing, good);
+  const [missing, empty] = [join(folder, 'missing.jpg'), join(folder, 'empty')];
+  mkdirSync(empty);
+  const { code, stdout, stderr } = await run('classify', ...flags, bad, empty, missing, good);
   assert.is(code, 1);
   assert.equal(
     JSON.parse(stdout).map(({ image }: { image: string }) => image),
@@ -228,8 +249,8 @@ test('a bad picture among good ones is reported in a line, the rest answered, th
   const lines = stderr.trimEnd().split('\n').sort();
   assert.is(lines.length, 3, stderr);
   assert.match(lines[0] ?? '', `${bad}: expected a picture, got `);
-  assert.is(lines[2], `${folder}: expected a picture, got a folder.`);
-  assert.is(lines[1], `${missing}: no such file.`);
+  assert.is(lines[1], `${empty}: expected a picture in this folder, got none.`);
+  assert.is(lines[2], `${missing}: no such file.`);
 });
 
 test('a failure is one line on stderr and exit code 1', async ({ folder, weights, good, bad }) => {
