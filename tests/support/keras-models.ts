@@ -40,13 +40,16 @@ export class KerasBuilder {
   readonly #version: Version;
   readonly #layers: Json[] = [];
   readonly #next: () => number;
+  readonly #hasValues: boolean;
   readonly #calls = new Map<string, number>();
   /** Of all layers, those of models in this one too. */
   readonly variables: Variable[] = [];
 
-  constructor(version: Version, seed = 1) {
+  /** `hasValues`: false for networks whose values nobody reads. */
+  constructor(version: Version, seed = 1, hasValues = true) {
     this.#version = version;
     this.#next = numbers(seed);
+    this.#hasValues = hasValues;
   }
 
   input(name: string, ...shape: (number | null)[]): string {
@@ -66,7 +69,7 @@ export class KerasBuilder {
       const isSpread = /variance|gamma/.test(variable);
       const count = shape.reduce((product, n) => product * n, 1);
       const fan = Math.sqrt(Math.max(1, count / (shape.at(-1) ?? 1)));
-      const values = Float32Array.from({ length: count }, () =>
+      const values = Float32Array.from({ length: this.#hasValues ? count : 0 }, () =>
         isSpread ? 1 + 0.5 * this.#next() : (2 * this.#next()) / (shape.length > 1 ? fan : 4),
       );
       this.variables.push({ path: [name, variable], shape, values });

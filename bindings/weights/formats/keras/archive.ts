@@ -24,7 +24,7 @@ export const kerasArchive: Reader = {
     const { name } = stream;
     const placed = stream.random();
     const whole = placed ? undefined : await stream.take(MAX_BYTES);
-    const bytes = placed ?? randomBytes(whole ?? new Uint8Array(0));
+    const bytes = closedOnce(placed ?? randomBytes(whole ?? new Uint8Array(0)));
     const size = whole?.length ?? stream.total ?? 0;
     await stream.close();
     try {
@@ -35,6 +35,18 @@ export const kerasArchive: Reader = {
     }
   },
 };
+
+/** A path's bytes cannot be closed twice, and what has read an archive so far may fail with them in hand. */
+function closedOnce(bytes: RandomBytes): RandomBytes {
+  let isClosed = false;
+  return {
+    read: (begin, into) => bytes.read(begin, into),
+    close() {
+      if (!isClosed) bytes.close();
+      isClosed = true;
+    },
+  };
+}
 
 async function openArchive(
   name: string,

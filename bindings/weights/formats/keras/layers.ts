@@ -79,18 +79,18 @@ function dense({ net, layer, x: given }: Call, kernel: string, c: number): Value
   const x = net.settled(layer, given);
   const { h, w, c: inner } = net.shape(x);
   const name = net.free(net.nameOf(layer));
-  const bias = biasOf(net, layer, c);
+  // The kernel comes first: Keras 3 numbers variables.
   if (x.rank === 4) {
     const shape = [c, inner, 1, 1];
     const isDense = kernel === 'kernel';
     const stored = isDense ? [inner, c] : [1, 1, inner, c];
     const weight = net.variable(layer, kernel, 'weight', { shape, stored, order: 'IO' });
-    return net.same(x, net.g.conv(name, x.node, c, { kernel: 1, params: { weight, ...bias } }));
+    return net.same(x, net.g.conv(name, x.node, c, { kernel: 1, params: { weight, ...biasOf(net, layer, c) } }));
   }
   const shape = [c, h * w * inner];
   const map = h * w > 1 ? ([h, w] as const) : undefined;
   const weight = net.variable(layer, kernel, 'weight', { shape, stored: [h * w * inner, c], order: 'IO', map });
-  return net.same(x, net.g.linear(name, x.node, c, false, { params: { weight, ...bias } }));
+  return net.same(x, net.g.linear(name, x.node, c, false, { params: { weight, ...biasOf(net, layer, c) } }));
 }
 
 function batchNorm({ net, layer, x: given }: Call): Value {

@@ -47,6 +47,9 @@ function commonCount(names: readonly string[], path: readonly string[]): number 
   return at === names.length ? at : -1;
 }
 
+/** More characters than a name may count with, so that models before it count first. */
+const LONGEST = 1e6;
+
 /**
  * Finds variables by names: a path ends in the names of its layer and its variable (`conv1/kernel:0`), and has before
  * them the models that the layer is in, if the writer put them there. In an HDF5 file each layer of the outermost model
@@ -67,9 +70,10 @@ export function byName(model: KerasModel, hasGroups: boolean): Finder {
     const fitting = (byLast.get(groups.at(-1) ?? '') ?? []).filter(
       ({ layer, above }) => joined.endsWith(`/${layer.name}`) && (!outer || above[0] === outer.name),
     );
-    const counts = fitting.map(({ above }) => commonCount(above, groups));
-    const most = Math.max(...counts);
-    const best = fitting.filter((_, i) => counts[i] === most);
+    // The more of a path is a candidate's own, the better: names of layers may have slashes in them.
+    const shares = fitting.map(({ layer, above }) => commonCount(above, groups) * LONGEST + layer.name.length);
+    const most = Math.max(...shares);
+    const best = fitting.filter((_, i) => shares[i] === most);
     const [found] = best;
     if (best.length > 1)
       throw new ResnetError('weights', `${label(path.join('/'))}: two layers of the topology have this name.`);
