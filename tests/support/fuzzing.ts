@@ -8,6 +8,7 @@ import { openWeights } from '../../bindings/weights/open.js';
 import { randomBytes } from '../../bindings/weights/stream/random-access.js';
 import { graphToJson } from '../../models/graph-json.js';
 import { type Graph, GraphBuilder } from '../../models/index.js';
+import { KerasBuilder, tfjsFiles } from './keras-models.js';
 import { concat, hostileChunks, pattern, safetensorsFile, utf8 } from './weight-files.js';
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -168,6 +169,33 @@ function smallGraph(): Graph {
   return g.finish(g.linear('fc', g.maxPool('pool', g.concat('concat', [x, x]), { kernel: 2 }), 3));
 }
 
+function nestedModel(): Model {
+  const inner = new KerasBuilder(3, 5);
+  const y = inner.norm('bn', inner.conv('conv2d', inner.input('in', null, null, 2), 2, 3, 3, { padding: 'same' }), 3);
+  const base = inner.functional('base', 'in', inner.layer('ReLU', 'relu', y, { max_value: 6 }));
+  const k = new KerasBuilder(3, 6);
+  const x = k.model(base, k.layer('Rescaling', 'rescaling', k.input('image', 6, 6, 2), { scale: 0.1, offset: [1, 2] }));
+  const head = k.dense('dense', k.layer('GlobalMaxPooling2D', 'pool', x), 3, 2, 'softmax');
+  return tfjsFiles(k.functional('model', 'image', head), 3);
+}
+
+function quantisedModel(): Model {
+  const layers = [
+    { class_name: 'InputLayer', config: { name: 'input', batch_input_shape: [null, 3, 3, 2] } },
+    { class_name: 'Conv2D', config: { name: 'conv', filters: 3, kernel_size: 3, use_bias: true } },
+    { class_name: 'Dense', config: { name: 'dense', units: 2, use_bias: false } },
+  ];
+  const quantization = { dtype: 'uint16', scale: 0.5, min: -3 };
+  const weights = [
+    { name: 'conv/kernel', shape: [3, 3, 2, 3], dtype: 'float32', quantization },
+    { name: 'conv/bias', shape: [3], dtype: 'float32', quantization: { dtype: 'float16' } },
+    { name: 'dense/kernel', shape: [3, 2], dtype: 'float32', quantization: { ...quantization, dtype: 'uint8' } },
+  ];
+  const topology = { class_name: 'Sequential', config: { name: 'sequential', layers } };
+  const json = { format: 'layers-model', modelTopology: topology, weightsManifest: [{ paths: ['q'], weights }] };
+  return { 'model.json': utf8(JSON.stringify(json)), q: pattern(2 * 54 + 2 * 3 + 6) };
+}
+
 /** Every reader, and valid files for it. */
 export const READERS: Readonly<Record<string, readonly Model[]>> = {
   safetensors: [
@@ -182,7 +210,8 @@ export const READERS: Readonly<Record<string, readonly Model[]>> = {
   ],
   'pytorch archive': folder('pth', /(?<!legacy)\.pt$/),
   'pytorch of before 1.6': folder('pth', /legacy\.pt$/),
-  hdf5: folder('h5', /^(plain|latest|weights|model|chunked|dense|keras3|keras3_named)\.h5$/),
+  hdf5: folder('h5', /^(plain|latest|weights|model|chunked|dense|keras3|keras3_named|functional)\.h5$/),
+  keras: folder('h5', /\.keras$/),
   shards: [
     {
       'index.json': utf8(JSON.stringify(index)),
@@ -191,6 +220,9 @@ export const READERS: Readonly<Record<string, readonly Model[]>> = {
     },
   ],
   'layers model': [
+    // A whole one, with a model within it, and one whose values are quantised.
+    nestedModel(),
+    quantisedModel(),
     { 'model.json': utf8(JSON.stringify(layersModel)), g1: pattern(101), g2: pattern(159), g3: pattern(32) },
   ],
 };
@@ -277,7 +309,7 @@ function countAllocations(): { stop(): { largest: number; allocated: number; hea
 }
 
 /** h5wasm's module, which is decoded anew for the file after a damaged one. */
-const MODULE = (reader: string): number => (reader === 'hdf5' ? 2 ** 22 : 0);
+const MODULE = (reader: string): number => (/^(hdf5|keras)$/.test(reader) ? 2 ** 22 : 0);
 
 /** What a file of so many bytes justifies: the largest array, and all of them. */
 export const LARGEST = (bytes: number): number => 2 ** 17 + 4 * bytes;

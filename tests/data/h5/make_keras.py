@@ -144,3 +144,42 @@ with h5py.File(path("functional.h5"), "w") as file:
         top = name if name in outer else "features"
         for variable, tensor in variables:
             group.create_dataset(f"{top}/{name}/{variable}", data=tensor)
+
+
+def counted(name, layers):
+    """model.save_weights("x.weights.h5") of layers that Keras named itself: (class, shapes) in order."""
+    counts = {}
+    with h5py.File(path(name), "w") as file:
+        for kind, shapes in layers:
+            number = counts.get(kind, 0)
+            counts[kind] = number + 1
+            own = f"{kind}_{number}" if number else kind
+            group = file.create_group(f"layers/{own}/vars")
+            group.attrs["name"] = own
+            for i, shape in enumerate(shapes):
+                group.create_dataset(str(i), shape, "<f4", chunks=shape, compression="gzip", fillvalue=0.5)
+
+
+# ResNet-20 for CIFAR with projections, of which there is one only; and ResNet-50, whose tensors several have.
+def stages(bias, blocks, widths, bottleneck, stem):
+    layers = []
+    extra = lambda n: [(n,)] if bias else []
+
+    def block(kernels):
+        for size, start, to in kernels:
+            layers.append(("conv2d", [(size, size, start, to), *extra(to)]))
+            layers.append(("batch_normalization", [(to,)] * 4))
+
+    block([(stem, 3, widths[0])])
+    start = widths[0]
+    for count, width in zip(blocks, widths):
+        out = 4 * width if bottleneck else width
+        for i in range(count):
+            kernels = [(1, start, width), (3, width, width), (1, width, out)] if bottleneck else [(3, start, width), (3, width, width)]
+            block(kernels + ([(1, start, out)] if start != out else []))
+            start = out
+    layers.append(("dense", [(start, 7), (7,)]))
+    return layers
+
+
+counted("counted20.weights.h5", stages(True, [3, 3, 3], [16, 32, 64], False, 3))
