@@ -39,7 +39,12 @@ const validity: { readonly [Kind in OpKind]: Readonly<Record<string, (value: unk
   },
   linear: { channels: isWhole(1) },
   maxPool: { kernel: isPair, stride: isPair, padding: isPadding },
-  avgPool: { kernel: isPair, stride: isPair, padding: isPadding },
+  avgPool: {
+    kernel: isPair,
+    stride: isPair,
+    padding: isPadding,
+    countsPadding: (value) => value === true || value === false || value === undefined,
+  },
   adaptiveAvgPool: { h: isWhole(1), w: isWhole(1) },
   reduce: { reduction: (value) => ['mean', 'max', 'sum'].includes(value as string) },
   resize: {

@@ -82,6 +82,13 @@ export const examples: { readonly [Kind in OpKind]: readonly [Example, ...Exampl
       kernel: 'KIND_AVG_POOL',
       fields: { kh: 2, kw: 2, strideH: 2, strideW: 2, padTop: 0, padLeft: 0 },
     },
+    {
+      build: (g, x) => g.avgPool('n', x, { ...WINDOW, countsPadding: false }),
+      shape: { h: 4, w: 7, c: 6 },
+      words: 'average pool 3x2, stride 2x1',
+      kernel: 'KIND_AVG_POOL',
+      fields: { ...WINDOW_FIELDS, leavesPadding: 1 },
+    },
   ],
   adaptiveAvgPool: [
     {

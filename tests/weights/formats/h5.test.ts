@@ -271,6 +271,27 @@ test('after a damaged file a whole one is read', async () => {
   assert.equal(await read(data('plain.h5')), await expected('plain'));
 });
 
+test('damaged files share an instance, as if it were new for each, and with whole ones', async () => {
+  const { compile } = WebAssembly;
+  let made = 0;
+  WebAssembly.compile = (bytes) => {
+    made += 1;
+    return compile(bytes);
+  };
+  try {
+    const whole = await expected('plain');
+    for (let round = 0; round < 5; round++) {
+      for (const [, bytes] of faults) {
+        await failure(openWeights(bytes));
+        assert.equal(await read(data('plain.h5')), whole);
+      }
+    }
+  } finally {
+    WebAssembly.compile = compile;
+  }
+  assert.ok(made <= 1, `${made} instances`);
+});
+
 test('without h5wasm', async () => {
   const before = platform;
   try {

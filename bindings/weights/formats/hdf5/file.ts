@@ -7,7 +7,7 @@ import { size } from '../../../util/shape.js';
 import { STORED_BYTES, type StoredDtype } from '../../dtype.js';
 import { hasDamagedHeap } from './global-heap.js';
 import { slabsOf } from './hyperslabs.js';
-import { keepLibhdf5, type Libhdf5, loadLibhdf5, mount, PATH } from './libhdf5.js';
+import { keepLibhdf5, type Libhdf5, loadLibhdf5, mount, PATH, returnLibhdf5 } from './libhdf5.js';
 
 /** Reads in one operation, against files that point in circles. All of ResNet-152 takes 9,000. */
 const MAX_READS = 100_000;
@@ -72,8 +72,10 @@ export class Hdf5 {
   #reads = 0;
   /** Whether values are read now: they hold no texts, and are too many to be searched for heaps. */
   #isReadingValues = false;
-  /** False after a failure: the instance may have lost memory or hold the file open, and is not used again. */
+  /** False after a failure: the instance may have lost memory or hold the file open. */
   #isSound = true;
+  /** Whether the engine itself stopped it. */
+  #hasTrapped = false;
   #isClosed = false;
 
   private constructor(name: string, size: number, bytes: RandomBytes, url: string, lib: Libhdf5) {
@@ -86,16 +88,19 @@ export class Hdf5 {
 
   /** Opens a file of `size` bytes, which are closed with it. `url` is h5wasm's, if the platform does not find it. */
   static async open(name: string, size: number, bytes: RandomBytes, url: string | URL | undefined): Promise<Hdf5> {
+    const { url: place, lib } = await loadLibhdf5(url).catch((error: unknown) => {
+      bytes.close();
+      throw error;
+    });
+    const hdf5 = new Hdf5(name, size, bytes, place, lib);
     try {
-      const { url: place, lib } = await loadLibhdf5(url);
-      const hdf5 = new Hdf5(name, size, bytes, place, lib);
       hdf5.#file = hdf5.#run('/', () => {
         mount(lib, size, (begin, into) => hdf5.#read(begin, into));
         return checked(lib.open(PATH, 0, false, -1, -1));
       });
       return hdf5;
     } catch (error) {
-      bytes.close();
+      hdf5.close();
       throw error;
     }
   }
@@ -189,13 +194,16 @@ export class Hdf5 {
     }
   }
 
-  /** Closes the file, and keeps the instance of libhdf5 for the next one if it is sound. */
+  /** Closes the file, and keeps the instance of libhdf5 for the next one; after a failure as if it were new. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     const lib = this.#lib;
     try {
-      if (!this.#isSound) return;
+      if (!this.#isSound) {
+        if (!this.#hasTrapped) returnLibhdf5(this.#url, lib);
+        return;
+      }
       checked(lib.close_file(this.#file));
       lib.FS.unlink(PATH);
       keepLibhdf5(this.#url, lib);
@@ -220,6 +228,7 @@ export class Hdf5 {
       return operation();
     } catch (cause) {
       this.#isSound = false;
+      this.#hasTrapped = cause instanceof WebAssembly.RuntimeError;
       const what = path === '/' ? 'groups' : `"${label(path.slice(1))}"`;
       // libhdf5's own messages tell no more.
       const got = cause instanceof Limit ? cause.message : 'damage';

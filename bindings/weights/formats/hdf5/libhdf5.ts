@@ -6,7 +6,8 @@
 import { ResnetError } from '../../../../models/errors.js';
 import { platform } from '../../../platform/platform.js';
 import type { RandomBytes } from '../../../platform/types.js';
-import { label, plain } from '../../../util/messages.js';
+import { label } from '../../../util/messages.js';
+import { type OpenFile, Pristine } from './pristine.js';
 
 /** What is used of h5wasm's module (its hdf5_util_helpers.d.ts). An operation that fails throws, or returns less than 0. */
 export interface Libhdf5 {
@@ -14,6 +15,9 @@ export interface Libhdf5 {
   readonly FS: {
     createFile(folder: string, name: string, properties: object, canRead: boolean, canWrite: boolean): FileNode;
     unlink(path: string): void;
+    /** By descriptor; a closed one's place is empty. */
+    readonly streams: readonly (OpenFile | null | undefined)[];
+    close(file: OpenFile): void;
   };
   activate_throwing_error_handler(): number;
   _malloc(bytes: number): number;
@@ -98,12 +102,21 @@ export async function loadLibhdf5(url: string | URL | undefined): Promise<{ url:
   const silent = () => {};
   const options = { noInitialRun: true, print: silent, printErr: silent, stdin: () => null };
   const limit = { bytes: SPARE_BYTES };
-  const lib = await withLimit(limit, () => factory(options));
+  const { lib, exports } = await withLimit(limit, () => factory(options));
   limits.set(lib, limit);
   // Otherwise h5wasm ignores some failures: of a damaged group it would give the first members alone.
   lib.activate_throwing_error_handler();
+  if (exports) pristines.set(lib, { state: new Pristine(lib, exports), uses: 0 });
   return { url: place, lib };
 }
+
+/**
+ * Returns after a failure that one instance takes. Without them every damaged file costs a new instance: after some
+ * hundreds V8 optimises h5wasm's script, which takes 1.4 s of CPU time, and instances have to wait for it.
+ */
+const MAX_RETURNS = 1000;
+
+const pristines = new WeakMap<Libhdf5, { readonly state: Pristine; uses: number }>();
 
 /** Bytes to which an instance's memory may grow: a damaged file may claim any sizes. */
 interface Limit {
@@ -129,9 +142,13 @@ interface Imports {
  * `WebAssembly.instantiate` is replaced until the instance is made; modules other than libhdf5 pass through it as they
  * are.
  */
-function withLimit(limit: Limit, make: () => Promise<Libhdf5>): Promise<Libhdf5> {
+function withLimit(
+  limit: Limit,
+  make: () => Promise<Libhdf5>,
+): Promise<{ lib: Libhdf5; exports: WebAssembly.Exports | undefined }> {
   const made = last.then(async () => {
     const { instantiate } = WebAssembly;
+    let exports: WebAssembly.Exports | undefined;
     const limited = async (source: BufferSource | WebAssembly.Module, imports: Imports = {}) => {
       const given = imports as WebAssembly.Imports;
       const grow = imports.env?.emscripten_resize_heap as ((bytes: number) => unknown) | undefined;
@@ -144,11 +161,13 @@ function withLimit(limit: Limit, make: () => Promise<Libhdf5>): Promise<Libhdf5>
       const env = new Proxy(imports.env ?? {}, {
         get: (target, name) => (name === 'emscripten_resize_heap' ? growing : Reflect.get(target, name)),
       });
-      return { module, instance: await instantiate(module, { ...given, env } as WebAssembly.Imports) };
+      const instance = await instantiate(module, { ...given, env } as WebAssembly.Imports);
+      exports = instance.exports;
+      return { module, instance };
     };
     WebAssembly.instantiate = limited as typeof instantiate;
     try {
-      return await make();
+      return { lib: await make(), exports };
     } finally {
       WebAssembly.instantiate = instantiate;
     }
@@ -160,6 +179,15 @@ function withLimit(limit: Limit, make: () => Promise<Libhdf5>): Promise<Libhdf5>
 /** Takes back an instance that has no open file any more. */
 export function keepLibhdf5(url: string, lib: Libhdf5): void {
   if (lib.HEAPU8.length <= SPARE_BYTES) spare = { url, lib };
+}
+
+/** Takes back an instance in which something failed, as if it were new; not if that may have broken what is in JavaScript. */
+export function returnLibhdf5(url: string, lib: Libhdf5): void {
+  const pristine = pristines.get(lib);
+  if (!pristine || ++pristine.uses > MAX_RETURNS || lib.HEAPU8.length > SPARE_BYTES) return;
+  pristine.state.restore();
+  lib.FS.unlink(PATH);
+  keepLibhdf5(url, lib);
 }
 
 /** Puts a file of `size` bytes into the file system; `read` is called for bytes when libhdf5 wants them. */
