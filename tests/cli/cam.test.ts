@@ -122,7 +122,7 @@ test('the extension names the format, in any case', async () => {
     assert.is((await sharp(path).metadata()).format, format);
     const { data } = await decodeImage(path);
     assert.is(data.length, drawn.length);
-    const mean = data.reduce((sum, v, i) => sum + Math.abs(v - (drawn[i] as number)), 0) / data.length;
+    const mean = Array.from(data).reduce((sum, v, i) => sum + Math.abs(v - (drawn[i] as number)), 0) / data.length;
     assert.ok(mean <= most, `${name}: ${mean}`);
   }
 });

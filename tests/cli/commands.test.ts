@@ -123,7 +123,10 @@ test('usage errors exit with 2 and say on stderr what is wrong', async ({ good, 
     ]),
     [['classify', good, '--threads', 'many'], /^error: option '--threads <n>' argument 'many' is invalid/],
     [['classify', good, '--binary', 'fast'], /^error: option '--binary <name>' argument 'fast' is invalid/],
-    [['classify', good, '--model', 'resnet51'], /^error: .*'resnet51' is invalid\. Expected a network, .*; resnet-wasm models lists them\.$/m],
+    [
+      ['classify', good, '--model', 'resnet51'],
+      /^error: .*'resnet51' is invalid\. Expected a network, .*; resnet-wasm models lists them\.$/m,
+    ],
     [['classify', good, '--model', 'plain18'], /^error: plain18 needs --weights, since none are published; /],
     ...(
       [
@@ -140,7 +143,10 @@ test('usage errors exit with 2 and say on stderr what is wrong', async ({ good, 
       ] as const
     ).map(([name, value]): [string[], RegExp] => [
       ['classify', good, `${name}=${value}`],
-      new RegExp(`^error: option '${name} <[^>]+>' argument '${value}' is invalid\\. (Expected|Allowed choices are) .*\\.$`, 'm'),
+      new RegExp(
+        `^error: option '${name} <[^>]+>' argument '${value}' is invalid\\. (Expected|Allowed choices are) .*\\.$`,
+        'm',
+      ),
     ]),
     [['classify', '-', '/dev/stdin'], /^error: standard input can be read once, not twice$/m],
     [['classify', '-', '--weights', '-'], /^error: standard input can be read once, not twice$/m],
@@ -148,7 +154,10 @@ test('usage errors exit with 2 and say on stderr what is wrong', async ({ good, 
     [['summary'], /^error: missing required argument 'name'/],
     [['summary', 'resnet18', 'resnet34'], /^error: too many arguments/],
     [['summary', 'resnet18', '--size', '0'], /^error: option '--size <n>' argument '0' is invalid/],
-    [['pull', 'plain18'], /^error: .*'plain18' is invalid .*Expected a network with weights, .*; resnet-wasm pull --help lists them\.$/m],
+    [
+      ['pull', 'plain18'],
+      /^error: .*'plain18' is invalid .*Expected a network with weights, .*; resnet-wasm pull --help lists them\.$/m,
+    ],
     [['infer', '--model', 'resnet20_cifar', '--weights', weights], /^error: required option '--input <file>' not/],
   ];
   const results = await Promise.all(cases.map(([args]) => run(...args)));

@@ -6,7 +6,7 @@
 import { ResnetError } from '../../../../models/errors.js';
 import { platform } from '../../../platform/platform.js';
 import type { RandomBytes } from '../../../platform/types.js';
-import { label } from '../../../util/messages.js';
+import { label, plain } from '../../../util/messages.js';
 import { type OpenFile, Pristine } from './pristine.js';
 
 /** What is used of h5wasm's module (its hdf5_util_helpers.d.ts). An operation that fails throws, or returns less than 0. */
