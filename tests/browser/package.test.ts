@@ -180,6 +180,24 @@ if (browser) {
     });
   }
 
+  test('the wide binary is fetched if it is asked for alone, and its logits are the same', async ({ page }) => {
+    const binaries: string[] = [];
+    page.on('request', (request) => {
+      const [, name] = /(\w+)\.wasm$/.exec(request.url()) ?? [];
+      if (name) binaries.push(name);
+    });
+    const plainly = await run(page, 'logits', 'resnet18', { threads: 2 });
+    const wide = await run(page, 'logits', 'resnet18', { threads: 2, wide: true });
+    const inPage = await run(page, 'logits', 'resnet18', { worker: false, wide: true });
+    assert.equal(binaries, ['relaxed', 'wide', 'wide']);
+    assert.equal(wide.data, plainly.data);
+    assert.equal(inPage.data, plainly.data);
+    assert.equal([plainly.info.binary, wide.info.binary, inPage.info.binary], binaries);
+    for (const { info } of [plainly, wide, inPage]) {
+      assert.match(info.vectorsNote, new RegExp(`^Vectors of ${info.vectors} bits, .*[^.]\\.$`));
+    }
+  });
+
   test('no task of the page takes 50 ms while a ResNet-50 loads and runs', async ({ page }) => {
     // A busy machine may stop any task: what the page does itself it does each time.
     const tasks: number[] = [];
