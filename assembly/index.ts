@@ -6,7 +6,7 @@ export { GROUPED_ROWS, groupedScratchBytes } from './conv/grouped';
 export { N_BLOCK as WINOGRAD_N_BLOCK, winogradBytes, winogradScratchBytes, winogradWeights } from './conv/winograd';
 export { SCRATCH_BYTES } from './gemm/gemm';
 export { bf16ToF32, f16ToF32, packedBytes, packIO, packOI, scaleColumns } from './gemm/f32/pack';
-export { peak } from './peak';
+export { peak, peakWide } from './peak';
 export { composeOnWhite, normalise, normaliseGrey, resizeColumn, resizeGreyRow, resizeRow, toGrey } from './image/resize';
 export { run } from './run';
 export * from './step';

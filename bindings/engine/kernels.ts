@@ -13,6 +13,7 @@ export interface Kernels {
     barrierPtr: number,
   ): void;
   peak(rounds: number, factor: number): number;
+  peakWide(rounds: number, factor: number, outPtr: number): void;
   packedBytes(k: number, n: number): number;
   packOI(
     srcPtr: number,
