@@ -13,9 +13,8 @@ Examples:
   resnet-wasm bench --html report.html
 
 The weights are random. The peak is that of multiply-adds in registers, of vectors as wide as the kernels take (128 or 256
-bits), on all threads. GFLOP/s count
-the operations of a convolution's definition. Winograd's algorithm takes up to 4 times fewer multiplications, so that a
-layer can exceed the peak.`;
+bits), on all threads. GFLOP/s count the operations of a convolution's definition. Winograd's algorithm takes up to 4 times
+fewer multiplications, so that a layer can exceed the peak.`;
 
 interface BenchFlags extends MeasureOptions {
   readonly model: readonly string[];

@@ -104,7 +104,11 @@ export function gemm<P>(g: Gemm): void {
   }
 }
 
-/** Multiplies the block at hand by the widest tile that the step may have. */
+/**
+ * Multiplies the block at hand by the widest tile that the step may have. One panel of A uses each panel of B once, so that
+ * the way from memory is all: two panels at a time come more slowly than one after the other (2.7 ms for 1.7, 7×7 and 512
+ * channels by Winograd).
+ */
 // @ts-ignore: decorator
 @inline
 export function multiply(g: Gemm, prefetches: bool): void {

@@ -39,7 +39,7 @@ export class Gemm {
   packedPtr: usize;
   /** Room for a tile of C and one of the residual, [MR_MAX][NR_MAX] each: for a last panel that is not whole. */
   tilePtr: usize;
-  /** For kernels of two panels: where the next block's B begins. */
+  /** For kernels of two panels: the next block's B, of two panels or more; 0 if there is none. */
   afterPtr: usize;
   /** For kernels of two panels: bytes from the panel that is read ahead to its neighbour, 0 if it has none. */
   aheadStride: usize;
@@ -78,7 +78,7 @@ export function macroKernel<K>(g: Gemm): void {
   const isFirst = g.k0 == 0;
   const panels = panelsOf(g);
   // The tiles that use a B panel share the reading of the next.
-  const prefetchStride = kernel.panels() > 1 && panels == 1 ? 0 : <usize>((NR * 4 + panels - 1) / panels);
+  const prefetchStride = <usize>((NR * 4 + panels - 1) / panels);
   for (let j = g.j0; j < g.j1; j += kernel.panels()) {
     const tilePanels = kernel.panels() > 1 ? min(kernel.panels(), g.j1 - j) : 1;
     const tileColumns = kernel.panels() > 1 ? tilePanels * NR : NR;
