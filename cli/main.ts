@@ -14,6 +14,7 @@ import { reportFailure } from './failure.js';
 import { inferCommand } from './infer.js';
 import { inspectCommand } from './inspect.js';
 import { modelsCommand } from './models.js';
+import { heedProxies } from './proxy.js';
 import { pullCommand } from './pull.js';
 import { summaryCommand } from './summary.js';
 
@@ -82,6 +83,7 @@ async function main(): Promise<void> {
   // Node 20 has relaxed SIMD behind this flag, which must be set before any binary is compiled.
   if (!supportsRelaxed()) setFlagsFromString('--experimental-wasm-relaxed-simd');
   if (!process.argv.includes('--no-wide')) enableWideVectors();
+  heedProxies();
 
   const signal = untilSignal();
   try {
