@@ -6,7 +6,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { createCore } from '../bindings/engine/core.js';
+import { createCore } from '../bindings/engine/create-core.js';
 import { load, pretrained } from '../bindings/index.node.js';
 import { machineText } from './machine.js';
 

@@ -4,7 +4,7 @@ import { ResnetError } from '../../models/errors.js';
 import { platform } from '../platform/platform.js';
 import { shown } from '../util/messages.js';
 import { BINARIES, type Binary, compile, foreign, supportsRelaxed, type WasmSource, wasmBytes } from './binary.js';
-import { attach, type Core, newCore, newMemory } from './core.js';
+import { attach, type Instance, newMemory } from './core.js';
 
 /** Throws if there is no such binary, or this engine cannot run it. */
 export function checkBinary(binary: Binary): void {
@@ -35,7 +35,7 @@ async function wasmOf(source: WasmSource): Promise<WebAssembly.Module | Uint8Arr
 }
 
 /** An instance of a binary that the caller brought, which itself says what it is. */
-export async function given(source: WasmSource, binary: Binary | undefined, wanted: boolean): Promise<Core> {
+export async function given(source: WasmSource, binary: Binary | undefined, wanted: boolean): Promise<Instance> {
   const found = await wasmOf(source);
   const start = async (shared: boolean) => {
     const module = found instanceof WebAssembly.Module ? found : await compile(found, shared);
@@ -56,5 +56,5 @@ export async function given(source: WasmSource, binary: Binary | undefined, want
   const which: Binary = WIDE ? 'wide' : RELAXED ? 'relaxed' : 'baseline';
   if (binary && binary !== which)
     throw new ResnetError('argument', `wasm: expected the ${binary} binary, got the ${which} one.`);
-  return newCore({ binary: which, ...parts });
+  return { binary: which, ...parts };
 }

@@ -1,7 +1,7 @@
 /** What this CPU does at best with the vectors that kernels take: the roof that they are measured against. */
 
 import type { Binary, WasmSource } from './binary.js';
-import { createCore } from './core.js';
+import { createCore } from './create-core.js';
 
 // A round of assembly/peak.ts: 12 multiply–adds of 4 lanes, or of 8.
 const FLOP_PER_BIT = 96 / 128;

@@ -77,7 +77,7 @@ async function assertWorks(where: Page | Frame): Promise<void> {
     assert.equal(logits, wanted);
   }
   assert.is(requests, 3);
-  assert.match((await run(where, 'fromUrl', 'resnet32_cifar', url)).outcome, /^Error: .*missing/);
+  assert.match((await run(where, 'fromUrl', 'resnet32_cifar', url)).outcome, /^ResnetError: .*missing/);
   await run(where, 'clear');
   await run(where, 'clear', url);
 }

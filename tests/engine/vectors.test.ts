@@ -3,7 +3,8 @@
 import '../support/flags.mjs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createCore, type Vectors } from '../../bindings/engine/core.js';
+import type { Vectors } from '../../bindings/engine/core.js';
+import { createCore } from '../../bindings/engine/create-core.js';
 import { load } from '../../bindings/index.node.js';
 import { openWeights } from '../../bindings/weights/open.js';
 import { seededWeights } from '../../bindings/weights/random.js';

@@ -44,7 +44,16 @@ const rooms: readonly Room[] = [
   {
     name: 'engine',
     files: /^bindings\/engine\//,
-    may: ['compile', 'weights/types', 'weights/dtype', 'models', 'platform', 'util', '@assemblyscript/loader'],
+    may: [
+      'compile',
+      'weights/types',
+      'weights/dtype',
+      'weights/uniform',
+      'models',
+      'platform',
+      'util',
+      '@assemblyscript/loader',
+    ],
   },
   { name: 'image', files: /^bindings\/image\//, may: ['engine/core', 'engine/kernels', 'models', 'platform', 'util'] },
   {
@@ -64,6 +73,7 @@ const rooms: readonly Room[] = [
       'engine/thread-loop',
       'weights/fitted',
       'weights/prefix',
+      'weights/random',
       'weights/write',
       'formats',
       'assets',

@@ -174,16 +174,16 @@ const refused: readonly (readonly [unknown, string, { h: number; w: number; c: n
     'preprocessing: expected a network whose input has 1 or 3 channels, got 4; give run its input.',
     { ...RGB, c: 4 },
   ],
-  ['imagenet', 'preprocessing: expected one of torch, caffe, cifar, tf, got imagenet; the closest is caffe.'],
-  [{ base: 'Torch' }, 'preprocessing: expected one of torch, caffe, cifar, tf, got Torch; the closest is torch.'],
+  ['imagenet', 'preprocessing: expected one of torch, caffe, cifar, tf, raw, got imagenet; the closest is caffe.'],
+  [{ base: 'Torch' }, 'preprocessing: expected one of torch, caffe, cifar, tf, raw, got Torch; the closest is torch.'],
   [{ base: { ...torch, std: undefined } }, 'preprocessing: expected a base with every field, got one without std.'],
   [{ base: { ...torch, std: [0, 1, 1] } }, 'preprocessing: expected std to be above 0, got 0.'],
   [
     { base: { ...torch, base: 'tf' } },
     'preprocessing.base: expected one of resize, crop, interpolation, transparency, channelOrder, scale, mean, std, got base; the closest is scale.',
   ],
-  [null, 'preprocessing: expected one of torch, caffe, cifar, tf, got null; the closest is tf.'],
-  [[], 'preprocessing: expected one of torch, caffe, cifar, tf, got ; the closest is tf.'],
+  [null, 'preprocessing: expected one of torch, caffe, cifar, tf, raw, got null; the closest is tf.'],
+  [[], 'preprocessing: expected one of torch, caffe, cifar, tf, raw, got ; the closest is tf.'],
 ];
 
 const keys = 'base, size, resize, crop, cropPct, interpolation, transparency, channelOrder, scale, mean, std';

@@ -98,9 +98,10 @@ test('a call that is aborted while it waits is dropped, and rejects with the rea
   using model = await open();
   const controller = new AbortController();
   const reason = new Error('enough');
+  const tensor = await model.preprocess(three[1] as Pixels);
   const first = model.classify(three[0] as Pixels);
   const waiting = rejection(model.classify(three, { signal: controller.signal }));
-  const run = rejection(model.run(await model.preprocess(three[1] as Pixels), { signal: AbortSignal.abort(reason) }));
+  const run = rejection(model.run(tensor, { signal: AbortSignal.abort(reason) }));
   controller.abort(reason);
   assert.is(await waiting, reason);
   assert.is(await run, reason);

@@ -12,7 +12,7 @@ import * as assert from 'uvu/assert';
 import { preprocess } from '../../bindings/image/preprocess.js';
 import type { Pixels } from '../../bindings/platform/types.js';
 import '../../bindings/index.node.js';
-import { createCore } from '../../bindings/engine/core.js';
+import { createCore } from '../../bindings/engine/create-core.js';
 import { decodeImage } from '../../bindings/node/decode-image.js';
 import { preprocessings } from '../../models/index.js';
 

@@ -4,7 +4,8 @@ import './flags.mjs';
 import { suite, type uvu } from 'uvu';
 import '../../bindings/index.node.js';
 import { BINARIES, type Binary, supportsRelaxed } from '../../bindings/engine/binary.js';
-import { type Core, createCore } from '../../bindings/engine/core.js';
+import type { Core } from '../../bindings/engine/core.js';
+import { createCore } from '../../bindings/engine/create-core.js';
 
 export interface BinaryContext {
   readonly binary: Binary;
