@@ -114,7 +114,8 @@ for (const binary of BINARIES) {
 
   test(`${binary}: is the one asked for, and says so`, async () => {
     using model = await open({ binary });
-    const { weightBytes, activationBytes, memoryBytes, version, backend, ...info } = model.info();
+    const { weightBytes, activationBytes, memoryBytes, version, backend, vectors, vectorsNote, ...info } = model.info();
+    assert.ok(/^Vectors of \d+ bits, /.test(vectorsNote) && [128, 256].includes(vectors), vectorsNote);
     assert.equal([version, backend], [JSON.parse(readFileSync('package.json', 'utf8')).version, 'wasm']);
     assert.equal(info, { network: NAME, binary, threads: 1, threadsNote: undefined });
     assert.ok(weightBytes > 270_000 * 4 && activationBytes >= 2 * 32 * 32 * 16 * 4);
