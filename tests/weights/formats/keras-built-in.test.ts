@@ -84,7 +84,7 @@ for (const [what, choices] of [
     await withFiles(tfjsFiles(model, 3), async () => {
       assert.is(
         await failure(load('resnet50', { weights: 'model.json', threads: 1 })),
-        'resnet50: the file is of another network, resnet50; load it without a name.',
+        'resnet50: the file is of another network; load it without a name.',
       );
     });
   });

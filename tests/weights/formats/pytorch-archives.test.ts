@@ -193,10 +193,16 @@ for (const [what, names, expected] of impostors) {
   });
 }
 
-test('a .keras archive is refused by name', async () => {
-  const entries = ['metadata.json', 'config.json', 'model.weights.h5'].map((name) => ({ name, data: values }));
+test('a .keras archive that somebody packed in another order is refused by name', async () => {
+  const entries = ['notes.txt', 'metadata.json', 'config.json', 'model.weights.h5'].map((name) => ({
+    name,
+    data: values,
+  }));
   for (const source of [zipFile(entries), hostileChunks(zipFile(entries), [50])]) {
-    assert.match(await failure(read(source)), /got a \.keras archive \(save the model as HDF5: .+\)\.$/);
+    assert.match(
+      await failure(read(source)),
+      /got a \.keras archive whose entries are not in Keras's order \(save it again: .+\)\.$/,
+    );
   }
 });
 

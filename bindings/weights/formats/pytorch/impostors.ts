@@ -11,7 +11,7 @@ const ARCHIVES: readonly { readonly is: RegExp; readonly what: string }[] = [
   },
   {
     is: /^(metadata\.json|config\.json|model\.weights\.h5)$/,
-    what: 'a .keras archive (save the model as HDF5: keras.models.load_model(path).save("weights.h5"))',
+    what: 'a .keras archive whose entries are not in Keras\'s order (save it again: keras.models.load_model(path).save("model.keras"))',
   },
   {
     is: /\.npy$/,
