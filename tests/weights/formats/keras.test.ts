@@ -70,6 +70,64 @@ for (const [name, counts] of [
   }
 }
 
+/** A list of ResNet-50's layers that does not say what they read, with others before and after, and its tensors. */
+async function listing(before: Layer[], after: Layer[], activation?: string) {
+  const graph = buildNetwork('resnet50', { convBias: true, classes: 5 });
+  const rename = (module: string) => kerasLayer(module, 'new', [3, 4, 6, 3]);
+  const layers = graph.nodes.flatMap((node): Layer[] => {
+    if (node.kind === 'conv') return [conv(rename(node.name), node.stride[0])];
+    return node.kind === 'batchNorm' ? [norm(rename(node.name))] : [];
+  });
+  const head = dense('predictions');
+  Object.assign(head.config, { activation });
+  const manifest = parameters(graph).map(({ name, shape, role, node }) => {
+    const isNorm = graph.nodes[node]?.kind === 'batchNorm';
+    const [o = 0, i = 0, ...window] = shape;
+    const leaf = { weight: 'kernel', bias: 'bias', running_mean: 'moving_mean', running_var: 'moving_variance' }[role];
+    const own = isNorm && role === 'weight' ? 'gamma' : isNorm && role === 'bias' ? 'beta' : leaf;
+    const layer = rename(name.slice(0, name.lastIndexOf('.')));
+    return weight(`${layer}/${own}`, leaf === 'kernel' && !isNorm ? [...window, i, o] : [...shape]);
+  });
+  const all = [...before, ...layers, ...after, head];
+  const json = utf8(JSON.stringify(model(all, { paths: ['w.bin'], weights: manifest })));
+  return withFiles({ 'model.json': json }, async () => {
+    const file = await openWeights('model.json');
+    await file.close();
+    if (file.graph) checkTensors(file, parameters(file.graph));
+    return file;
+  });
+}
+
+test('layers that a list has beside those of a ResNet are done, or refused by name', async () => {
+  const layer = (kind: string, config: object = {}): Layer => ({
+    class_name: kind,
+    config: { name: 'other', ...config },
+  });
+  assert.is((await listing([], [layer('GlobalAveragePooling2D')])).graph, undefined);
+  const pooled = (await listing([], [layer('GlobalMaxPooling2D')])).graph;
+  assert.equal(
+    pooled?.nodes.flatMap((node) => (node.kind === 'reduce' ? [node.reduction] : [])),
+    ['max'],
+  );
+  const sigmoid = (await listing([], [], 'sigmoid')).graph;
+  const end = sigmoid?.nodes[sigmoid.outputs[0].node];
+  assert.equal(end?.kind === 'activation' && end.activation, { kind: 'sigmoid' });
+  const rescaled = await listing([layer('Rescaling', { scale: 0.5, offset: -1 })], []);
+  assert.is(rescaled.preprocessing, 'raw');
+  assert.equal(
+    rescaled.graph?.nodes.slice(0, 3).map(({ kind }) => kind),
+    ['input', 'batchNorm', 'conv'],
+  );
+  const refused = async (...args: Parameters<typeof listing>) => failure(listing(...args));
+  const reason = 'cannot be run here: the topology does not say what it reads.';
+  assert.is(await refused([layer('Lambda')], []), `other: this Lambda ${reason}`);
+  assert.is(await refused([], [layer('Rescaling', { scale: 2 })]), `other: this Rescaling ${reason}`);
+  assert.match(
+    await refused([], [], 'tanh'),
+    /^predictions\.activation: this Activation cannot be run here: there is no/,
+  );
+});
+
 test('layers of other networks keep their names, and say nothing of a ResNet', async () => {
   const layers = [conv('block1_conv1'), conv('block1_conv2'), norm('norm'), dense('fc1')];
   const weights = [
