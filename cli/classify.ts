@@ -8,6 +8,7 @@ import { inputsOf } from './inputs.js';
 import { isModelGiven, labelsOf, needWeights, openModel } from './load-model.js';
 import {
   type ClassFlags,
+  checkMean,
   classOptions,
   loadOptions,
   type ModelFlags,
@@ -75,6 +76,7 @@ export function classifyCommand(signal: AbortSignal): Command {
     needWeights(command, flags);
     checkStdin(command, [...args, flags.weights]);
     checkCam(command, args, flags);
+    checkMean(command, flags);
     await classify(args, flags, isModelGiven(command), signal);
   });
 }
@@ -98,10 +100,10 @@ async function classify(
   signal: AbortSignal,
 ): Promise<void> {
   const { cam: file, json = false, topK, maxPixels } = flags;
-  const options = await loadOptions(flags);
   // Found before weights are loaded, or even fetched, for nothing.
   const pictures = await findPictures(args);
   if (file !== undefined) await checkCamFile(file, pictures, flags);
+  const options = await loadOptions(flags);
   let answers = 0;
   if (pictures.length > 0) {
     using model = await openModel(flags, isGiven, { signal, quiet: json && !hasBars(), options });

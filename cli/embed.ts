@@ -6,6 +6,7 @@ import { inputsOf } from './inputs.js';
 import { isModelGiven, needWeights, openModel } from './load-model.js';
 import { writeNpy } from './npy.js';
 import {
+  checkMean,
   loadOptions,
   type ModelFlags,
   modelOptions,
@@ -49,6 +50,7 @@ export function embedCommand(signal: AbortSignal): Command {
   return command.addHelpText('after', EXAMPLES).action(async (args: string[], flags: EmbedFlags) => {
     needWeights(command, flags);
     checkStdin(command, [...args, flags.weights]);
+    checkMean(command, flags);
     if (flags.out !== undefined) checkExtension(command, '--out <file>', flags.out, ['.npy']);
     await embed(args, flags, isModelGiven(command), signal);
   });
@@ -57,12 +59,12 @@ export function embedCommand(signal: AbortSignal): Command {
 /** `isGiven`: whether the user named a model. */
 async function embed(args: readonly string[], flags: EmbedFlags, isGiven: boolean, signal: AbortSignal): Promise<void> {
   const { out, normalize = false, maxPixels } = flags;
-  const options = await loadOptions(flags);
   const pictures = await findPictures(args);
   if (out !== undefined) {
     await checkOutput(out, '--out', [...pictures.map(({ source }) => source), ...(await inputsOf(flags))]);
   }
   if (pictures.length === 0) return;
+  const options = await loadOptions(flags);
   const rows: Float32Array[] = [];
   using model = await openModel(flags, isGiven, { signal, options });
   await eachPicture(pictures, { signal, maxPixels }, async ({ name }, pixels) => {

@@ -1,6 +1,6 @@
 /** Options that several commands share, and the parsers of their values. */
 
-import { InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import {
   type Binary,
   type Interpolation,
@@ -135,16 +135,19 @@ export const classOptions = (): Option[] => [
   ).choices(ACTIVATIONS),
 ];
 
+/** Exits with a usage error if a mean cannot be in the preset's scale. */
+export function checkMean(command: Command, { preset, mean = 0 }: PictureFlags): void {
+  const most = 255 * (preset === undefined ? 1 : preprocessings[preset].scale);
+  const far = [mean].flat().find((value) => value < 0 || value > most);
+  if (far === undefined) return;
+  const hint = most < 255 ? `, which ${preset} has; caffe and tf have 0 to 255` : '';
+  command.error(`error: option '--mean <a,b,c>' takes numbers from 0 to ${most}, not ${far}${hint}`, { exitCode: 2 });
+}
+
 /** Returns the options of `load` that flags stand for. Rejects with one sentence if the file of labels has none. */
 export async function loadOptions(flags: PictureFlags & ClassFlags): Promise<LoadOptions> {
   const { preset: base, mean, std, size, interpolation, activation, labels } = flags;
   const given = { base, mean, std, interpolation };
-  const most = 255 * (base === undefined ? 1 : preprocessings[base].scale);
-  const far = [mean ?? 0].flat().find((value) => value < 0 || value > most);
-  if (far !== undefined) {
-    const hint = most < 255 ? '; the presets caffe and tf take 0 ... 255' : '';
-    throw new Error(`--mean: expected numbers from 0 to ${most}, got ${far}${hint}.`);
-  }
   const preprocessing: PreprocessingOptions = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined),
   );

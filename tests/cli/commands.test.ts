@@ -17,7 +17,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import sharp from 'sharp';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -355,6 +355,9 @@ test('an output that is an input, by whatever name, is refused and left alone', 
   copyFileSync(good, picture);
   symlinkSync(picture, linked);
   linkSync(picture, hard);
+  const [own, alike] = [join(folder, 'own.png'), join(folder, 'alike.npy')];
+  linkSync(weights, own);
+  linkSync(picture, alike);
   const x = join(folder, 'in.npy');
   writeFileSync(x, encodeNpy({ data: new Float32Array(3 * 32 * 32), shape: [1, 3, 32, 32] }));
   const cifar = ['--model', 'resnet20_cifar', '--weights', weights];
@@ -362,7 +365,10 @@ test('an output that is an input, by whatever name, is refused and left alone', 
     [['classify', picture, ...cifar, '--cam', picture], '--cam', picture],
     [['classify', picture, ...cifar, '--cam', linked], '--cam', linked],
     [['classify', picture, ...cifar, '--cam', hard], '--cam', hard],
-    [['classify', picture, ...cifar, '--cam', weights], '--cam', weights],
+    [['classify', picture, ...cifar, '--cam', own], '--cam', own],
+    [['classify', picture, ...cifar, '--labels', own, '--cam', own], '--cam', own],
+    [['classify', pathToFileURL(picture).href, ...cifar, '--cam', hard], '--cam', hard],
+    [['embed', folder, ...cifar, '--out', alike], '--out', alike],
     [['infer', ...cifar, '--input', x, '--output', x], '--output', x],
     [['convert', weights, weights], '<out>', weights],
   ];
@@ -378,6 +384,28 @@ test('an output that is an input, by whatever name, is refused and left alone', 
     [picture, weights, x].map((path) => readFileSync(path)),
     before,
   );
+});
+
+test('an output that cannot be written is named: a folder, no folder, a full disk', async ({
+  folder,
+  weights,
+  good,
+}) => {
+  const nowhere = join(folder, 'nowhere');
+  const cifar = ['--model', 'resnet20_cifar', '--weights', weights];
+  const cases: [string[], string][] = [
+    [['convert', weights, folder], `<out>: expected a file to write, got the folder ${folder}.`],
+    [['convert', weights, join(nowhere, 'x')], `${nowhere}/x: there is no folder ${nowhere} to write into.`],
+    [
+      ['embed', good, ...cifar, '--out', join(nowhere, 'x.npy')],
+      `${nowhere}/x.npy: there is no folder ${nowhere} to write into.`,
+    ],
+    // A device that is always full.
+    [['convert', weights, '/dev/full'], '/dev/full: no space left on device (ENOSPC).'],
+  ];
+  for (const [args, message] of cases) {
+    assert.equal(await run(...args), { code: 1, stdout: '', stderr: `${message}\n` });
+  }
 });
 
 test('a reader that stops early is no error', async () => {

@@ -63,6 +63,35 @@ test('a conversion that fails leaves what was there, and nothing else', async ({
   assert.equal((await readdir(folder)).sort(), ['broken', 'out', 'resnet20.safetensors']);
 });
 
+test('no file of a set is written over, shards and index included', async ({ folder, weights }) => {
+  const [index, shard] = [join(folder, 'model.safetensors.index.json'), join(folder, 'part.safetensors')];
+  const bytes = await readFile(weights);
+  await writeFile(shard, bytes);
+  const names = (await inspectWeights(weights)).tensors.map(({ name }) => name);
+  const weight_map = Object.fromEntries(names.map((name) => [name, 'part.safetensors']));
+  const { total } = await inspectWeights(weights);
+  await writeFile(index, JSON.stringify({ metadata: { total_size: total }, weight_map }));
+  const text = await readFile(index, 'utf8');
+  for (const out of [index, shard]) {
+    assert.equal(await run('convert', index, out), {
+      code: 1,
+      stdout: '',
+      stderr: `<out>: expected a file that is not an input, got ${out}.\n`,
+    });
+  }
+  // TensorFlow.js names its shards elsewhere.
+  const [layers, part] = [join(folder, 'model.json'), join(folder, 'group1-shard1of1.bin')];
+  await writeFile(layers, JSON.stringify({ weightsManifest: [{ paths: ['group1-shard1of1.bin'], weights: [] }] }));
+  await writeFile(part, 'precious');
+  assert.match((await run('convert', layers, part)).stderr, /^<out>: expected a file that is not an input/);
+  assert.is(await readFile(index, 'utf8'), text);
+  assert.equal(await readFile(shard), bytes);
+  assert.is(await readFile(part, 'utf8'), 'precious');
+  const out = join(folder, 'whole');
+  assert.is((await run('convert', index, out)).code, 0);
+  assert.equal((await inspectWeights(out)).tensors.length, names.length);
+});
+
 test('inspect tells tensors, network and odd values', async ({ folder, weights }) => {
   const report = await inspectWeights(weights);
   assert.equal(report.network, { network: 'resnet20_cifar', options: { classes: 7 } });

@@ -7,13 +7,14 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { preprocess } from '../../bindings/image/preprocess.js';
-import type { Pixels } from '../../bindings/platform/types.js';
-import '../../bindings/index.node.js';
 import { createCore } from '../../bindings/engine/create-core.js';
-import { decodeImage } from '../../bindings/node/decode-image.js';
+import { preprocess } from '../../bindings/image/preprocess.js';
+import { load } from '../../bindings/index.node.js';
+import { decodeImage, encodeImage } from '../../bindings/node/decode-image.js';
+import type { DecodeOptions, Pixels } from '../../bindings/platform/types.js';
 import { preprocessings } from '../../models/index.js';
 
 interface DecodedRow {
@@ -162,6 +163,99 @@ for (const file of [
     }
   });
 }
+
+test('the reason is the last that the decoder gives, and never that none is known', async () => {
+  const jpeg = read('subsampled.jpg');
+  // A warning comes first: bytes that belong nowhere, before a cut.
+  const cut = Buffer.concat([jpeg.subarray(0, 2), Buffer.from([1, 2, 3]), jpeg.subarray(2, jpeg.length >> 1)]);
+  const wide = read('alpha.png');
+  wide[17] = 1;
+  const heif = Buffer.concat([
+    Buffer.from('000000186674797068656963000000006d69663168656963', 'hex'),
+    Buffer.alloc(500),
+  ]);
+  const got = 'image: expected a picture, got one';
+  await rejects(cut, `${got} that cannot be decoded (premature end of JPEG image).`);
+  await rejects(read('rgb.png').subarray(0, 8), `${got} whose header is damaged.`);
+  await rejects(wide, `${got} whose data is damaged.`);
+  await rejects(heif, `${got} that cannot be decoded (No meta box found).`);
+});
+
+test('the limit of pixels is an option, of the picture as the file says', async () => {
+  const photo = join(photos, 'coffee.jpg');
+  assert.is((await decodeImage(photo, { maxPixels: 600 * 400 })).width, 600);
+  assert.is((await decodeImage(photo, { maxPixels: Number.POSITIVE_INFINITY })).width, 600);
+  await rejectsWith(
+    { maxPixels: 600 * 400 - 1 },
+    photo,
+    'at most 239999 pixels, got 600x400; maxPixels can allow more.',
+  );
+  // A megabyte that decodes to 800 MB and more is refused unless it is asked for.
+  const width = 16_384;
+  const bomb = await sharp({
+    create: { width, height: width, channels: 3, background: '#888' },
+    limitInputPixels: false,
+  })
+    .png({ compressionLevel: 1 })
+    .toBuffer();
+  await rejectsWith({}, bomb, `at most 268402689 pixels, got ${width}x${width}; maxPixels can allow more.`);
+  for (const maxPixels of [0, -1, 1.5, Number.NaN, '9' as never]) {
+    const error: Error = await decodeImage(photo, { maxPixels }).catch((reason) => reason);
+    assert.match(error.message, /^maxPixels: expected a whole number from 1, or Infinity, got .+\.$/);
+  }
+});
+
+test('a model has that limit for all that it decodes', async () => {
+  using model = await load('resnet20_cifar', { weights: { seed: 1 }, threads: 1, maxPixels: 600 * 400 - 1 });
+  const [coffee, chelsea] = [join(photos, 'coffee.jpg'), join(photos, 'chelsea.jpg')];
+  assert.is((await model.classify(chelsea)).length, 5);
+  const calls = [
+    () => model.classify(coffee),
+    () => model.embed([chelsea, coffee]),
+    () => model.cam(coffee),
+    () => model.preprocess(coffee),
+  ];
+  for (const call of calls) {
+    const error: Error = await call().then(
+      () => new Error('none'),
+      (reason) => reason,
+    );
+    assert.is(
+      error.message,
+      `${coffee}: expected a picture of at most 239999 pixels, got 600x400; maxPixels can allow more.`,
+    );
+  }
+  const wrong: Error = await load('resnet20_cifar', { weights: { seed: 1 }, maxPixels: 0 }).catch((reason) => reason);
+  assert.is(wrong.message, 'maxPixels: expected a whole number from 1, or Infinity, got 0.');
+});
+
+async function rejectsWith(options: DecodeOptions, image: unknown, end: string): Promise<void> {
+  const error: Error = await decodeImage(image, options).then(
+    () => new Error('none'),
+    (reason) => reason,
+  );
+  const name = typeof image === 'string' ? image : 'image';
+  assert.is(error.message, `${name}: expected a picture of ${end}`);
+}
+
+test('pixels come back from files of each format', async () => {
+  const [width, height] = [32, 16];
+  for (const channels of [3, 4] as const) {
+    // Smooth, so that what JPEG and WebP lose is little.
+    const data = Uint8Array.from({ length: width * height * channels }, (_, i) =>
+      i % channels === 3 ? 255 : 4 * (Math.floor(i / channels) % width),
+    );
+    for (const format of ['png', 'jpeg', 'webp'] as const) {
+      const file = await encodeImage({ data, width, height }, format);
+      assert.is((await sharp(file).metadata()).format, format);
+      const pixels = await decodeImage(file);
+      assert.equal([pixels.width, pixels.height], [width, height]);
+      const wanted = onWhite({ data, width, height, channels });
+      const far = Math.max(...onWhite(pixels).map((v, i) => Math.abs(v - (wanted[i] as number))));
+      assert.ok(far <= (format === 'png' ? 0 : 6), `${format}: ${far}`);
+    }
+  }
+});
 
 test('a stray byte before the end, which cameras write, is no error', async () => {
   const whole = read('subsampled.jpg');
