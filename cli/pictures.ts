@@ -1,11 +1,10 @@
 /** Pictures that arguments name: files, folders, globs, URLs and `-`; and their pixels, decoded ahead of the network. */
 
-import { readdir, stat } from 'node:fs/promises';
-import { isAbsolute, join } from 'node:path';
+import { stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { glob, isDynamicPattern } from 'tinyglobby';
 import { decodeImage, type Pixels } from '../bindings/index.node.js';
 import { reportFailure } from './failure.js';
+import { filesBelow, glob, isPattern } from './glob.js';
 import { isStdin, readStdin } from './stdin.js';
 
 /** What a folder's pictures are told by. Those that cannot be decoded are among them, so that they are told of. */
@@ -38,28 +37,14 @@ async function picturesOf(argument: string): Promise<Picture[]> {
   const named = (paths: readonly string[]): Picture[] =>
     [...paths].sort(inOrder).map((source) => ({ name: source, source }));
   if (there) {
-    const found = await picturesIn(path);
+    const found = (await filesBelow(path)).filter((file) => EXTENSIONS.test(file));
     if (found.length > 0) return named(found);
     throw new Error(`${argument}: expected a picture in this folder, got none.`);
   }
-  const pattern = process.platform === 'win32' ? path.replaceAll('\\', '/') : path;
-  if (!isDynamicPattern(pattern)) throw new Error(`${argument}: no such file.`);
-  const found = await glob(pattern, { expandDirectories: false, absolute: isAbsolute(path) });
+  if (!isPattern(path)) throw new Error(`${argument}: no such file.`);
+  const found = await glob(path);
   if (found.length > 0) return named(found);
   throw new Error(`${argument}: no file matches.`);
-}
-
-/** Lists the pictures in a folder and the folders in it, but not in hidden ones. Links to folders are not followed. */
-async function picturesIn(folder: string): Promise<string[]> {
-  const entries = (await readdir(folder, { withFileTypes: true })).filter(({ name }) => !name.startsWith('.'));
-  const found = await Promise.all(
-    entries.map(async (entry) => {
-      const path = join(folder, entry.name);
-      if (entry.isDirectory()) return picturesIn(path);
-      return EXTENSIONS.test(entry.name) ? [path] : [];
-    }),
-  );
-  return found.flat();
 }
 
 /** Finds the pictures of all arguments, in their order. An argument without any is reported on stderr. */

@@ -107,7 +107,7 @@ const rooms: readonly Room[] = [
     files: /^bindings\/index(\.node|\.web|\.static)?\.ts$/,
     may: 'assets browser compile engine formats image model models node platform stream util weights worker'.split(' '),
   },
-  { name: 'cli', files: /^cli\//, may: [...ENTRIES, 'node:', 'commander', 'cli-progress', 'tinyglobby'] },
+  { name: 'cli', files: /^cli\//, may: [...ENTRIES, 'node:', 'commander', 'cli-progress'] },
   {
     name: 'page scripts',
     files: /^web\/scripts\//,
