@@ -4,20 +4,21 @@ import { ResnetError } from '../../models/errors.js';
 import { isPixels } from '../platform/pixels.js';
 import type { DecodeOptions, Pixels } from '../platform/types.js';
 import { plain, shown } from '../util/messages.js';
+import { isA, isBlob } from '../util/realm.js';
 
 /** Keeps the bytes of the file, without colour profiles and premultiplied alpha: networks were trained on those. */
 const AS_STORED: ImageBitmapOptions = { colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
 
 /** Tells elements, which only a page has, and of which a worker gets the frame. */
 export const isElement = (image: unknown): image is HTMLImageElement | HTMLVideoElement | HTMLCanvasElement =>
-  typeof Element !== 'undefined' && image instanceof Element;
+  typeof image === 'object' && image !== null && 'nodeType' in image && image.nodeType === 1;
 
 /** Takes the frame that an element or canvas shows now. Rejects if it shows nothing, or nothing that can be drawn. */
 export async function frameOf(
   source: HTMLImageElement | HTMLVideoElement | HTMLCanvasElement | OffscreenCanvas,
 ): Promise<ImageBitmap> {
   try {
-    if (isElement(source) && source instanceof HTMLImageElement) await source.decode();
+    if (isElement(source) && source.localName === 'img') await (source as HTMLImageElement).decode();
     return await createImageBitmap(source, AS_STORED);
   } catch (cause) {
     const [expected, got] = isElement(source)
@@ -33,11 +34,11 @@ export async function frameOf(
 
 /** Fetches the encoded bytes of a picture, and finds a name for it in messages; undefined if it is not encoded. */
 async function encoded(image: unknown): Promise<{ name: string; blob: Blob } | undefined> {
-  if (image instanceof Blob) return { name: image instanceof File ? image.name : 'image', blob: image };
-  if (image instanceof ArrayBuffer || image instanceof Uint8Array) {
-    return { name: 'image', blob: new Blob([image as Uint8Array<ArrayBuffer>]) };
+  if (isBlob(image)) return { name: isA(image, 'File') ? image.name : 'image', blob: image };
+  if (isA(image, 'ArrayBuffer', 'Uint8Array')) {
+    return { name: 'image', blob: new Blob([new Uint8Array(image)]) };
   }
-  if (typeof image !== 'string' && !(image instanceof URL)) return undefined;
+  if (typeof image !== 'string' && !isA(image, 'URL')) return undefined;
   const url = String(image);
   const name = /^(data|blob):/i.test(url) ? 'image' : url;
   let response: Response;
@@ -91,10 +92,7 @@ export async function decodeImage(
       bitmap.close();
     }
   }
-  const isDrawable =
-    (typeof ImageBitmap !== 'undefined' && image instanceof ImageBitmap) ||
-    (typeof OffscreenCanvas !== 'undefined' && image instanceof OffscreenCanvas);
-  if (isDrawable) return draw('image', image);
+  if (isA(image, 'ImageBitmap', 'OffscreenCanvas')) return draw('image', image);
   throw new ResnetError(
     'argument',
     `image: expected a Blob, URL, encoded bytes, image, video, canvas or {data, width, height}, got ${shown(image)}.`,

@@ -3,6 +3,7 @@
 import { ResnetError } from '../../models/errors.js';
 import { platform } from '../platform/platform.js';
 import { shown } from '../util/messages.js';
+import { isA } from '../util/realm.js';
 import { BINARIES, type Binary, compile, foreign, supportsRelaxed, type WasmSource, wasmBytes } from './binary.js';
 import { attach, type Instance, newMemory } from './core.js';
 
@@ -20,11 +21,12 @@ export function checkBinary(binary: Binary): void {
 
 /** What a source holds: compiled, or bytes. Throws one sentence where it gives none. */
 async function wasmOf(source: WasmSource): Promise<WebAssembly.Module | Uint8Array<ArrayBuffer>> {
-  if (source instanceof WebAssembly.Module) return source;
-  if (source instanceof ArrayBuffer) return new Uint8Array(source);
-  if (source instanceof Uint8Array) return new Uint8Array(source);
-  if (source instanceof Response) return wasmBytes(source);
-  if (typeof source !== 'string' && !(source instanceof URL)) {
+  // AssemblyScript's loader knows no modules of other realms; a clone is of this one.
+  if (isA(source, 'WebAssembly.Module')) return source instanceof WebAssembly.Module ? source : structuredClone(source);
+  if (isA(source, 'ArrayBuffer')) return new Uint8Array(source);
+  if (isA(source, 'Uint8Array')) return new Uint8Array(source);
+  if (isA(source, 'Response')) return wasmBytes(source);
+  if (typeof source !== 'string' && !isA(source, 'URL')) {
     throw new ResnetError(
       'argument',
       `wasm: expected a URL, Response, bytes or WebAssembly.Module, got ${shown(source)}.`,

@@ -4,6 +4,7 @@ import { ResnetError } from '../../models/errors.js';
 import { cropSize, type Preprocessing } from '../../models/index.js';
 import type { Core } from '../engine/core.js';
 import type { Pixels } from '../platform/types.js';
+import { isA, shownKind } from '../util/realm.js';
 import { type CropSide, cropOf } from './crop.js';
 import { type Filters, filtersOf } from './filters.js';
 
@@ -15,8 +16,8 @@ function checkPixels({ data, width, height, channels }: Pixels): 3 | 4 {
       throw new ResnetError('argument', `image: expected its ${name} to be a whole number from 1, got ${side}.`);
     }
   }
-  if (!(data instanceof Uint8Array || data instanceof Uint8ClampedArray)) {
-    throw new ResnetError('argument', `image: expected 8-bit pixels, got ${Object.prototype.toString.call(data)}.`);
+  if (!isA(data, 'Uint8Array', 'Uint8ClampedArray')) {
+    throw new ResnetError('argument', `image: expected 8-bit pixels, got ${shownKind(data)}.`);
   }
   const count = channels ?? data.length / (width * height);
   if (channels !== undefined && channels !== 3 && channels !== 4) {

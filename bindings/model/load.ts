@@ -19,6 +19,7 @@ import {
 import type { Binary, WasmSource } from '../engine/binary.js';
 import { openExecutor } from '../engine/open-executor.js';
 import { threadCount } from '../engine/thread-pool.js';
+import { isA } from '../util/realm.js';
 import { checkTensors, type OpenOptions, type WeightFile, type WeightSource } from '../weights/open.js';
 import { ACTIVATIONS, type OutputActivation } from './classes.js';
 import { ExecutorModel } from './model.js';
@@ -128,9 +129,9 @@ export function checkLoadOptions(network: NetworkLike, options: Pick<LoadOptions
 
 /** Whether weights come from a server. */
 const isRemote = (weights: unknown): boolean =>
-  weights instanceof Response || (isUrl(weights) && /^https?:/i.test(String(weights)));
+  isA(weights, 'Response') || (isUrl(weights) && /^https?:/i.test(String(weights)));
 
-const isUrl = (weights: unknown): weights is string | URL => typeof weights === 'string' || weights instanceof URL;
+const isUrl = (weights: unknown): weights is string | URL => typeof weights === 'string' || isA(weights, 'URL');
 
 /** What is not given follows the file. Biases before batch norms are Keras's, whose ResNets are Caffe's. */
 async function preprocessingOf(

@@ -3,6 +3,7 @@
 import { ResnetError } from '../../models/errors.js';
 import type { Shape } from '../../models/index.js';
 import type { PlanPorts } from '../compile/plan.js';
+import { isA, shownKind } from '../util/realm.js';
 import type { Tensor } from './types.js';
 
 interface Inputs {
@@ -58,11 +59,11 @@ function nhwcValues(
     );
   }
   const count = batch * h * w * c;
-  if (!(data instanceof Float32Array) || data.length !== count) {
-    const got = data instanceof Float32Array ? `${data.length}` : Object.prototype.toString.call(data);
+  if (!isA(data, 'Float32Array') || data.length !== count) {
+    const got = isA(data, 'Float32Array') ? `${(data as Float32Array).length}` : shownKind(data);
     throw new ResnetError('argument', `${name}: expected a Float32Array of ${count} values, got ${got}.`);
   }
-  return { values: isNchw ? toNhwc(data, batch, c, h * w) : data.slice(), batch };
+  return { values: isNchw ? toNhwc(data, batch, c, h * w) : new Float32Array(data), batch };
 }
 
 function toNhwc(from: Float32Array, batch: number, channels: number, pixels: number): Float32Array {

@@ -6,6 +6,7 @@ import { checkMaxPixels } from '../model/options.js';
 import { isPixels } from '../platform/pixels.js';
 import type { DecodeOptions, Pixels } from '../platform/types.js';
 import { plain } from '../util/messages.js';
+import { isA, isBlob, shownKind } from '../util/realm.js';
 import { fetchBytes } from '../weights/stream/http.js';
 
 async function loadSharp(): Promise<typeof import('sharp').default> {
@@ -36,14 +37,15 @@ async function download(url: URL): Promise<Uint8Array> {
 
 /** Reads the encoded bytes of a picture, and finds a name for it in messages. */
 async function encoded(image: unknown): Promise<{ name: string; bytes: Uint8Array }> {
-  if (image instanceof Uint8Array) return { name: 'image', bytes: image };
-  if (image instanceof ArrayBuffer) return { name: 'image', bytes: new Uint8Array(image) };
-  if (image instanceof Blob) {
-    const name = image instanceof File ? image.name : 'image';
+  // sharp knows no arrays of other realms.
+  if (isA(image, 'Uint8Array')) return { name: 'image', bytes: Buffer.from(image) };
+  if (isA(image, 'ArrayBuffer')) return { name: 'image', bytes: Buffer.from(image) };
+  if (isBlob(image)) {
+    const name = isA(image, 'File') ? image.name : 'image';
     return { name, bytes: new Uint8Array(await image.arrayBuffer()) };
   }
-  if (typeof image !== 'string' && !(image instanceof URL)) {
-    const got = Object.prototype.toString.call(image);
+  if (typeof image !== 'string' && !isA(image, 'URL')) {
+    const got = shownKind(image);
     throw new ResnetError(
       'argument',
       `image: expected a path, URL, encoded bytes or {data, width, height}, got ${got}.`,

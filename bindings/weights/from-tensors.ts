@@ -4,6 +4,7 @@ import { ResnetError } from '../../models/errors.js';
 import type { Graph } from '../../models/graph.js';
 import { bytesOfNumbers } from '../util/bytes.js';
 import { label, shown } from '../util/messages.js';
+import { isA, shownKind } from '../util/realm.js';
 import { checkedShape, size } from '../util/shape.js';
 import { type ArchConfig, DTYPE_BYTES, type Dtype, type Piece, type TensorInfo, type WeightFile } from './types.js';
 
@@ -87,18 +88,18 @@ function checkedInfo({ name, shape, data, dtype, order = 'OI' }: MemoryTensor): 
   if (order !== 'OI' && order !== 'IO') {
     throw new ResnetError('argument', `${subject}: expected order OI or IO, got ${shown(order)}.`);
   }
-  const held = dtype ?? (data instanceof Uint16Array ? 'F16' : 'F32');
+  const held = dtype ?? (isA(data, 'Uint16Array') ? 'F16' : 'F32');
   return { name, shape: [...checkedShape(subject, shape)], dtype: held, order };
 }
 
 /** Views values as the bytes of a tensor; float64 is rounded first. */
 function bytesOf({ name, dtype }: TensorInfo, values: TensorValues): Uint8Array {
-  if (values instanceof Uint8Array) return values;
-  if (values instanceof Uint16Array && dtype !== 'F32') return bytesOfNumbers(values);
-  if (values instanceof Float32Array && dtype === 'F32') return bytesOfNumbers(values);
-  if (values instanceof Float64Array && dtype === 'F32') return bytesOfNumbers(Float32Array.from(values));
+  if (isA(values, 'Uint8Array')) return values;
+  if (isA(values, 'Uint16Array') && dtype !== 'F32') return bytesOfNumbers(values);
+  if (isA(values, 'Float32Array') && dtype === 'F32') return bytesOfNumbers(values);
+  if (isA(values, 'Float64Array') && dtype === 'F32') return bytesOfNumbers(Float32Array.from(values));
   const kinds = dtype === 'F32' ? 'a Float32Array, a Float64Array' : 'a Uint16Array';
-  const got = ArrayBuffer.isView(values) ? `a ${Object.prototype.toString.call(values).slice(8, -1)}` : shown(values);
+  const got = shownKind(values);
   throw new ResnetError(
     'argument',
     `${label(name)}: expected ${kinds} or a Uint8Array of ${dtype} values, got ${got}.`,

@@ -28,6 +28,8 @@ import type {
 } from '../model/types.js';
 import { RUNNING } from '../platform/platform.js';
 import { plain } from '../util/messages.js';
+import { isA, isBlob } from '../util/realm.js';
+import { bytesOf } from '../weights/stream/byte-stream.js';
 import { byteSourceOf } from '../weights/stream/open.js';
 import { restored } from './errors.js';
 import type {
@@ -233,17 +235,18 @@ async function postedLoad(
   { weights, wasm, hdf5, ...others }: Omit<LoadOptions, 'signal' | 'onProgress' | 'onWarning'>,
   signal: AbortSignal | undefined,
 ): Promise<PostedLoad> {
-  const posted = wasm instanceof Response ? await wasmBytes(wasm) : wasm instanceof URL ? wasm.href : wasm;
+  const posted = isA(wasm, 'Response') ? await wasmBytes(wasm) : isA(wasm, 'URL') ? wasm.href : wasm;
   const rest = { ...others, hdf5: hdf5 && String(hdf5), wasm: posted };
-  if (typeof weights === 'string' || weights instanceof URL) {
+  if (typeof weights === 'string' || isA(weights, 'URL')) {
     return { options: { ...rest, weights: String(weights) }, transfer: [] };
   }
-  if (weights instanceof Blob || (typeof weights === 'object' && weights !== null && 'seed' in weights)) {
+  if (isBlob(weights) || (typeof weights === 'object' && weights !== null && 'seed' in weights)) {
     return { options: { ...rest, weights }, transfer: [] };
   }
   // A Blob's bytes lie outside JavaScript's memory, and posting one does not copy them.
-  if (weights instanceof ArrayBuffer || ArrayBuffer.isView(weights)) {
-    return { options: { ...rest, weights: new Blob([weights as ArrayBuffer]) }, transfer: [] };
+  if (isA(weights, 'ArrayBuffer', 'SharedArrayBuffer') || ArrayBuffer.isView(weights)) {
+    const bytes = bytesOf('weights', weights) as Uint8Array<ArrayBuffer>;
+    return { options: { ...rest, weights: new Blob([bytes]) }, transfer: [] };
   }
   if (weights === undefined)
     throw new ResnetError('argument', 'weights: expected a URL, Response, Blob, stream or bytes, got none.');
@@ -259,11 +262,11 @@ async function postedLoad(
 
 /** Makes a picture one that can be posted. Returns it and what of it moves to the worker. */
 async function postedImage(image: ImageSource): Promise<[unknown, Transferable[]]> {
-  if (isElement(image) || (typeof OffscreenCanvas !== 'undefined' && image instanceof OffscreenCanvas)) {
+  if (isElement(image) || isA(image, 'OffscreenCanvas')) {
     const frame = await frameOf(image);
     return [frame, [frame]];
   }
-  if (typeof image === 'string' || image instanceof URL) return [String(absolute(image)), []];
+  if (typeof image === 'string' || isA(image, 'URL')) return [String(absolute(image)), []];
   return [image, []];
 }
 

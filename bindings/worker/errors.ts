@@ -1,6 +1,7 @@
 /** Errors that cross to another thread, where their class, code and cause would be lost. */
 
 import { type ErrorCode, ResnetError } from '../../models/errors.js';
+import { isError } from '../util/realm.js';
 
 export interface PostedError {
   readonly name: string;
@@ -14,7 +15,7 @@ const DEPTH = 4;
 
 /** Makes what can be posted of anything thrown. */
 export function posted(reason: unknown, depth = DEPTH): PostedError {
-  const { name, message, code, cause } = (reason instanceof Error ? reason : new Error(String(reason))) as Error & {
+  const { name, message, code, cause } = (isError(reason) ? reason : new Error(String(reason))) as Error & {
     readonly code?: unknown;
   };
   return {

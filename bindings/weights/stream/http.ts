@@ -2,6 +2,7 @@
 
 import { ResnetError } from '../../../models/errors.js';
 import { label } from '../../util/messages.js';
+import { isError } from '../../util/realm.js';
 import type { ByteSource, RetryOptions } from './types.js';
 
 const RETRY: Required<RetryOptions> = {
@@ -296,9 +297,9 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
         this.#signal?.throwIfAborted();
         if (this.#closing.signal.aborted) throw cause;
         const { message, cause: reason } = cause as Error;
-        const code = reason instanceof Error && 'code' in reason ? String(reason.code) : '';
+        const code = isError(reason) && 'code' in reason ? String(reason.code) : '';
         if (isLast || PERMANENT.test(code) || !/^https?:$/.test(this.#url.protocol)) {
-          const got = reason instanceof Error ? reason.message : message;
+          const got = isError(reason) ? reason.message : message;
           throw new ResnetError('download', `${this.#url}: expected an answer, got ${got.replace(/\.$/, '')}.`, {
             cause,
           });

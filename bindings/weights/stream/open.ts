@@ -3,6 +3,7 @@
 import { ResnetError } from '../../../models/errors.js';
 import { platform } from '../../platform/platform.js';
 import { label, shown } from '../../util/messages.js';
+import { isA, isBlob } from '../../util/realm.js';
 import { ByteStream, bytesOf } from './byte-stream.js';
 import { blobBytes, randomBytes } from './random-access.js';
 import type { ByteSource, OpenOptions, WeightSource } from './types.js';
@@ -32,10 +33,10 @@ export async function byteSourceOf(
   source: WeightSource | ByteSource,
   { signal, cache = true, headers, retry }: OpenOptions,
 ): Promise<ByteSource> {
-  if (typeof source === 'string' || source instanceof URL) {
+  if (typeof source === 'string' || isA(source, 'URL')) {
     signal?.throwIfAborted();
     const location = typeof source === 'string' && IS_URL.test(source) ? urlOf(source) : source;
-    if (location instanceof URL && location.protocol !== 'file:') {
+    if (isA(location, 'URL') && location.protocol !== 'file:') {
       const isKept = cache && hasCaches() && /^https?:$/.test(location.protocol);
       if (isKept) return (await import('./browser-cache.js')).cachedBytes(location, { signal, headers, retry });
       return (await import('./http.js')).fetchBytes(location, signal, { headers, retry });
@@ -49,11 +50,11 @@ export async function byteSourceOf(
       random: file.random?.bind(file),
     };
   }
-  if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) {
+  if (isA(source, 'ArrayBuffer', 'SharedArrayBuffer') || ArrayBuffer.isView(source)) {
     return arraySource('weights', bytesOf('weights', source));
   }
-  if (source instanceof Response) return (await import('./http.js')).responseBytes(source, source.url || 'weights');
-  if (source instanceof Blob) {
+  if (isA(source, 'Response')) return (await import('./http.js')).responseBytes(source, source.url || 'weights');
+  if (isBlob(source)) {
     const name = 'name' in source ? String(source.name) : 'weights';
     return { name, total: source.size, chunks: streamChunks(name, source.stream()), random: blobBytes(source) };
   }

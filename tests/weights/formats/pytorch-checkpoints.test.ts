@@ -141,7 +141,7 @@ test('of several under keys of which none is usual, a prefix chooses', async () 
   const file = archive(dictionary({ student: many(4), teacher: one(many(3), 'net'), epoch: int(1) }));
   assert.is(
     await failure(openWeights(file)),
-    'weights: data.pkl: expected one state_dict, got several, "student", "teacher.net"; choose one by its prefix.',
+    'weights: data.pkl: expected one state_dict, got several, "teacher.net", "student"; choose one by its prefix.',
   );
   for (const [prefix, key, count] of [
     ['student', 'student', 4],
