@@ -3,7 +3,7 @@
 import { type LoadOptions as CoreLoadOptions, checkLoadOptions, load as coreLoad } from './model/load.js';
 import { isWeightSource, type NetworkLike } from './model/network-like.js';
 import { throttled } from './model/progress.js';
-import { withSet } from './model/published.js';
+import { checkPublished, withSet } from './model/published.js';
 import type { Model } from './model/types.js';
 import { nodePlatform } from './node/platform.js';
 import { type PretrainedWeights, pretrained } from './node/pretrained.js';
@@ -67,15 +67,14 @@ function fetched(name: string, { cacheDir, signal, onProgress }: LoadOptions): P
  * Loads a network by its name, by its graph, or from a file that says which network it is of. The weights of a name come
  * from any source or, without one, are the pretrained weights of that name.
  */
-export async function load(
-  network: NetworkLike,
-  { worker = false, cacheDir, ...given }: LoadOptions = {},
-): Promise<Model> {
-  let options = given;
+export async function load(network: NetworkLike, given: LoadOptions = {}): Promise<Model> {
+  const { worker = false, cacheDir, ...rest } = given ?? {};
+  // What is no object is refused as it is.
+  checkLoadOptions(network, Object(given) === given ? rest : given);
   const start = worker ? loadInThread : coreLoad;
-  checkLoadOptions(network, options);
-  if (options.wide && !enableWideVectors().enabled) options = { ...options, wide: false };
+  const options = rest.wide && !enableWideVectors().enabled ? { ...rest, wide: false } : rest;
   const isName = typeof network === 'string' && (pretrained.names().includes(network) || !isWeightSource(network));
+  if (isName && options.weights === undefined) checkPublished(network, pretrained.names());
   const { weights = isName ? await fetched(network, { ...options, cacheDir }) : undefined } = options;
   if (!isPretrained(weights)) return start(network, { ...options, weights });
   const { set, labels, path } = weights;

@@ -10,6 +10,7 @@ import { type Binary, supportsRelaxed } from './engine/binary.js';
 import { namedCache, resolveLoad } from './model/hub.js';
 import type { LoadOptions as CoreLoadOptions } from './model/load.js';
 import type { NetworkLike } from './model/network-like.js';
+import { checkOptions } from './model/options.js';
 import type { Model } from './model/types.js';
 import { platform, usePlatform } from './platform/platform.js';
 import type { OpenOptions, WeightFile, WeightSource } from './weights/open.js';
@@ -71,6 +72,7 @@ async function startWorker(binary: Binary | undefined): Promise<StartedWorker | 
  * of the model then.
  */
 export async function load(network: NetworkLike, options: LoadOptions = {}): Promise<Model> {
+  if (typeof options !== 'object' || options === null) checkOptions('load', options, []);
   const { worker = true, ...own } = options;
   const [what, known] = await resolveLoad(network, own, absolute);
   const started = worker ? await startWorker(known.binary) : undefined;

@@ -2,7 +2,7 @@
 
 import { ResnetError } from '../../models/errors.js';
 import { type Platform, RUNNING } from '../platform/platform.js';
-import { plain } from '../util/messages.js';
+import { label, plain } from '../util/messages.js';
 import { decodeImage } from './decode-image.js';
 
 /** The cache of what was measured on this machine: the Cache API, since workers have no localStorage. */
@@ -73,7 +73,7 @@ export const browserPlatform = (startWorker: () => Worker, fetchBinary: Platform
   openFile: async (path) => {
     throw new ResnetError(
       'argument',
-      `${path}: expected a URL, Response, Blob, stream or bytes here, got a file path.`,
+      `${label(String(path), 250)}: expected a URL, Response, Blob, stream or bytes here, got a file path.`,
     );
   },
   decodeImage,

@@ -5,7 +5,7 @@ import { closest, FEATURES, graphOutput, type Shape } from '../../models/index.j
 import type { PlanValue } from '../compile/plan.js';
 import type { Crop } from '../image/preprocess.js';
 import { camStep } from './cam.js';
-import { checkClasses, checkTopK } from './options.js';
+import { checkClasses, checkOptions, checkTexts, checkTopK } from './options.js';
 import type { Images, Runner } from './runner.js';
 import type {
   AnalyseOptions,
@@ -62,6 +62,8 @@ export async function preprocess(runner: Runner, image: ImageSource, { signal }:
 export async function analyse(runner: Runner, image: ImageSource, options: AnalyseOptions): Promise<Analysis> {
   const { topK = 5, cam = false, layers = [], embedding = false, signal } = options;
   checkTopK(topK);
+  checkTexts('layers', layers);
+  if (typeof cam !== 'boolean') checkOptions('cam', cam, ['classes']);
   runner.checkClassifier();
   const { plan } = runner.executor;
   const wanted = layers.map((layer) => layerValue(runner, layer));
@@ -92,7 +94,7 @@ function layerValue({ name, executor }: Runner, layer: string): PlanValue {
   const near = closest(names, String(layer));
   throw new ResnetError(
     'argument',
-    `layer: expected the name of a node of ${name}, got ${layer}; the closest is ${near}.`,
+    `layer: expected the name of a node of ${name}, got ${String(layer)}; the closest is ${near}.`,
   );
 }
 

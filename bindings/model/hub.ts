@@ -6,7 +6,7 @@ import type { WeightCache } from '../weights/stream/types.js';
 import { imagenetLabels } from './imagenet-labels.js';
 import type { LoadOptions } from './load.js';
 import { isWeightSource, type NetworkLike } from './network-like.js';
-import { withSet } from './published.js';
+import { checkPublished, withSet } from './published.js';
 
 /** Pretrained weights, all from the Hugging Face hub. */
 export const pretrained = {
@@ -48,6 +48,8 @@ export async function resolveLoad(
   absolute: <Source>(source: Source) => Source | string,
 ): Promise<[NetworkLike, LoadOptions]> {
   const set = typeof network === 'string' && !options.weights ? hubSet(network) : undefined;
+  const isName = typeof network === 'string' && !options.weights && !isWeightSource(network);
+  if (isName) checkPublished(network, pretrained.names());
   const given = set ? withSet(set, { weights: hubUrl(set), labels: await hubLabels(options) }, options) : options;
   const what = set ? set.network : isWeightSource(network) ? absolute(network) : network;
   const { weights, wasm, hdf5 } = given;

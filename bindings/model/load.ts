@@ -25,7 +25,7 @@ import { ACTIVATIONS, type OutputActivation } from './classes.js';
 import { ExecutorModel } from './model.js';
 import { isGraph, isWeightSource, type NetworkLike } from './network-like.js';
 import { openNetwork, type RandomWeights } from './open-network.js';
-import { checkFunction, checkMaxPixels, checkOptions } from './options.js';
+import { checkFunction, checkMaxPixels, checkOptions, checkText, checkTexts } from './options.js';
 import { type Progress, throttled } from './progress.js';
 import type { Model } from './types.js';
 
@@ -120,11 +120,16 @@ const OPTIONS: Readonly<Record<keyof LoadOptions, true>> = {
 const subjectOf = (network: NetworkLike): string =>
   typeof network === 'string' ? network : isGraph(network) ? network.name : 'weights';
 
-/** Throws if `load` has no option of a name that is given, with the closest, or if a callback is no function. */
-export function checkLoadOptions(network: NetworkLike, options: Pick<LoadOptions, 'onProgress' | 'onWarning'>): void {
+/** Throws if `load` has no option of a name that is given, with the closest, or if one is of a wrong type. */
+export function checkLoadOptions(
+  network: NetworkLike,
+  options: Pick<LoadOptions, 'labels' | 'onProgress' | 'onWarning' | 'prefix'>,
+): void {
   checkOptions(subjectOf(network), options, Object.keys(OPTIONS));
   checkFunction('onProgress', options.onProgress);
   checkFunction('onWarning', options.onWarning);
+  checkTexts('labels', options.labels);
+  checkText('prefix', options.prefix);
 }
 
 /** Whether weights come from a server. */

@@ -9,8 +9,12 @@ export type NetworkLike = string | Graph | WeightSource;
 export const isGraph = (network: unknown): network is Graph =>
   typeof network === 'object' && network !== null && 'nodes' in network;
 
-/** Whether a text is a path or URL rather than a network's name. */
-const isLocation = (text: string): boolean => !Object.hasOwn(networks, text) && /[\\/.:]/.test(text);
+/** timm's names of sets that are trained on ImageNet: `resnet50.tv2_in1k`. */
+const SET_NAME = /^\w+\.\w+_in\d+k$/;
+
+/** Whether a text is a path or URL rather than the name of a network or of a set. */
+const isLocation = (text: string): boolean =>
+  !Object.hasOwn(networks, text) && !SET_NAME.test(text) && /[\\/.:]/.test(text);
 
 /** Whether `network` names no network, but weights. */
 export const isWeightSource = (network: NetworkLike): network is WeightSource =>

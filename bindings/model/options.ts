@@ -33,6 +33,19 @@ export function checkFunction(name: string, value: unknown): void {
   }
 }
 
+/** Throws unless `value` is a list of texts, or undefined. */
+export function checkTexts(name: string, value: unknown): void {
+  if (value === undefined || (Array.isArray(value) && value.every((each) => typeof each === 'string'))) return;
+  throw new ResnetError('argument', `${name}: expected a list of texts, got ${shown(value)}.`);
+}
+
+/** Throws unless `value` is a text, or undefined. */
+export function checkText(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'string') {
+    throw new ResnetError('argument', `${name}: expected a text, got ${shown(value)}.`);
+  }
+}
+
 /** Of any realm: an iframe's is not an instance of this one's. */
 const isSignal = (value: unknown): value is AbortSignal =>
   typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value;
@@ -40,7 +53,7 @@ const isSignal = (value: unknown): value is AbortSignal =>
 /** Throws unless `topK` is a whole number from 1. */
 export function checkTopK(topK: number): void {
   if (!Number.isInteger(topK) || topK < 1)
-    throw new ResnetError('argument', `topK: expected a whole number from 1, got ${topK}.`);
+    throw new ResnetError('argument', `topK: expected a whole number from 1, got ${shown(topK)}.`);
 }
 
 /** Throws unless `classes` is a list of indices below `count`, or undefined. */
@@ -50,7 +63,7 @@ export function checkClasses(classes: readonly number[] | undefined, count: numb
   }
   for (const index of classes ?? []) {
     if (!Number.isInteger(index) || index < 0 || index >= count) {
-      throw new ResnetError('argument', `classes: expected whole numbers from 0 to ${count - 1}, got ${index}.`);
+      throw new ResnetError('argument', `classes: expected whole numbers from 0 to ${count - 1}, got ${shown(index)}.`);
     }
   }
 }

@@ -3,6 +3,7 @@
 import { ResnetError } from '../../models/errors.js';
 import type { Shape } from '../../models/index.js';
 import type { PlanPorts } from '../compile/plan.js';
+import { shown } from '../util/messages.js';
 import { isA, shownKind } from '../util/realm.js';
 import type { Tensor } from './types.js';
 
@@ -46,16 +47,21 @@ function nhwcValues(
   input: Tensor | undefined,
   { h, w, c }: Shape,
 ): { values: Float32Array; batch: number } {
-  const { data, shape = [], layout } = input ?? ({} as Tensor);
+  if (typeof input !== 'object' || input === null || !('data' in input)) {
+    throw new ResnetError('argument', `${name}: expected {data, shape, layout}, got ${shownKind(input)}.`);
+  }
+  const { data, shape, layout } = input;
   const isNchw = layout === 'NCHW';
-  if (!isNchw && layout !== 'NHWC') throw new ResnetError('argument', `layout: expected NCHW or NHWC, got ${layout}.`);
+  if (!isNchw && layout !== 'NHWC')
+    throw new ResnetError('argument', `layout: expected NCHW or NHWC, got ${String(layout)}.`);
   const wanted = isNchw ? [c, h, w] : [h, w, c];
-  const batch = shape[0] ?? 0;
-  const fits = shape.length === 4 && wanted.every((n, i) => shape[i + 1] === n) && Number.isInteger(batch);
+  const isList = Array.isArray(shape);
+  const batch = isList ? (shape[0] ?? 0) : 0;
+  const fits = isList && shape.length === 4 && wanted.every((n, i) => shape[i + 1] === n) && Number.isInteger(batch);
   if (!fits || batch < 1) {
     throw new ResnetError(
       'argument',
-      `${name}: expected shape [N, ${wanted.join(', ')}] (${layout}), got [${shape.join(', ')}].`,
+      `${name}: expected shape [N, ${wanted.join(', ')}] (${layout}), got ${shown(shape)}.`,
     );
   }
   const count = batch * h * w * c;

@@ -10,29 +10,37 @@ import { ResnetError } from '../../models/errors.js';
 import { binaryUrl } from '../assets.js';
 import type { Platform } from '../platform/platform.js';
 import type { FileBytes, RandomBytes } from '../platform/types.js';
+import { label, plain } from '../util/messages.js';
 import { decodeImage } from './decode-image.js';
 import { cacheDir } from './weight-cache.js';
 import { whyNarrow } from './wide-vectors.js';
 
 const READ_BYTES = 2 ** 18;
 
+/** Letters of a path in messages. */
+const LONGEST_NAME = 250;
+
 /** The buffer of the last file that was read, for the next one: weights may be in many files. */
 let spare: Uint8Array | undefined;
 
 /** Reads a file through one buffer, so that files of any size and number leave no garbage. */
 async function openFile(path: string | URL): Promise<FileBytes> {
-  const there = await stat(path).catch((cause: NodeJS.ErrnoException) => {
-    throw new ResnetError('file', `${path}: ${cause.code === 'ENOENT' ? 'no such file' : cause.message}.`, { cause });
-  });
+  const name = label(String(path), LONGEST_NAME);
+  const failed = (cause: NodeJS.ErrnoException): never => {
+    const what = { ENOENT: 'no such file', ENAMETOOLONG: 'no such file' }[cause.code ?? ''];
+    throw new ResnetError('file', `${name}: ${what ?? plain(cause)}.`, { cause });
+  };
+  const there = await stat(path).catch(failed);
+  if (there.isDirectory()) throw new ResnetError('file', `${name}: expected a file, got a folder.`);
   // A pipe or device has no size and no places: its bytes come once, in order.
   const isFile = there.isFile();
   async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
-    const file = await open(path);
+    const file = await open(path).catch(failed);
     const buffer = spare ?? new Uint8Array(READ_BYTES);
     spare = undefined;
     try {
       for (let at = 0; ; ) {
-        const { bytesRead } = await file.read(buffer, 0, buffer.length, isFile ? at : null);
+        const { bytesRead } = await file.read(buffer, 0, buffer.length, isFile ? at : null).catch(failed);
         if (bytesRead === 0) return;
         at += bytesRead;
         yield buffer.subarray(0, bytesRead);

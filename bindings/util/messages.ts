@@ -15,6 +15,7 @@ export function shown(value: unknown): string {
     const items = value.slice(0, 8).map((item) => (typeof item === 'object' && item !== null ? '…' : shown(item)));
     return `[${items.join(', ')}${value.length > 8 ? ', …' : ''}]`;
   }
+  if (typeof value === 'function') return 'a function';
   return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }
 

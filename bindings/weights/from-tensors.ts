@@ -44,6 +44,9 @@ export interface FromTensorsOptions {
  * many or too few; of values that a function makes, only `pieces` can tell.
  */
 export function fromTensors(tensors: Iterable<MemoryTensor>, options: FromTensorsOptions = {}): WeightFile {
+  if (typeof tensors !== 'object' || tensors === null || !(Symbol.iterator in tensors)) {
+    throw new ResnetError('argument', `tensors: expected a list of {name, shape, data}, got ${shownKind(tensors)}.`);
+  }
   const entries = [...tensors].map((tensor) => ({ info: checkedInfo(tensor), data: tensor.data }));
   const names = new Set<string>();
   for (const { info } of entries) {
@@ -78,7 +81,11 @@ export function fromTensors(tensors: Iterable<MemoryTensor>, options: FromTensor
   };
 }
 
-function checkedInfo({ name, shape, data, dtype, order = 'OI' }: MemoryTensor): TensorInfo {
+function checkedInfo(tensor: MemoryTensor): TensorInfo {
+  if (typeof tensor !== 'object' || tensor === null) {
+    throw new ResnetError('argument', `tensors: expected {name, shape, data} each, got ${shown(tensor)}.`);
+  }
+  const { name, shape, data, dtype, order = 'OI' } = tensor;
   if (typeof name !== 'string' || name === '')
     throw new ResnetError('argument', `tensors: expected a name, got ${shown(name)}.`);
   const subject = label(name);

@@ -1,6 +1,6 @@
 /** Sentences on what of a file is not read, or is not there. */
 
-import { shown } from '../util/messages.js';
+import { either, shown } from '../util/messages.js';
 import { someOf } from './closest-network.js';
 import type { Fit } from './fit.js';
 import type { WeightFile } from './types.js';
@@ -8,10 +8,9 @@ import type { WeightFile } from './types.js';
 /** Tells which of a checkpoint's sets of tensors was read, if there are several. */
 export function selectionWarnings({ selection }: WeightFile): string[] {
   const { key = '', others = [], prefix } = selection ?? {};
-  if (others.length === 0 || prefix !== undefined) return [];
-  return [
-    `weights: ${shown(key)} is read of this checkpoint, and not ${someOf(others.map(shown))}, unless prefix says so.`,
-  ];
+  const keys = others.filter((other) => other !== '').map(shown);
+  if (keys.length === 0 || prefix !== undefined) return [];
+  return [`weights: ${shown(key)} is read of this checkpoint; the option prefix chooses ${either(keys)} instead.`];
 }
 
 /** Tells what is beside a network's tensors, and what of the network is not there. */

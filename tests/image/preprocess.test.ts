@@ -330,12 +330,12 @@ eachBinary('image', (test) => {
     [{ ...good, height: 1.5 }, 'image: expected its height to be a whole number from 1, got 1.5.'],
     [{ ...good, width: '2' }, 'image: expected its width to be a whole number from 1, got 2.'],
     [{ ...good, height: Number.NaN }, 'image: expected its height to be a whole number from 1, got NaN.'],
-    [{ ...good, data: [1, 2, 3] }, 'image: expected 8-bit pixels, got [object Array].'],
-    [{ ...good, data: new Float32Array(12) }, 'image: expected 8-bit pixels, got [object Float32Array].'],
+    [{ ...good, data: [1, 2, 3] }, 'image: expected 8-bit pixels, got [1, 2, 3].'],
+    [{ ...good, data: new Float32Array(12) }, 'image: expected 8-bit pixels, got a Float32Array.'],
     [{ ...good, data: new Uint8Array(13) }, 'image: expected 3 or 4 bytes for each of 2x2 pixels, got 13.'],
     [{ ...good, channels: 4 }, 'image: expected 16 bytes, got 12.'],
     [{ ...good, data: new Uint8Array(4), channels: 1 }, 'image: expected 3 or 4 channels, got 1.'],
-    [{ width: 2, height: 2 }, 'image: expected 8-bit pixels, got [object Undefined].'],
+    [{ width: 2, height: 2 }, 'image: expected 8-bit pixels, got undefined.'],
   ] as const) {
     test(`refused: ${message}`, ({ core }) => {
       const mark = core.arena.mark();

@@ -338,7 +338,7 @@ test('run refuses wrong shapes, layouts and data, each in one sentence', async (
   await refused({ data: input.subarray(1) }, `input: expected a Float32Array of ${COUNT} values, got ${COUNT - 1}.`);
   await refused(
     { data: Float64Array.from(input) },
-    `input: expected a Float32Array of ${COUNT} values, got [object Float64Array].`,
+    `input: expected a Float32Array of ${COUNT} values, got a Float64Array.`,
   );
   await refused({ data: [1, 2, 3] }, `input: expected a Float32Array of ${COUNT} values, got [object Array].`);
   await refused({ shape: undefined }, 'input: expected shape [N, 3, 32, 32] (NCHW), got [].');

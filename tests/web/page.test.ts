@@ -222,7 +222,7 @@ if (isBuilt) {
     await drop('note.png', 'image/png', [1, 2, 3]);
     await alert(/note\.png: expected a picture that this browser can read, got none \(image\/png\)\./);
     await drop('page.bin', '', [...Buffer.from('<html></html>')]);
-    await alert(/page\.bin: expected safetensors, .* got an HTML or XML page\./);
+    await alert(/page\.bin: expected safetensors, .* got an HTML or XML page \(/);
     await drop('model.h5', '', [...(await readFile(new URL('../data/h5/model.h5', import.meta.url)))]);
     await alert(/model\.h5: expected the tensors of a network that this page has, got 27 others\./);
     const parts: Uint8Array[] = [];

@@ -20,6 +20,9 @@ function hasCaches(): boolean {
   }
 }
 
+/** Letters of a path in messages: somebody may have given a file's content in its place. */
+const LONGEST_NAME = 250;
+
 /** Opens a source. Rejects if it cannot be opened, or with the signal's reason. */
 export async function openSource(source: WeightSource | ByteSource, options: OpenOptions = {}): Promise<ByteStream> {
   const { signal } = options;
@@ -35,6 +38,9 @@ export async function byteSourceOf(
 ): Promise<ByteSource> {
   if (typeof source === 'string' || isA(source, 'URL')) {
     signal?.throwIfAborted();
+    if (typeof source === 'string' && /^data:/i.test(source)) {
+      return (await import('./http.js')).responseBytes(await fetch(source), 'weights');
+    }
     const location = typeof source === 'string' && IS_URL.test(source) ? urlOf(source) : source;
     if (isA(location, 'URL') && location.protocol !== 'file:') {
       const isKept = cache && hasCaches() && /^https?:$/.test(location.protocol);
@@ -43,7 +49,7 @@ export async function byteSourceOf(
     }
     const file = await platform.openFile(location);
     return {
-      name: String(source),
+      name: label(String(source), LONGEST_NAME),
       total: file.total,
       base: location,
       chunks: file.chunks[Symbol.asyncIterator](),

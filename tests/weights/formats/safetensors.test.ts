@@ -267,9 +267,13 @@ const either =
 
 for (const [what, content, got] of [
   ['nothing', '', 'an empty file'],
-  ['HTML', '\n <!DOCTYPE html><html>{', 'an HTML or XML page'],
+  [
+    'HTML',
+    '\n <!DOCTYPE html><html>{',
+    "an HTML or XML page (a server's answer in the file's place; the hub has files under resolve/, not blob/)",
+  ],
   ['a Git LFS pointer', 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n', 'a Git LFS pointer'],
-  ['text', 'Not Found', 'something else'],
+  ['text', 'Not Found', 'a text that begins with "Not Found"'],
 ] as const) {
   test(`not a weight file: ${what}`, async () => {
     const message = await failure(openWeights(utf8(content)));
