@@ -1,4 +1,8 @@
-/** Numbers as the bytes of files, which have the low byte first. */
+/** Bytes, and numbers as the bytes of files, which have the low byte first. */
+
+import { ResnetError } from '../../models/errors.js';
+import { shown } from './messages.js';
+import { isA } from './realm.js';
 
 /** Whether this machine keeps the low byte first too. */
 export const IS_LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
@@ -14,4 +18,19 @@ export function bytesOfNumbers(values: Float32Array | Uint16Array): Uint8Array {
   const bytes = new Uint8Array(own.buffer, own.byteOffset, own.byteLength);
   if (!IS_LITTLE) swap(bytes, values.BYTES_PER_ELEMENT);
   return bytes;
+}
+
+/** Views memory as bytes. Throws, `name` first, if it is none, or shared with other threads. */
+export function bytesOf(name: string, chunk: unknown): Uint8Array {
+  const memory = ArrayBuffer.isView(chunk) ? chunk.buffer : chunk;
+  if (isA(memory, 'SharedArrayBuffer')) {
+    throw new ResnetError(
+      'argument',
+      `${name}: expected memory that no thread can change, got a SharedArrayBuffer; copy its bytes.`,
+    );
+  }
+  if (isA(chunk, 'Uint8Array')) return chunk;
+  if (ArrayBuffer.isView(chunk)) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  if (isA(chunk, 'ArrayBuffer')) return new Uint8Array(chunk);
+  throw new ResnetError('argument', `${name}: expected chunks of bytes, got ${shown(chunk)}.`);
 }

@@ -27,10 +27,9 @@ import type {
   Tensor,
 } from '../model/types.js';
 import { RUNNING } from '../platform/platform.js';
+import { bytesOf } from '../util/bytes.js';
 import { plain } from '../util/messages.js';
 import { isA, isBlob } from '../util/realm.js';
-import { bytesOf } from '../weights/stream/byte-stream.js';
-import { byteSourceOf } from '../weights/stream/open.js';
 import { restored } from './errors.js';
 import type {
   LoadedModel,
@@ -252,6 +251,7 @@ async function postedLoad(
     throw new ResnetError('argument', 'weights: expected a URL, Response, Blob, stream or bytes, got none.');
   const isFile = 'pieces' in weights;
   const stream = isFile ? (await import('../weights/write.js')).writeSafetensors(weights) : weights;
+  const { byteSourceOf } = await import('../weights/stream/open.js');
   const source = await byteSourceOf(stream, { signal });
   const { port1, port2 } = new MessageChannel();
   const release = serveStream(source, port1);

@@ -357,6 +357,16 @@ if (browser) {
     assert.equal((await run(page, 'fromUrl', DEEP, URL_PATH)).logits, await logitsHere(DEEP));
   });
 
+  test('values of an iframe are what they are in the page', async ({ page, found }) => {
+    const photo = `${PHOTOS}chelsea.jpg`;
+    const { logits, classes } = await run(page, 'ofAnotherRealm', DEEP, URL_PATH, photo);
+    const wanted = await logitsHere(DEEP);
+    for (const got of logits.flat()) assert.equal(got, wanted);
+    assert.equal([logits[1]?.length, classes[1]?.length], [4, 6]);
+    assert.equal(classes[1], classes[0]);
+    assert.equal(found, []);
+  });
+
   test('a file that says which network it is of, and a graph of the page, run in the worker', async ({ page }) => {
     const { names, logits } = await run(page, 'otherNetworks', URL_PATH);
     assert.equal(names, [DEEP, 'tiny', 'tiny']);
@@ -428,7 +438,10 @@ if (browser) {
     for (const [form, got] of Object.entries(logits)) assert.equal(got, wanted, form);
     assert.is(Object.keys(logits).length, 6);
     assert.equal(cancelled, ['of no network', 'that cannot be sent']);
-    assert.match(errors.none, /^ResnetError: weights: expected a URL, .*, got none\.$/);
+    assert.match(
+      errors.none,
+      /^ResnetError: resnet110_cifar: expected weights .*, got none; there are pretrained ones of /,
+    );
     assert.is(errors.locked, 'ResnetError: weights: this stream has a reader already.');
     assert.match(errors.truncated, /^ResnetError: weights: expected \d+ bytes, got 900000\.$/);
     assert.match(errors.page, /page\.html: expected .*, got an HTML or XML page \(/);

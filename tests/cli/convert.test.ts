@@ -124,7 +124,10 @@ test('classify takes the network that the tensors tell, and says so', async ({ f
   await writeFile(other, text, 'latin1');
   const unknown = await run('classify', PICTURE, '--weights', other);
   assert.is(unknown.code, 1);
-  assert.match(unknown.stderr, /: no known network has these tensors \(.+\); name the network, or give its graph\.\n$/);
+  assert.match(
+    unknown.stderr,
+    /: no known network has these tensors \(.+\); the closest is resnet20_cifar, .+; name the network, or give its graph\.\n$/,
+  );
 });
 
 test.run();

@@ -273,6 +273,50 @@ const pages = {
     };
   },
 
+  /** What a network makes of values of this realm, and of the same from an iframe. */
+  async ofAnotherRealm(name: string, weightsUrl: string, photo: string) {
+    const frame = document.body.appendChild(document.createElement('iframe'));
+    const other = frame.contentWindow as Window & typeof globalThis;
+    const weights = await (await fetch(weightsUrl)).arrayBuffer();
+    const file = await (await fetch(photo)).arrayBuffer();
+    const shape = [1, 3, 32, 32];
+    const input = api.seededInput(shape);
+    const outputs = async (realm: typeof globalThis) => {
+      const logits: number[][] = [];
+      const sources = [
+        realm.Uint8Array.from(new Uint8Array(weights)),
+        new realm.Blob([weights]),
+        new realm.Response(weights),
+        new realm.URL(weightsUrl, location.href),
+      ];
+      for (const source of sources) {
+        const { signal } = new realm.AbortController();
+        using model = await api.load(name, { weights: source, signal });
+        logits.push([
+          ...(await model.run({ data: realm.Float32Array.from(input), shape, layout: 'NCHW' }, { signal })).data,
+        ]);
+      }
+      return logits;
+    };
+    using model = await api.load(name, { weights: weightsUrl, preprocessing: CIFAR });
+    const classes = async (realm: Window & typeof globalThis) => {
+      const image = realm.document.createElement('img');
+      image.src = photo;
+      const canvas = realm.document.createElement('canvas');
+      canvas.getContext('2d')?.fillRect(0, 0, 100, 100);
+      const pixels = new realm.ImageData(40, 40);
+      const bytes = realm.Uint8Array.from(new Uint8Array(file));
+      const pictures = [bytes, new realm.Blob([file]), new realm.URL(photo, location.href), image, canvas, pixels];
+      return Promise.all(pictures.map((picture) => model.classify(picture)));
+    };
+    const result = {
+      logits: [await outputs(globalThis), await outputs(other)],
+      classes: [await classes(window), await classes(other)],
+    };
+    frame.remove();
+    return result;
+  },
+
   clear: (url?: string): Promise<void> => api.weightCache.clear(url),
 
   /** Names of the tensors in an HDF5 file, each of whose values is read; and what is kept of weights then. */

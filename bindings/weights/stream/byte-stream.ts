@@ -2,8 +2,7 @@
 
 import { ResnetError } from '../../../models/errors.js';
 import type { RandomBytes } from '../../platform/types.js';
-import { shown } from '../../util/messages.js';
-import { isA } from '../../util/realm.js';
+import { bytesOf } from '../../util/bytes.js';
 import type { ByteSource } from './types.js';
 
 export const EMPTY = new Uint8Array(0);
@@ -16,20 +15,6 @@ function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): 
     signal.addEventListener('abort', abort, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });
-}
-
-export function bytesOf(name: string, chunk: unknown): Uint8Array {
-  const memory = ArrayBuffer.isView(chunk) ? chunk.buffer : chunk;
-  if (isA(memory, 'SharedArrayBuffer')) {
-    throw new ResnetError(
-      'argument',
-      `${name}: expected memory that no thread can change, got a SharedArrayBuffer; copy its bytes.`,
-    );
-  }
-  if (isA(chunk, 'Uint8Array')) return chunk;
-  if (ArrayBuffer.isView(chunk)) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-  if (isA(chunk, 'ArrayBuffer')) return new Uint8Array(chunk);
-  throw new ResnetError('argument', `${name}: expected chunks of bytes, got ${shown(chunk)}.`);
 }
 
 /** One pass over a source's bytes, holding no more than the present chunk and what was peeked at. */

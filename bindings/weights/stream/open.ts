@@ -2,9 +2,10 @@
 
 import { ResnetError } from '../../../models/errors.js';
 import { platform } from '../../platform/platform.js';
+import { bytesOf } from '../../util/bytes.js';
 import { label, shown } from '../../util/messages.js';
 import { isA, isBlob } from '../../util/realm.js';
-import { ByteStream, bytesOf } from './byte-stream.js';
+import { ByteStream } from './byte-stream.js';
 import { blobBytes, randomBytes } from './random-access.js';
 import type { ByteSource, OpenOptions, WeightSource } from './types.js';
 
