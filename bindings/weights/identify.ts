@@ -1,8 +1,9 @@
 /** Which network of the registry a file's tensors are those of. */
 
 import { type Network, type NetworkOptions, networks, parameters } from '../../models/index.js';
-import { bodyOf, exactNetwork, type Named, type NetworkMatch, SHORTCUTS, shownOptions } from './exact.js';
+import { bodyOf, exactNetwork, type NetworkMatch, SHORTCUTS, shownOptions } from './exact.js';
 import { type Entry, entriesUnder, fitEntries, type Held, hasShapes, prefixesOf } from './fit.js';
+import type { TensorInfo } from './types.js';
 
 export type { NetworkMatch } from './exact.js';
 
@@ -12,7 +13,7 @@ export type { NetworkMatch } from './exact.js';
  * is the first of the registry, and one with its own options before one with others. Other tensors may lie beside the
  * network's, which may have a prefix, and lack its last layer. Undefined if there is none.
  */
-export const identifyNetwork = (tensors: readonly Named[]): NetworkMatch | undefined => {
+export const identifyNetwork = (tensors: readonly Pick<TensorInfo, 'name' | 'shape'>[]): NetworkMatch | undefined => {
   const found = exactNetwork(tensors) ?? networksIn({ tensors, skipped: [] })[0];
   return found && { network: found.network, options: found.options };
 };
