@@ -46,8 +46,3 @@ export function duplicateKey(text: string): string | undefined {
   }
   return undefined;
 }
-
-/** Decodes the beginning of a file as text, without a byte order mark or white space before it. */
-export function textStart(head: Uint8Array): string {
-  return new TextDecoder().decode(head).trimStart();
-}

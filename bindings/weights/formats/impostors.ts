@@ -1,8 +1,7 @@
 /** What people have instead of weights. Fetched when such a file comes. */
 
-import { textStart } from '../../util/json.js';
 import { shown } from '../../util/messages.js';
-import { bytesAt } from './sniff.js';
+import { bytesAt, textStart } from './sniff.js';
 
 const isBetween = (byte: number | undefined, least: number, most: number): boolean =>
   byte !== undefined && byte >= least && byte <= most;

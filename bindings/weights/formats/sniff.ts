@@ -1,7 +1,5 @@
 /** What the first bytes of a file tell. */
 
-import { textStart } from '../../util/json.js';
-
 /** Whether `bytes` stand at a place. */
 export const bytesAt = (head: Uint8Array, at: number, bytes: readonly number[]): boolean =>
   bytes.every((byte, i) => head[at + i] === byte);
@@ -18,6 +16,11 @@ export const isLegacyPytorch = (head: Uint8Array): boolean =>
   [4, 13].some((at) => bytesAt(head, at, [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19]));
 
 export const isHdf5 = (head: Uint8Array): boolean => bytesAt(head, 0, [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]);
+
+/** Decodes the beginning of a file as text, without a byte order mark or white space before it. */
+export function textStart(head: Uint8Array): string {
+  return new TextDecoder().decode(head).trimStart();
+}
 
 /** Tells JSON that begins as an index of shards does. */
 export const isIndex = (head: Uint8Array): boolean => /^\{\s*"(metadata|weight_map)"\s*:/.test(textStart(head));
