@@ -19,17 +19,6 @@ const RELAXED_PROBE = Uint8Array.from(atob('AGFzbQEAAAABBQFgAAF7AwIBAAoTAREAQQD9
 /** True if the engine compiles relaxed SIMD (Chrome 114, Firefox 145, Node 22; Node 20 behind a flag). */
 export const supportsRelaxed = (): boolean => WebAssembly.validate(RELAXED_PROBE);
 
-/** The bytes of a binary that a Response holds. Throws one sentence where it holds none, or none any more. */
-export async function wasmBytes(response: Response): Promise<Uint8Array<ArrayBuffer>> {
-  const { ok, status, bodyUsed } = response;
-  if (!ok || bodyUsed) {
-    throw new ResnetError(
-      'argument',
-      `wasm: expected a response of status 2xx, not yet read, got ${ok ? 'one read before' : status}.`,
-    );
-  }
-  return new Uint8Array(await response.arrayBuffer());
-}
 // The start of the import of a shared memory: "env" "memory", kind memory, limits with a maximum, shared.
 export const SHARED_IMPORT = [3, ...new TextEncoder().encode('env'), 6, ...new TextEncoder().encode('memory'), 2, 3];
 

@@ -4,8 +4,9 @@ import { ResnetError } from '../../models/errors.js';
 import { platform } from '../platform/platform.js';
 import { shown } from '../util/messages.js';
 import { isA } from '../util/realm.js';
-import { BINARIES, type Binary, compile, foreign, supportsRelaxed, type WasmSource, wasmBytes } from './binary.js';
+import { BINARIES, type Binary, compile, foreign, supportsRelaxed, type WasmSource } from './binary.js';
 import { attach, type Instance, newMemory } from './core.js';
+import { wasmBytes } from './wasm-bytes.js';
 
 /** Throws if there is no such binary, or this engine cannot run it. */
 export function checkBinary(binary: Binary): void {

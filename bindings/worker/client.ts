@@ -4,7 +4,7 @@ import { ResnetError } from '../../models/errors.js';
 import type { Graph, Preprocessing, Shape } from '../../models/index.js';
 import { absolute } from '../browser/absolute.js';
 import { frameOf, isElement } from '../browser/decode-image.js';
-import { wasmBytes } from '../engine/binary.js';
+import { wasmBytes } from '../engine/wasm-bytes.js';
 import type { LoadOptions } from '../model/load.js';
 import { isWeightSource, type NetworkLike } from '../model/network-like.js';
 import { checkFunction, checkSignal } from '../model/options.js';

@@ -74,6 +74,7 @@ const rooms: readonly Room[] = [
       'weights/fitted',
       'weights/prefix',
       'weights/random',
+      'engine/wasm-bytes',
       'weights/write',
       'formats',
       'assets',
