@@ -121,7 +121,7 @@ async function classify(
       answers++;
       if (json) return `${answers > 1 ? ',' : '['}\n${indented(JSON.stringify(answer, undefined, 2))}`;
       const where = map && `  where it saw ${nameOf(labelled(map))}: ${file}\n`;
-      return `${answers > 1 ? '\n' : ''}${answerText(answer)}${where ?? ''}`;
+      return `${answers > 1 ? '\n' : ''}${answerText(answer, flags.activation !== 'none')}${where ?? ''}`;
     });
   }
   if (json) process.stdout.write(answers > 0 ? '\n]\n' : '[]\n');
@@ -138,21 +138,20 @@ const indented = (text: string): string => text.replace(/^/gm, '  ');
 
 const nameOf = ({ label, index }: Classification): string => label ?? `class ${index}`;
 
-/** Whether a value is a probability, as with every activation but none. */
-const isShare = (value: number): boolean => value >= 0 && value <= 1;
-
 const BAR_WIDTH = 24;
 
-/** The classes of a picture in columns. Bars are for people: a terminal has them if it is wide enough. */
-function answerText({ image, topK, ms }: Answer): string {
+/**
+ * The classes of a picture in columns: percentages, or values as they are if there is no activation. Bars are for people: a
+ * terminal has them if it is wide enough.
+ */
+function answerText({ image, topK, ms }: Answer, hasActivation: boolean): string {
   const labels = topK.map(nameOf);
   const width = Math.max(...labels.map((label) => label.length));
   const room = isTerminal(process.stdout) ? (process.stdout.columns || 80) - width - 15 : 0;
-  const barWidth = Math.min(BAR_WIDTH, room);
+  const barWidth = room < 4 || !hasActivation ? 0 : Math.min(BAR_WIDTH, room);
   const rows = topK.map(({ probability }, i) => {
-    const value = isShare(probability) ? `${(100 * probability).toFixed(2)} %` : probability.toFixed(4);
-    const drawn = barWidth < 4 || !isShare(probability) ? '' : bar(probability, barWidth);
-    return `  ${labels[i]?.padEnd(width)}  ${value.padStart(8)}  ${drawn}`.trimEnd();
+    const value = hasActivation ? `${(100 * probability).toFixed(2)} %` : probability.toFixed(4);
+    return `  ${labels[i]?.padEnd(width)}  ${value.padStart(8)}  ${bar(probability, barWidth)}`.trimEnd();
   });
   return `${[`${image}  (${ms.toFixed(0)} ms)`, ...rows].join('\n')}\n`;
 }

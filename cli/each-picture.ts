@@ -43,14 +43,16 @@ export async function eachPicture(
     for (const { picture, pixels } of decoded(pictures, maxPixels)) {
       const ms = () => Math.round(10 * (performance.now() - last)) / 10;
       let write: () => void;
+      let isOnTerminal = process.stdout.isTTY === true;
       try {
         const text = await use(picture, await untilAborted(pixels, signal), ms);
         write = () => process.stdout.write(text);
       } catch (error) {
         signal.throwIfAborted();
         write = () => reportFailure(error, picture.name);
+        isOnTerminal = true;
       }
-      view.update(++done, write);
+      view.update(++done, write, isOnTerminal);
       last = performance.now();
     }
   } finally {

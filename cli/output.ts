@@ -18,6 +18,7 @@ export function checkExtension(command: Command, option: string, path: string, e
  * any work is done for a file that cannot be written. `option` is what the user calls the output, such as `--cam`.
  */
 export async function checkOutput(path: string, option: string, inputs: readonly string[] = []): Promise<void> {
+  if (path === '') throw new Error(`${option}: expected the path of a file, got an empty one.`);
   const folder = await stat(dirname(path)).catch(() => undefined);
   if (!folder?.isDirectory()) throw new Error(`${path}: there is no folder ${dirname(path)} to write into.`);
   const there = await stat(path, { bigint: true }).catch(() => undefined);

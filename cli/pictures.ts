@@ -26,6 +26,7 @@ const inOrder = new Intl.Collator('en', { numeric: true }).compare;
  * are none. A file of the very name goes before a pattern.
  */
 async function picturesOf(argument: string): Promise<Picture[]> {
+  if (argument === '') throw new Error('"": no such file.');
   if (isStdin(argument)) return [{ name: 'stdin', source: '-' }];
   if (/^(https?|blob):/i.test(argument)) return [{ name: argument, source: argument }];
   if (/^data:/i.test(argument)) {

@@ -34,8 +34,8 @@ export function showBytes(title: string, { after = 0 } = {}): ProgressView {
 
 /** A bar of pictures, for a terminal alone; it goes away at the end. */
 export interface PictureView {
-  /** Shows how many are done, below what `write` writes first. */
-  update(done: number, write?: () => void): void;
+  /** Shows how many are done, below what `write` writes first, if that is on the terminal too. */
+  update(done: number, write?: () => void, isOnTerminal?: boolean): void;
   stop(): void;
 }
 
@@ -43,9 +43,8 @@ export interface PictureView {
 export function showPictures(total: number): PictureView {
   const view = hasBars() && total > 1 ? barView('', (value) => `${value} of ${total} pictures`, true) : undefined;
   return {
-    update(done, write) {
-      // It may be written to the terminal where the bar is.
-      if (write) view?.stop();
+    update(done, write, isOnTerminal = true) {
+      if (write && isOnTerminal) view?.stop();
       write?.();
       if (done < total) view?.update({ loaded: done, total });
     },

@@ -273,6 +273,8 @@ test('a failure is one line on stderr and exit code 1', async ({ folder, weights
       /^.*bad\.jpg: expected .*, got a text that begins with "no picture"\.$/,
     ],
     [['classify', good, '--model', 'resnet20_cifar', '--weights', join(folder, 'no')], /no: no such file\.$/],
+    [['classify', good, '--weights', folder], /: expected a file, got a folder\.$/],
+    [['classify', ''], /^"": no such file\.$/],
     [['classify', good, '--model', 'resnet32_cifar', '--weights', weights], /: expected .*, got .*\.$/],
     [['classify', good, ...cifar, '--classes', '7'], /^fc\.weight: expected \[7, 64\], got \[10, 64\]/],
     [['infer', ...cifar, '--input', join(folder, 'no'), '--output', y], /no: no such file .*\(ENOENT\)\.$/],
@@ -400,6 +402,7 @@ test('an output that cannot be written is named: a folder, no folder, a full dis
       ['embed', good, ...cifar, '--out', join(nowhere, 'x.npy')],
       `${nowhere}/x.npy: there is no folder ${nowhere} to write into.`,
     ],
+    [['convert', weights, ''], '<out>: expected the path of a file, got an empty one.'],
     // A device that is always full.
     [['convert', weights, '/dev/full'], '/dev/full: no space left on device (ENOSPC).'],
   ];

@@ -179,6 +179,15 @@ test('options come to what they are for the library', async ({ weights }) => {
   assert.is(seen.size, cases.length);
 });
 
+test('what is no probability is no percentage', async ({ weights }) => {
+  const flags = ['classify', ...cifar(weights), '--top-k', '2', join(PHOTOS, 'coffee.jpg')];
+  const values = await byLibrary(weights, { activation: 'none' });
+  const { stdout } = await run(...flags, '--activation', 'none');
+  const rows = [...stdout.matchAll(/^ {2}class (\d+) +(-?[\d.]+)$/gm)];
+  assert.is(rows.length, 2, stdout);
+  for (const [, index, value] of rows) assert.is(value, values[Number(index)]?.toFixed(4));
+});
+
 test('a mean that the preset cannot have is refused', async ({ weights }) => {
   const flags = ['classify', ...cifar(weights), join(PHOTOS, 'coffee.jpg')];
   const usage = (stderr: string): Result => ({ code: 2, stdout: '', stderr });
