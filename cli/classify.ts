@@ -51,7 +51,7 @@ Examples:
 A picture is a file, an http, https, file or data URL, or - for stdin. A folder stands for the pictures in it and in its
 folders, hidden ones aside, in the order of their names. A glob in quotes stands for the files that match, as a shell's.
 Without --weights, the model's pretrained weights are fetched once and kept in a cache (see resnet-wasm pull --help).
-With --weights but no --model, the network is the one whose tensors the file has.
+With --weights but no --model, the file tells its network, by its tensors or by what it says.
 A picture that cannot be read is reported on stderr, and the exit code is 1; the others are still classified.`;
 
 export function classifyCommand(signal: AbortSignal): Command {
@@ -92,7 +92,7 @@ function checkCam(command: Command, args: readonly string[], { cam, camClass }: 
   if (wrong) command.error(`error: ${wrong}`, { exitCode: 2 });
 }
 
-/** `isGiven`: whether the user named a model. If not, it is identified by the tensors of `flags.weights`. */
+/** `isGiven`: whether the user named a model. If not, `flags.weights` tell their network. */
 async function classify(
   args: readonly string[],
   flags: ClassifyFlags,

@@ -53,7 +53,10 @@ export async function openModel(
     if (weights === undefined) return await load(model, { ...how, weights: fetched });
     if (isGiven) return await load(model, { ...how, weights: weightSource(weights) });
     const found = await load(located(weights), how);
-    if (!quiet) process.stderr.write(`${isStdin(weights) ? 'stdin' : weights}: ${found.name}, by its tensors\n`);
+    if (!quiet)
+      process.stderr.write(
+        `${isStdin(weights) ? 'stdin' : weights}: the network is ${found.name}, as the file tells\n`,
+      );
     return found;
   } finally {
     view?.stop();

@@ -62,10 +62,10 @@ export async function findPictures(args: readonly string[]): Promise<Picture[]> 
 }
 
 /**
- * Pictures that are decoded while the network has one. A run holds the event loop, so that a picture gets from its file to
- * its header, and from there to its pixels, one step per run.
+ * Pictures that are decoded while the network has one. 24 photographs of 3,000x2,000 pixels take a ResNet-50 on one thread
+ * 4.9 s one by one, 3.2 s with one ahead, and no less with two or three.
  */
-const AHEAD = 2;
+const AHEAD = 1;
 
 interface DecodedPicture {
   readonly picture: Picture;
@@ -96,8 +96,10 @@ async function decode({ name, source }: Picture, maxPixels: number | undefined):
   const image = source === '-' ? new File([await readStdin()], name) : source;
   try {
     return await decodeImage(image, { maxPixels });
-  } catch (error) {
-    // What it calls a data: URL.
-    throw new Error((error as Error).message.replace(/^image(?=: )/, name).replace('maxPixels', '--max-pixels'));
+  } catch (cause) {
+    const { message } = cause as Error;
+    // It calls a data: URL so, and the option.
+    const own = message.replace(/^image(?=: )/, () => name).replace(/maxPixels(?= can allow more\.$)/, '--max-pixels');
+    throw new Error(own, { cause });
   }
 }

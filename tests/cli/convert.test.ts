@@ -112,7 +112,7 @@ test('inspect tells tensors, network and odd values', async ({ folder, weights }
 test('classify takes the network that the tensors tell, and says so', async ({ folder, weights }) => {
   const { code, stdout, stderr } = await run('classify', PICTURE, '--weights', weights);
   assert.is(code, 0);
-  assert.match(stderr, /: resnet20_cifar, by its tensors\n/);
+  assert.match(stderr, /: the network is resnet20_cifar, as the file tells\n/);
   assert.match(stdout, /class \d/);
   assert.is(
     JSON.parse((await run('classify', PICTURE, '--weights', weights, '--json')).stdout)[0].model,
