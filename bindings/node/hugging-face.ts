@@ -11,6 +11,7 @@ import { type HubSet, hubUrl } from '../../models/hub.js';
 import { plain } from '../util/messages.js';
 import { openWeights } from '../weights/open.js';
 import { openSource } from '../weights/stream/open.js';
+import { withPath } from './system-error.js';
 import { cacheDir as defaultCacheDir, type FetchOptions, type SetSource } from './weight-cache.js';
 
 /** `HF_ENDPOINT` names another hub, as in Hugging Face's own programs. */
@@ -110,7 +111,7 @@ async function download(set: HubSet, path: string, { signal, onProgress }: Fetch
   } catch (error) {
     await rm(partial, { force: true });
     signal?.throwIfAborted();
-    throw error;
+    throw withPath(path, error);
   } finally {
     await stream.close();
   }

@@ -10,8 +10,9 @@ import { ResnetError } from '../../models/errors.js';
 import { binaryUrl } from '../assets.js';
 import type { Platform } from '../platform/platform.js';
 import type { FileBytes, RandomBytes } from '../platform/types.js';
-import { label, plain } from '../util/messages.js';
+import { label } from '../util/messages.js';
 import { decodeImage } from './decode-image.js';
+import { faultOf } from './system-error.js';
 import { cacheDir } from './weight-cache.js';
 import { whyNarrow } from './wide-vectors.js';
 
@@ -26,9 +27,8 @@ let spare: Uint8Array | undefined;
 /** Reads a file through one buffer, so that files of any size and number leave no garbage. */
 async function openFile(path: string | URL): Promise<FileBytes> {
   const name = label(String(path), LONGEST_NAME);
-  const failed = (cause: NodeJS.ErrnoException): never => {
-    const what = { ENOENT: 'no such file', ENAMETOOLONG: 'no such file' }[cause.code ?? ''];
-    throw new ResnetError('file', `${name}: ${what ?? plain(cause)}.`, { cause });
+  const failed = (cause: unknown): never => {
+    throw new ResnetError('file', `${name}: ${faultOf(cause)}.`, { cause });
   };
   const there = await stat(path).catch(failed);
   if (there.isDirectory()) throw new ResnetError('file', `${name}: expected a file, got a folder.`);

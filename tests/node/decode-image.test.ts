@@ -276,8 +276,8 @@ for (const [image, message] of [
   [new File(['text'], 'note.png'), `note.png: expected a picture, got ${OTHER}.`],
   ['http://', 'http://: expected a URL, got one that is malformed.'],
   ['http://127.0.0.1:1/', /^http:\/\/127\.0\.0\.1:1\/: expected an answer, got .+\.$/],
-  [undefined, 'image: expected a path, URL, encoded bytes or {data, width, height}, got [object Undefined].'],
-  [[1, 2], 'image: expected a path, URL, encoded bytes or {data, width, height}, got [object Array].'],
+  [undefined, 'image: expected a path, URL, encoded bytes or {data, width, height}, got undefined.'],
+  [[1, 2], 'image: expected a path, URL, encoded bytes or {data, width, height}, got [1, 2].'],
 ] as const) {
   test(`refused: ${message}`, () => rejects(image, message));
 }
