@@ -3,7 +3,7 @@
 import { networks, parameters } from '../../models/index.js';
 import { label } from '../util/messages.js';
 import { sameShape } from '../util/shape.js';
-import { entriesUnder, type Held, prefixesOf } from './fit.js';
+import { type Held, prefixesOf, tablesUnder } from './fit.js';
 
 const SHOWN = 3;
 
@@ -21,10 +21,11 @@ export function someOf(names: readonly string[]): string {
  */
 export function closestNetwork(held: Held, except?: string): string | undefined {
   let best: { readonly share: number; readonly network: string; readonly text: string } | undefined;
-  for (const [network, { aliases, build }] of Object.entries(networks)) {
-    const list = parameters(build());
-    for (const prefix of prefixesOf(held)) {
-      const entries = entriesUnder(held, prefix, aliases ?? {});
+  const lists = Object.entries(networks).map(([network, { build }]) => [network, parameters(build())] as const);
+  for (const prefix of prefixesOf(held)) {
+    const tables = tablesUnder(held, prefix);
+    for (const [network, list] of lists) {
+      const entries = tables(networks[network]?.aliases);
       const common = list.filter(({ name, shape }) => sameShape(entries?.get(name)?.shape ?? [], shape));
       const share = common.length / (list.length + (entries?.size ?? 0) - common.length);
       if (common.length === 0 || share <= (best?.share ?? 0)) continue;

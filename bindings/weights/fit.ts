@@ -47,7 +47,11 @@ export interface FitOptions {
 
 /** Tensors that a network has at least without its last layers: AlexNet's convolutions. */
 const FEWEST = 10;
-const MAX_PREFIXES = 1000;
+/** What is looked at: of more, those that most tensors have. */
+const MAX_PREFIXES = 200;
+/** Letters of a name that may be a network's, and of the first of each. */
+const LONGEST = 250;
+const SHORT = 60;
 /** Names in each other that may come before a network's. */
 const MAX_DEPTH = 8;
 
@@ -66,6 +70,7 @@ export function prefixesOf({ tensors }: Held): string[] {
     }
   }
   const enough = [...counts].filter(([prefix, count]) => count >= FEWEST || prefix === '');
+  if (enough.length > MAX_PREFIXES) enough.sort(([, a], [, b]) => b - a);
   return enough.slice(0, MAX_PREFIXES).map(([prefix]) => prefix);
 }
 
@@ -77,16 +82,33 @@ export function entriesUnder(
 ): Map<string, Entry> | undefined {
   const entries = new Map<string, Entry>();
   const add = ({ name: source, shape }: Named, isSkipped: boolean): boolean => {
-    if (!source.startsWith(prefix) || COUNTER.test(source)) return true;
+    if (!source.startsWith(prefix)) return true;
     const rest = source.slice(prefix.length);
-    const own = aliases ? rest.replace(INNER, '.') : rest;
-    const named = aliases ? translatedTensor({ name: own, shape }, aliases) : { name: own, shape };
+    const isShort = rest.length <= LONGEST;
+    if (isShort && COUNTER.test(source)) return true;
+    const isTranslated = aliases && isShort;
+    const named = isTranslated
+      ? translatedTensor({ name: rest.replace(INNER, '.'), shape }, aliases)
+      : { name: rest, shape };
     if (entries.has(named.name)) return false;
     entries.set(named.name, { ...named, source, isSkipped });
     return true;
   };
   const areDifferent = tensors.every((tensor) => add(tensor, false));
   return areDifferent && skipped.every((name) => add({ name, shape: [] }, true)) ? entries : undefined;
+}
+
+/** Finds the tensors under a prefix by the names that networks' aliases give them, once for all that share these. */
+export function tablesUnder(held: Held, prefix: string) {
+  const tensors = held.tensors.filter(({ name }) => name.startsWith(prefix));
+  // Every network has names as short as `conv1.weight`.
+  if (tensors.every(({ name }) => name.length - prefix.length > SHORT)) return () => undefined;
+  const below = { tensors, skipped: held.skipped.filter((name) => name.startsWith(prefix)) };
+  const tables = new Map<Aliases | undefined, ReadonlyMap<string, Entry> | undefined>();
+  return (aliases: Aliases | undefined): ReadonlyMap<string, Entry> | undefined => {
+    if (!tables.has(aliases)) tables.set(aliases, entriesUnder(below, prefix, aliases ?? {}));
+    return tables.get(aliases);
+  };
 }
 
 const rootOf = (name: string): string => name.slice(0, name.indexOf('.') + 1) || name;

@@ -2,7 +2,7 @@
 
 import { type Network, type NetworkOptions, networks, parameters } from '../../models/index.js';
 import { bodyOf, exactNetwork, type NetworkMatch, SHORTCUTS, shownOptions } from './exact.js';
-import { type Entry, entriesUnder, fitEntries, type Held, hasShapes, prefixesOf } from './fit.js';
+import { type Entry, fitEntries, type Held, hasShapes, prefixesOf, tablesUnder } from './fit.js';
 import type { TensorInfo } from './types.js';
 
 export type { NetworkMatch } from './exact.js';
@@ -31,12 +31,11 @@ export const networksIn = (held: Held): NetworkAt[] =>
   });
 
 function networkUnder(held: Held, prefix: string): NetworkMatch | undefined {
-  const tables = new Map<Network['aliases'], ReadonlyMap<string, Entry> | undefined>();
+  const tables = tablesUnder(held, prefix);
   for (const shortcut of SHORTCUTS) {
     for (const [name, network] of Object.entries(networks)) {
       const { aliases, defaults } = network;
-      if (!tables.has(aliases)) tables.set(aliases, entriesUnder(held, prefix, aliases ?? {}));
-      const entries = tables.get(aliases);
+      const entries = tables(aliases);
       if (!entries || !bodyOf(name, network).every((each) => entries.has(each))) continue;
       const hasBias = entries.has('conv1.bias');
       if ((hasBias && !('convBias' in defaults)) || (shortcut && !('shortcut' in defaults))) continue;
