@@ -17,5 +17,5 @@ export function faultOf(reason: unknown): string {
 /** Gives an error of the operating system a path if it has none, as of a write to a full disk; else returns it as it is. */
 export const withPath = (path: string, reason: unknown): unknown =>
   isSystemError(reason) && reason.path === undefined
-    ? new ResnetError('argument', `${path}: ${faultOf(reason)}.`, { cause: reason })
+    ? new ResnetError('file', `${path}: ${faultOf(reason)}.`, { cause: reason })
     : reason;
