@@ -25,11 +25,11 @@ const given = (): boolean => isOn(process.execArgv);
 let result: WideVectors | undefined;
 
 /**
- * Lets V8 join pairs of 128-bit vectors into vectors of 256 bits (AVX2), which makes this package's kernels about 1.4 times
- * as fast: models that are loaded from then on use them, in worker threads too. The pass is experimental in V8 and
- * off by default; it is switched on for all WebAssembly that this process compiles from then on, of other packages too, and
- * cannot be switched off again for what is compiled. Each process measures first whether it pays, and compares results: `info()` of a model tells
- * which vectors it runs on. Call it before any model is loaded. Where V8 has no such pass nothing is changed, and `reason` says why.
+ * Lets V8 join pairs of 128-bit vectors into vectors of 256 bits (AVX2): models that are loaded from then on, with their
+ * threads, take up to half the time. The pass is experimental in V8 and off by default; it is switched on for all
+ * WebAssembly that this process compiles from then on, that of other packages too. Whether it pays is measured, and its results are
+ * compared, when the first model is loaded: `info()` tells which vectors a model runs on. If this V8 has no such pass, nothing
+ * is changed, and `reason` says why. Calling it again changes nothing.
  */
 export function enableWideVectors(): WideVectors {
   result ??= enable();
@@ -42,7 +42,11 @@ function enable(): WideVectors {
   const { v8 } = process.versions;
   if (process.arch !== 'x64') return refused(`V8 joins them on x64 alone, and this is ${process.arch}`);
   if (!(Number.parseInt(v8, 10) >= FIRST_V8)) return refused(`V8 ${v8} cannot join them; Node 24 can`);
-  setFlagsFromString(`--${FLAG}`);
+  try {
+    setFlagsFromString(`--${FLAG}`);
+  } catch (cause) {
+    return refused(`its flag cannot be set here (${(cause as Error).message})`);
+  }
   return { enabled: true, reason: 'V8 was told to join vectors.' };
 }
 
