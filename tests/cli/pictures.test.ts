@@ -277,6 +277,24 @@ test('weights come from stdin too, and tell their network there', async ({ folde
   assert.match((await ended(start(['inspect', '-']), bytes)).stdout, /\nlooks like resnet20_cifar\n/);
 });
 
+test('Ctrl-C ends what waits for a picture, and what was asked for is not written', async ({
+  folder,
+  weights,
+  album,
+}) => {
+  const out = join(folder, 'aborted.npy');
+  const child = start(['embed', ...cifar(weights), join(album, 'IMG2.JPG'), '-', '--out', out]);
+  let stdout = '';
+  child.stdout?.on('data', (text) => {
+    stdout += text;
+    child.kill('SIGINT');
+  });
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  assert.is(code, 130);
+  assert.is(stdout, `${join(album, 'IMG2.JPG')}\n`);
+  assert.not(existsSync(out));
+});
+
 test('pictures of too many pixels are refused', async ({ weights }) => {
   const photo = join(PHOTOS, 'coffee.jpg');
   const flags = ['classify', ...cifar(weights), photo, '--max-pixels'];
