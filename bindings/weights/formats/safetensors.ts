@@ -46,7 +46,9 @@ export const safetensors: Reader = {
     const config = configFromMetadata(subject, metadata);
     const { graph, rest } = graphFromMetadata(subject, metadata);
     const preprocessing = preprocessingFromMetadata(subject, metadata);
-    const description = { format: 'safetensors', metadata: rest, config, graph, preprocessing };
+    const skipped = entries.flatMap(({ name, dtype }) => (dtype ? [] : [name]));
+    const selection = skipped.length > 0 ? { key: '', others: [], skipped } : undefined;
+    const description = { format: 'safetensors', metadata: rest, config, graph, preprocessing, selection };
     return spannedFile(description, stream, spansOf(entries));
   },
 };

@@ -26,7 +26,7 @@ export function tensorBytes(subject: string, shape: readonly number[], dtype: St
 }
 
 /** What a file is, apart from its tensors. */
-export type Description = Pick<WeightFile, 'format' | 'metadata' | 'config' | 'graph' | 'preprocessing'>;
+export type Description = Pick<WeightFile, 'format' | 'metadata' | 'config' | 'graph' | 'preprocessing' | 'selection'>;
 
 /** Makes the weight file of these tensors; `read` gives their bytes, once. */
 export function weightFile(

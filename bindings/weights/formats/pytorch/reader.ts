@@ -12,11 +12,11 @@ import { openLegacy } from './legacy.js';
 
 export const pytorch: Reader = {
   async open(stream, context) {
-    if (!isZip(await stream.peek(4))) return openLegacy(stream);
+    if (!isZip(await stream.peek(4))) return openLegacy(stream, context.prefix);
     // Keras has archives, too, which the first bytes do not tell apart.
     if (isKerasArchive(await stream.peek(HEADER_BYTES))) {
       return (await import('../keras/archive.js')).kerasArchive.open(stream, context);
     }
-    return openArchive(stream);
+    return openArchive(stream, context.prefix);
   },
 };
