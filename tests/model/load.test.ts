@@ -340,10 +340,11 @@ test('run refuses wrong shapes, layouts and data, each in one sentence', async (
     { data: Float64Array.from(input) },
     `input: expected a Float32Array of ${COUNT} values, got a Float64Array.`,
   );
-  await refused({ data: [1, 2, 3] }, `input: expected a Float32Array of ${COUNT} values, got [object Array].`);
-  await refused({ shape: undefined }, 'input: expected shape [N, 3, 32, 32] (NCHW), got [].');
+  await refused({ data: [1, 2, 3] }, `input: expected a Float32Array of ${COUNT} values, got [1, 2, 3].`);
+  await refused({ shape: undefined }, 'input: expected shape [N, 3, 32, 32] (NCHW), got undefined.');
   for (const none of [null, undefined]) {
-    assert.is(await failure(model.run(none as unknown as Tensor)), 'layout: expected NCHW or NHWC, got undefined.');
+    const got = await failure(model.run(none as unknown as Tensor));
+    assert.is(got, `input: expected {data, shape, layout}, got ${none}.`);
   }
   // After all of these it still runs.
   assert.is((await model.run(nchw(input))).data.length, 10);
