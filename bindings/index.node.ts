@@ -7,7 +7,7 @@ import { checkPublished, withSet } from './model/published.js';
 import type { Model } from './model/types.js';
 import { nodePlatform } from './node/platform.js';
 import { type PretrainedWeights, pretrained } from './node/pretrained.js';
-import { enableWideVectors } from './node/wide-vectors.js';
+import { enableWideVectors, whyNarrow } from './node/wide-vectors.js';
 import { usePlatform } from './platform/platform.js';
 import type { WorkerResponse } from './worker/protocol.js';
 
@@ -38,7 +38,8 @@ async function loadInThread(network: NetworkLike, options: CoreLoadOptions): Pro
   const started = await whenRunning(
     threadWorker<WorkerResponse>(() => new URL('../dist/worker.node.js', import.meta.url)),
   );
-  return loadInWorker(started, network, options);
+  // V8's flags are the process's, but a thread is not told of them.
+  return loadInWorker(started, network, { wide: whyNarrow() === undefined, ...options });
 }
 
 export interface LoadOptions extends Omit<CoreLoadOptions, 'weights'> {

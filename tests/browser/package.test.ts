@@ -333,7 +333,9 @@ if (browser) {
     await run(page, 'clear');
     hub.drop = Number.POSITIVE_INFINITY;
     hub.pause = 0.8 * weights.length;
-    await run(page, 'fromUrl', DEEP, URL_PATH, {}, 0.7);
+    hub.everyMs = 30;
+    await run(page, 'fromUrl', DEEP, URL_PATH, {}, 0.4);
+    hub.everyMs = USUAL.everyMs;
     hub.pause = Number.POSITIVE_INFINITY;
     hub.etag = '"2"';
     hub.ranges.length = 0;

@@ -47,7 +47,7 @@ async function assertRuns(bundle: (home: string, outdir: string) => Promise<stri
     const { logits, threads, threadsNote, refused } = JSON.parse(stdout);
     assert.equal(logits, await logitsHere());
     assert.equal([threads, threadsNote], [2, undefined]);
-    assert.match(refused, /^weights: expected safetensors, .* got an HTML or XML page\.$/);
+    assert.match(refused, /^weights: expected safetensors, .* got an HTML or XML page \(.*\)\.$/);
   } finally {
     await rm(outdir, { recursive: true });
   }

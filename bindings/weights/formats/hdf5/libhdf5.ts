@@ -97,7 +97,9 @@ export async function loadLibhdf5(url: string | URL | undefined): Promise<{ url:
   try {
     factory = (await import(/* @vite-ignore */ /* webpackIgnore: true */ place)).default;
   } catch (cause) {
-    throw new ResnetError('weights', `h5wasm: ${place} of this package does not load (${plain(cause)}).`, { cause });
+    throw new ResnetError('unsupported', `h5wasm: ${place} of this package does not load (${plain(cause)}).`, {
+      cause,
+    });
   }
   const silent = () => {};
   const options = { noInitialRun: true, print: silent, printErr: silent, stdin: () => null };
