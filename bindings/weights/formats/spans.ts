@@ -26,7 +26,10 @@ export function tensorBytes(subject: string, shape: readonly number[], dtype: St
 }
 
 /** What a file is, apart from its tensors. */
-export type Description = Pick<WeightFile, 'format' | 'metadata' | 'config' | 'graph' | 'preprocessing' | 'selection'>;
+export type Description = Pick<
+  WeightFile,
+  'format' | 'metadata' | 'config' | 'graph' | 'preprocessing' | 'selection' | 'warnings'
+>;
 
 /** Makes the weight file of these tensors; `read` gives their bytes, once. */
 export function weightFile(

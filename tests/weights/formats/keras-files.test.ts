@@ -108,6 +108,7 @@ test('layers that Keras named itself, without a topology: the only network whose
   const match = identifyNetwork(file.tensors);
   assert.equal(match, { network: 'resnet20_cifar', options: { convBias: true, shortcut: 'B', classes: 7 } });
   assert.equal(file.config, { batchNormEps: 1e-3, convBias: true });
+  assert.match(file.warnings?.join('') ?? '', /^weights: the file says nothing of strides and padding, /);
   checkTensors(file, parameters(buildNetwork('resnet20_cifar', match?.options)));
   await file.close();
 });

@@ -78,9 +78,9 @@ export async function kerasHdf5(
     });
     checkNames(tensors);
     checkSizes(name, tensors, file.size);
-    const { graph, config, constants, preprocessing } = keras;
+    const { graph, config, constants, preprocessing, warnings } = keras;
     const infos = [...constants.map(tensorOfConstant), ...tensors.map(({ tensor }) => tensor)];
-    const description = { format, metadata: {}, config, graph, preprocessing };
+    const description = { format, metadata: {}, config, graph, preprocessing, warnings };
     return weightFile(description, infos, source, () => pieces(file, infos, constants, tensors, signal));
   } catch (error) {
     file.close();

@@ -121,7 +121,14 @@ export function withoutTopology(given: readonly FileTensor[], names: readonly st
   const match = modulesOf([...layers].map(([name, isDense]) => ({ name, isDense })));
   if (!match) {
     const ordered = inOrder(tensors);
-    return { config: ordered?.config ?? {}, tensors: ordered?.tensors ?? tensors, constants: [] };
+    return {
+      config: ordered?.config ?? {},
+      tensors: ordered?.tensors ?? tensors,
+      constants: [],
+      warnings: ordered && [
+        `weights: the file says nothing of strides and padding, which are taken to be torchvision's; a whole model (.keras) says it.`,
+      ],
+    };
   }
   const { preprocessing, batchNormEps } = match.family;
   const config = batchNormEps ? { batchNormEps } : applicationConfig(names);

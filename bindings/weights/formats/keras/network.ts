@@ -38,7 +38,7 @@ export interface Constant {
 }
 
 /** What a Keras file comes to. */
-export interface KerasFile extends Pick<WeightFile, 'config' | 'graph' | 'preprocessing'> {
+export interface KerasFile extends Pick<WeightFile, 'config' | 'graph' | 'preprocessing' | 'warnings'> {
   /** One per tensor of the file; undefined for what no layer needs. */
   readonly tensors: readonly (TensorInfo | undefined)[];
   /** Tensors that the file does not hold. */
