@@ -327,6 +327,21 @@ eachBinary('convolution by Winograd', (test) => {
         3,
         4,
       );
+      // Few tiles: a block has as many columns as there are input channels, more than with many tiles. Two blocks.
+      const inputs = constant(core, 'WINOGRAD_N_BLOCK') + 32;
+      check(
+        core,
+        {
+          ...PLAIN,
+          algorithm,
+          from: { batch: 1, h: 6, w: 7, c: inputs },
+          c: inputs + 12,
+          convolution,
+          residual: 'beside',
+        },
+        2,
+        3,
+      );
     }
   });
 
