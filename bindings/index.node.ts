@@ -74,8 +74,8 @@ export async function load(network: NetworkLike, given: LoadOptions = {}): Promi
   checkLoadOptions(network, Object(given) === given ? rest : given);
   const start = worker ? loadInThread : coreLoad;
   const options = rest.wide && !enableWideVectors().enabled ? { ...rest, wide: false } : rest;
-  const isName = typeof network === 'string' && (pretrained.names().includes(network) || !isWeightSource(network));
-  if (isName && options.weights === undefined) checkPublished(network, pretrained.names());
+  const isName = typeof network === 'string' && (pretrained().includes(network) || !isWeightSource(network));
+  if (isName && options.weights === undefined) checkPublished(network, pretrained());
   const { weights = isName ? await fetched(network, { ...options, cacheDir }) : undefined } = options;
   if (!isPretrained(weights)) return start(network, { ...options, weights });
   const { set, labels, path } = weights;

@@ -23,7 +23,7 @@ export interface OpenOptions {
 
 /** Exits with a usage error if no weights are given, and the model has no pretrained ones. */
 export function needWeights(command: Command, { model, weights }: ModelFlags): void {
-  if (weights !== undefined || pretrained.names().includes(model)) return;
+  if (weights !== undefined || pretrained().includes(model)) return;
   command.error(`error: ${model} needs --weights, since none are published; resnet-wasm pull --help lists what is`, {
     exitCode: 2,
   });
@@ -65,7 +65,7 @@ export async function openModel(
 
 /** Weights for `load` alone, which takes a text without a slash for a name of a network if it is one. */
 function located(weights: string): ReturnType<typeof weightSource> {
-  const isName = !/[\\/.:]/.test(weights) || pretrained.names().includes(weights);
+  const isName = !/[\\/.:]/.test(weights) || pretrained().includes(weights);
   return weightSource(isName && !isStdin(weights) ? `./${weights}` : weights);
 }
 

@@ -15,7 +15,7 @@ export function modelsCommand(): Command {
     .option('--json', 'print a JSON array')
     .addHelpText('after', EXAMPLES)
     .action(({ json }: { json?: boolean }) => {
-      const names = pretrained.names();
+      const names = pretrained();
       const rows = Object.entries(networks).map(([name, { family, description, build }]) => {
         const { input, parameters, macs } = summary(build());
         const weights = names.includes(name);

@@ -31,11 +31,11 @@ const named = (what: string, names: readonly string[], list: string) => (text: s
 
 export const networkName = named('a network', networkNames(), 'models');
 
-export const pretrainedName = named('a network with weights, or weights by name', pretrained.names(), 'pull --help');
+export const pretrainedName = named('a network with weights, or weights by name', pretrained(), 'pull --help');
 
 export const pretrainedOrNetwork = named(
   'a network, or weights by name',
-  [...networkNames(), ...pretrained.names()],
+  [...networkNames(), ...pretrained()],
   'models',
 );
 

@@ -7,8 +7,7 @@ import { pretrainedName } from './options.js';
 
 /** Lines about each set whose name `isWanted`. */
 const list = (isWanted: (name: string) => boolean, line: (name: string, set: PretrainedSet) => string): string =>
-  pretrained
-    .names()
+  pretrained()
     .filter(isWanted)
     .map((name) => line(name, pretrained.describe(name)))
     .join('\n');

@@ -41,8 +41,7 @@ export async function publishedWeights(): Promise<readonly Weights[]> {
 
 /** What comes from the Hugging Face hub when it is chosen: float32, by the names that `load` takes without weights. */
 export const hubWeights = (): readonly Weights[] =>
-  pretrained
-    .names()
+  pretrained()
     // Those of a network's own name.
     .filter((name) => !name.endsWith('.tv_in1k'))
     .map((name) => {

@@ -8,14 +8,14 @@ import type { LoadOptions } from './load.js';
 import { isWeightSource, type NetworkLike } from './network-like.js';
 import { checkPublished, withSet } from './published.js';
 
-/** Pretrained weights, all from the Hugging Face hub. */
-export const pretrained = {
-  /** Lists the names that `load` takes without weights: first those of networks, then timm's names of sets. */
-  names: (): string[] => [...networkNames().filter((name) => hubSet(name)), ...Object.keys(hubSets)],
+/** Lists the names that `load` takes without weights: first those of networks, then timm's names of sets. */
+const names = (): string[] => [...networkNames().filter((name) => hubSet(name)), ...Object.keys(hubSets)];
 
+/** Lists the names of pretrained weights, all from the Hugging Face hub, and describes them. */
+export const pretrained = Object.assign(names, {
   /** Describes the weights of a name: network, preprocessing, licence and source. Throws if there are none. */
   describe: (name: string): HubSet => hubSet(name) ?? lookup('pretrained weights', hubSets, name),
-};
+});
 
 /** A cache of URLs as one of names too: those of the hub's sets stand for their URLs. */
 export function namedCache(
@@ -49,7 +49,7 @@ export async function resolveLoad(
 ): Promise<[NetworkLike, LoadOptions]> {
   const set = typeof network === 'string' && !options.weights ? hubSet(network) : undefined;
   const isName = typeof network === 'string' && !options.weights && !isWeightSource(network);
-  if (isName) checkPublished(network, pretrained.names());
+  if (isName) checkPublished(network, pretrained());
   const given = set ? withSet(set, { weights: hubUrl(set), labels: await hubLabels(options) }, options) : options;
   const what = set ? set.network : isWeightSource(network) ? absolute(network) : network;
   const { weights, wasm, hdf5 } = given;

@@ -2,7 +2,6 @@
 
 import { ResnetError } from '../../models/errors.js';
 import { buildNetwork, type Graph, type NetworkOptions, parameters } from '../../models/index.js';
-import { label } from '../util/messages.js';
 import { type OpenOptions, openWeights, prefixed, type WeightFile, type WeightSource } from '../weights/open.js';
 import { isWeightSource, type NetworkLike } from './network-like.js';
 
@@ -80,10 +79,7 @@ async function identified(file: WeightFile, subject: string, options: NetworkOpt
 function checkOwn({ graph: own, tensors }: WeightFile, graph: Graph): void {
   const names = own && new Set(tensors.map(({ name }) => name));
   if (names && !parameters(graph).every(({ name }) => names.has(name))) {
-    throw new ResnetError(
-      'weights',
-      `${graph.name}: the file is of another network, ${label(own.name)}; load it without a name.`,
-    );
+    throw new ResnetError('weights', `${graph.name}: the file is of another network; load it without a name.`);
   }
 }
 

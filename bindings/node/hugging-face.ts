@@ -11,6 +11,7 @@ import { type HubSet, hubUrl } from '../../models/hub.js';
 import { plain } from '../util/messages.js';
 import { openWeights } from '../weights/open.js';
 import { openSource } from '../weights/stream/open.js';
+import { locked } from './lock.js';
 import { withPath } from './system-error.js';
 import { cacheDir as defaultCacheDir, type FetchOptions, type SetSource } from './weight-cache.js';
 
@@ -64,9 +65,11 @@ export function hubSource(set: HubSet): SetSource {
     for (let other = underWay.get(path); other; other = underWay.get(path)) await ended(other, signal);
     const cached = await find({ cacheDir });
     if (cached) return cached;
+    await mkdir(dirname(path), { recursive: true });
     // Another call may have begun while this one looked.
     if (underWay.has(path)) return fetch(options);
-    const task = download(set, path, options);
+    // Another process may have fetched it meanwhile.
+    const task = locked(path, signal, async () => (await find({ cacheDir })) ?? download(set, path, options));
     underWay.set(path, task);
     try {
       await task;
@@ -88,7 +91,6 @@ async function download(set: HubSet, path: string, { signal, onProgress }: Fetch
     throw new ResnetError('download', `${plain(cause)}${hint(plain(cause))}.`, { cause });
   });
   try {
-    await mkdir(dirname(path), { recursive: true });
     await removeStale(path);
     const { total } = stream;
     let loaded = 0;

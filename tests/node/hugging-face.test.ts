@@ -1,11 +1,13 @@
 /** Weight sets of the hub, which a local server plays. */
 
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
@@ -191,6 +193,25 @@ test('fetches at once share one download, and one that is aborted leaves the oth
   assert.equal(await readdir(join(cacheDir, 'some+weights')), ['w.safetensors']);
 });
 
+test('of two processes that fetch at once one downloads, and the other waits for it', async (hub) => {
+  const { cacheDir } = hub;
+  const listeners = hub.server.listeners('request') as ((...args: unknown[]) => void)[];
+  hub.server.removeAllListeners('request');
+  // As long as the other process takes to begin.
+  hub.server.on('request', (...args) => setTimeout(() => listeners[0]?.(...args), 2000));
+  const script = `
+    import { pretrained } from './dist/node.js';
+    const { path } = await pretrained.fetch('resnet18', { cacheDir: ${JSON.stringify(cacheDir)} });
+    process.stdout.write(path);`;
+  const run = promisify(execFile);
+  const runs = [1, 2].map(() => run(process.execPath, ['--input-type=module', '-e', script]));
+  const paths = (await Promise.all(runs)).map(({ stdout }) => stdout);
+  assert.is(paths[0], paths[1]);
+  assert.equal(new Uint8Array(await readFile(paths[0] as string)), hub.file);
+  assert.is(hub.asked.length, 1);
+  assert.equal(await readdir(join(paths[0] as string, '..')), ['model.safetensors']);
+});
+
 test('a page that comes in place of weights is not kept, nor is a part of them', async (hub) => {
   const { cacheDir } = hub;
   const { file } = hub;
@@ -284,7 +305,7 @@ test('pretrained finds what it fetched, and load takes it with its preprocessing
 });
 
 test('every name of pretrained weights is a set or a network, and each is listed once', () => {
-  const names = pretrained.names();
+  const names = pretrained();
   assert.is(new Set(names).size, names.length);
   for (const name of ['resnet50', 'resnet18', 'resnet18.tv_in1k', 'resnet50.tv2_in1k']) assert.ok(names.includes(name));
   for (const name of names) assert.ok(networkNames().includes(pretrained.describe(name).network), name);

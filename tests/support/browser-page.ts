@@ -205,7 +205,7 @@ const pages = {
   async published(name: string) {
     using model = await api.load(name, { worker: false });
     const [best] = await model.classify(await fetched('/tests/data/photos/chelsea.jpg'), { topK: 1 });
-    const names = api.pretrained.names();
+    const names = api.pretrained();
     return {
       network: model.name,
       best,

@@ -25,7 +25,7 @@ export function translate(model: KerasModel, version: 2 | 3): Translation {
     return { graph: walk.graph(), variables: walk.net.variables, constants: [...walk.net.constants.values()] };
   } catch (cause) {
     // The builder's: they may quote names of any kind.
-    if (!(cause instanceof RangeError || cause instanceof TypeError)) throw cause;
+    if (!(cause instanceof ResnetError && cause.code === 'argument')) throw cause;
     throw new ResnetError('weights', `${label(plain(cause), LONGEST_MESSAGE)}.`, { cause });
   }
 }
