@@ -207,6 +207,10 @@ test('manifests that cannot be', async () => {
   const other = 'net/model.json: expected modelTopology and weightsManifest of a TensorFlow.js model, got other JSON.';
   assert.is(await malformed(() => ({})), other);
   assert.is(await malformed((json) => ({ ...json, modelTopology: null })), other);
+  assert.match(
+    await malformed((json) => json.weightsManifest),
+    /got a manifest of weights alone, as face-api\.js's are, /,
+  );
   assert.is(await malformed((json) => ({ ...json, weightsManifest: {} })), other);
   assert.match(await malformed((json) => JSON.stringify(json).slice(0, -9)), /^net\/model\.json: expected JSON, got/);
   assert.is(

@@ -36,6 +36,14 @@ interface Group {
   readonly bytes: number;
 }
 
+/** Names JSON that is no model. */
+const otherJson = (json: unknown): string =>
+  Array.isArray(json) &&
+  json.length > 0 &&
+  json.every((group) => isRecord(group) && 'weights' in group && 'paths' in group)
+    ? "a manifest of weights alone, as face-api.js's are, which says nothing of the network"
+    : 'other JSON';
+
 export const tfjs: Reader = {
   async open(stream, options) {
     const file = stream.name;
@@ -47,7 +55,7 @@ export const tfjs: Reader = {
     if (!isRecord(model) || !isRecord(model.modelTopology) || !Array.isArray(model.weightsManifest)) {
       throw new ResnetError(
         'weights',
-        `${file}: expected modelTopology and weightsManifest of a TensorFlow.js model, got other JSON.`,
+        `${file}: expected modelTopology and weightsManifest of a TensorFlow.js model, got ${otherJson(model)}.`,
       );
     }
     const { format = 'layers-model', modelTopology, weightsManifest } = model;
