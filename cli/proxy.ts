@@ -3,7 +3,7 @@
 import * as http from 'node:http';
 
 /**
- * Lets requests go through HTTP_PROXY and HTTPS_PROXY, but for NO_PROXY, by Node's own means, which Node 24.14 has. Older ones
+ * Lets requests go through HTTP_PROXY and HTTPS_PROXY, but for NO_PROXY, by Node's own means, which Node 24.21 has. Older ones
  * heed them if they start with NODE_USE_ENV_PROXY=1, or not at all.
  */
 export function heedProxies(): void {
