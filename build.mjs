@@ -6,8 +6,11 @@ import { fileURLToPath } from 'node:url';
 import { main as asc } from 'assemblyscript/asc';
 import { build } from 'esbuild';
 
-for (const target of ['baseline', 'relaxed', 'wide']) {
-  const { error, stderr } = await asc(['--config', 'asconfig.json', '--target', target]);
+/** The source of each binary: three builds of the core, and one of each set of further kernels. */
+const sources = { baseline: 'core', relaxed: 'core', wide: 'core', more: 'more' };
+for (const [target, source] of Object.entries(sources)) {
+  const entry = source === 'core' ? 'assembly/index.ts' : `assembly/${source}/index.ts`;
+  const { error, stderr } = await asc([entry, '--config', 'asconfig.json', '--target', target]);
   if (error) {
     process.stderr.write(stderr.toString());
     throw error;
@@ -61,7 +64,11 @@ const loadMore = {
 const { outputFiles } = await build({ ...minified, entryPoints: ['bindings/worker/entry.ts'], write: false });
 const base64 = async (name) => JSON.stringify(await readFile(`build/${name}.wasm`, 'base64'));
 const uplot = async (name) => JSON.stringify(await readFile(`node_modules/uplot/dist/${name}`, 'utf8'));
-const binaries = { BASELINE_WASM: await base64('baseline'), RELAXED_WASM: await base64('relaxed') };
+const binaries = {
+  BASELINE_WASM: await base64('baseline'),
+  RELAXED_WASM: await base64('relaxed'),
+  MORE_WASM: await base64('more'),
+};
 
 /** Leaves the binaries as text in a file of their own, which all entries share. */
 const shareBinaries = {
@@ -148,11 +155,9 @@ for (const { metafile } of results) {
 /** The name, version and licence of a package, and the licence's text. */
 async function licenceOf(folder) {
   const { name, version, license } = JSON.parse(await readFile(`${folder}/package.json`, 'utf8'));
-  // The loader's licence is in the package of the compiler, whose repository it comes from.
-  const home = name === '@assemblyscript/loader' ? 'node_modules/assemblyscript' : folder;
-  const file = (await readdir(home)).find((each) => /^licen[cs]e/i.test(each));
+  const file = (await readdir(folder)).find((each) => /^licen[cs]e/i.test(each));
   if (!file) throw new Error(`${name}: no licence file to put into dist/THIRD-PARTY-LICENSES.txt.`);
-  const text = await readFile(`${home}/${file}`, 'utf8');
+  const text = await readFile(`${folder}/${file}`, 'utf8');
   return `${name} ${version} (${license})\n\n${text.trim()}\n`;
 }
 

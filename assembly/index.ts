@@ -5,6 +5,7 @@ export { DEPTHWISE_PIXELS } from './conv/depthwise';
 export { GROUPED_ROWS, groupedScratchBytes } from './conv/grouped';
 export { N_BLOCK as WINOGRAD_N_BLOCK, winogradBytes, winogradScratchBytes, winogradWeights } from './conv/winograd';
 export { SCRATCH_BYTES } from './gemm/gemm';
+export { heapBase } from './heap-base';
 export { bf16ToF32, f16ToF32, packedBytes, packIO, packOI, scaleColumns } from './gemm/f32/pack';
 export { peak, peakWide } from './peak';
 export { composeOnWhite, normalise, normaliseGrey, resizeColumn, resizeGreyRow, resizeRow, toGrey } from './image/resize';
@@ -17,8 +18,3 @@ export const RELAXED: i32 = i32(ASC_FEATURE_RELAXED_SIMD);
 
 /** 1 in the wide binary, 0 in the others. */
 export const WIDE: i32 = ASC_WIDE;
-
-/** The first address that static data does not use. */
-export function heapBase(): usize {
-  return __heap_base;
-}

@@ -7,11 +7,9 @@ import { batchNorm, copy, mul, zeroPadShortcut } from './elementwise';
 import { linear } from './linear';
 import { adaptiveAvgPool, avgPool, maxPool } from './pool';
 import { reduce } from './reduce';
-import { resize } from './resize';
-import { softmax } from './softmax';
 import {
   KIND_ADAPTIVE_AVG_POOL, KIND_AVG_POOL, KIND_BATCH_NORM, KIND_CONV, KIND_COPY, KIND_DEPTHWISE, KIND_GROUPED, KIND_LINEAR,
-  KIND_MAX_POOL, KIND_MUL, KIND_REDUCE, KIND_RESIZE, KIND_SOFTMAX, KIND_WINOGRAD, KIND_ZERO_PAD_SHORTCUT, Step, STEP_BYTES,
+  KIND_MAX_POOL, KIND_MUL, KIND_REDUCE, KIND_WINOGRAD, KIND_ZERO_PAD_SHORTCUT, Step, STEP_BYTES,
 } from './step';
 
 /**
@@ -33,14 +31,12 @@ export function run(
       case KIND_AVG_POOL: avgPool(step, thread, threads); break;
       case KIND_ADAPTIVE_AVG_POOL: adaptiveAvgPool(step, thread, threads); break;
       case KIND_REDUCE: reduce(step, thread, threads); break;
-      case KIND_RESIZE: resize(step, thread, threads); break;
       case KIND_BATCH_NORM: batchNorm(step, thread, threads); break;
       case KIND_MUL: mul(step, thread, threads); break;
       case KIND_COPY: copy(step, thread, threads); break;
       case KIND_ZERO_PAD_SHORTCUT: zeroPadShortcut(step, thread, threads); break;
-      case KIND_SOFTMAX: softmax(step, thread, threads); break;
-      // A record of another version of this package: to do nothing would be a wrong result.
-      default: unreachable();
+      // A kernel of a further set. A kind that no set has traps: to do nothing would be a wrong result.
+      default: call_indirect<void>(step.kind, step, thread, threads, scratchPtr);
     }
     if (barrierPtr) barrier(barrierPtr, threads);
   }

@@ -4,12 +4,14 @@
  * Finds a binary. Bundlers look for these very expressions. In a worker from a blob they do not hold, and there the page
  * sends the binary.
  */
-export const binaryUrl = (binary: 'baseline' | 'relaxed' | 'wide'): URL =>
-  binary === 'wide'
-    ? new URL('../build/wide.wasm', import.meta.url)
-    : binary === 'relaxed'
-      ? new URL('../build/relaxed.wasm', import.meta.url)
-      : new URL('../build/baseline.wasm', import.meta.url);
+export const binaryUrl = (binary: keyof typeof URLS): URL => URLS[binary]();
+
+const URLS = {
+  baseline: () => new URL('../build/baseline.wasm', import.meta.url),
+  relaxed: () => new URL('../build/relaxed.wasm', import.meta.url),
+  wide: () => new URL('../build/wide.wasm', import.meta.url),
+  more: () => new URL('../build/more.wasm', import.meta.url),
+};
 
 /** Finds the script of what few weight files need, which the worker's script does not contain. */
 export const moreUrl = (): URL => new URL('../dist/worker-more.js', import.meta.url);

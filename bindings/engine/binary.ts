@@ -2,6 +2,7 @@
 
 import { ResnetError } from '../../models/errors.js';
 import { platform } from '../platform/platform.js';
+import type { BinaryName } from '../platform/types.js';
 
 /**
  * `baseline` needs SIMD128 alone; `relaxed` also relaxed SIMD, for its fused multiply–add. `wide` is `relaxed` with further
@@ -41,7 +42,7 @@ export const compile = (bytes: Uint8Array<ArrayBuffer>, shared: boolean): Promis
   WebAssembly.compile(shared ? bytes : unshare(bytes));
 
 /** The package's own binary, compiled once per kind of memory. */
-export function compiled(binary: Binary, shared: boolean): Promise<WebAssembly.Module> {
+export function compiled(binary: BinaryName, shared: boolean): Promise<WebAssembly.Module> {
   const key = `${binary} ${shared}`;
   const found = modules.get(key);
   if (found) return found;

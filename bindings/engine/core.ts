@@ -1,13 +1,13 @@
 /** An instance of a wasm binary with typed exports. */
 
-import { instantiate as instantiateModule } from '@assemblyscript/loader';
 import { Arena, MAX_PAGES } from './arena.js';
 import type { Binary } from './binary.js';
 import type { Constants, Kernels } from './kernels.js';
 
 export interface Core {
   readonly binary: Binary;
-  readonly module: WebAssembly.Module;
+  /** The core's, then those of further kernels. */
+  readonly modules: readonly WebAssembly.Module[];
   /** Whether threads can share the memory. */
   readonly shared: boolean;
   readonly kernels: Kernels;
@@ -21,7 +21,7 @@ export interface Core {
 }
 
 /** What an instance has. */
-export type Instance = Pick<Core, 'binary' | 'module' | 'shared' | 'kernels' | 'constants' | 'arena'>;
+export type Instance = Pick<Core, 'binary' | 'modules' | 'shared' | 'kernels' | 'constants' | 'arena'>;
 
 /** The width of vectors, and why it is that, in one sentence. */
 export interface Vectors {
@@ -32,17 +32,36 @@ export interface Vectors {
 export const newMemory = (shared: boolean): WebAssembly.Memory =>
   new WebAssembly.Memory({ initial: 2, maximum: MAX_PAGES, shared });
 
-/** An instance of a compiled binary on a memory of its kind. */
+/**
+ * Where linear memory begins that is not static data: the core's lies from 1 KiB on, a further set's from its `memoryBase` in
+ * asconfig.json.
+ */
+export const ARENA_BASE = 32768;
+
+/** More than the largest kind of a step. */
+const TABLE_SIZE = 128;
+
+/**
+ * Instances of the core and of further sets of kernels on one memory. The core calls a further kernel through a table, whose
+ * places are the kinds of steps: a set exports `KERNEL_X` for its `KIND_X`.
+ */
 export async function attach(
-  module: WebAssembly.Module,
+  modules: readonly WebAssembly.Module[],
   memory: WebAssembly.Memory,
-): Promise<{ kernels: Kernels; constants: Constants; arena: Arena }> {
-  const { instance } = await instantiateModule(module, { env: { memory } });
-  const kernels = instance.exports as unknown as Kernels;
-  const constants = Object.fromEntries(
-    Object.entries(instance.exports).flatMap(([name, value]) =>
-      value instanceof WebAssembly.Global ? [[name, value.value as number]] : [],
-    ),
-  );
-  return { kernels, constants, arena: new Arena(memory, kernels.heapBase()) };
+): Promise<Pick<Core, 'kernels' | 'constants' | 'arena'>> {
+  const table = new WebAssembly.Table({ element: 'anyfunc', initial: TABLE_SIZE });
+  const constants: Record<string, number> = {};
+  const kernels: Record<string, WebAssembly.ExportValue> = {};
+  for (const module of modules) {
+    const { exports } = await WebAssembly.instantiate(module, { env: { memory, table } });
+    for (const [name, value] of Object.entries(exports)) {
+      if (value instanceof WebAssembly.Global) constants[name] = value.value;
+      else kernels[name] = value;
+    }
+  }
+  for (const [name, kernel] of Object.entries(kernels)) {
+    const [, kind] = /^KERNEL_(.+)/.exec(name) ?? [];
+    if (kind) table.set(constants[`KIND_${kind}`] as number, kernel);
+  }
+  return { kernels: kernels as unknown as Kernels, constants, arena: new Arena(memory, ARENA_BASE) };
 }

@@ -1,5 +1,6 @@
 /** A core on a memory of its own: of the package's binary that is fastest here, or of one that the caller names or brings. */
 
+import type { KernelSet } from '../../models/index.js';
 import { platform } from '../platform/platform.js';
 import { type Binary, compiled, supportsRelaxed, type WasmSource } from './binary.js';
 import { attach, type Core, type Instance, newMemory, type Vectors } from './core.js';
@@ -16,6 +17,8 @@ export interface CoreOptions {
   readonly shared?: boolean;
   /** By default the binary that lies beside this script. */
   readonly wasm?: WasmSource;
+  /** Further kernels; by default none. */
+  readonly sets?: readonly KernelSet[];
 }
 
 /** A core of an instance: what is said of a binary follows from its kind. */
@@ -30,11 +33,12 @@ function coreOf(instance: Instance): Core {
 }
 
 /** Makes an instance with a memory of its own; the compiled module is shared. Throws if `binary` cannot run. */
-export async function createCore({ binary, wide, shared = false, wasm }: CoreOptions = {}): Promise<Core> {
+export async function createCore(options: CoreOptions = {}): Promise<Core> {
+  const { binary, wide, shared = false, wasm, sets = [] } = options;
   if (binary) (await import('./given.js')).checkBinary(binary);
-  if (wasm !== undefined) return coreOf(await (await import('./given.js')).given(wasm, binary, shared));
+  if (wasm !== undefined) return coreOf(await (await import('./given.js')).given(wasm, binary, shared, sets));
   const fastest = () => ((wide ?? !platform.whyNarrow()) ? 'wide' : 'relaxed');
   const which = binary ?? (supportsRelaxed() ? fastest() : 'baseline');
-  const module = await compiled(which, shared);
-  return coreOf({ binary: which, module, shared, ...(await attach(module, newMemory(shared))) });
+  const modules = await Promise.all([which, ...sets].map((name) => compiled(name, shared)));
+  return coreOf({ binary: which, modules, shared, ...(await attach(modules, newMemory(shared))) });
 }

@@ -1,10 +1,11 @@
 /** A wasm binary that the caller names or brings. */
 
 import { ResnetError } from '../../models/errors.js';
+import type { KernelSet } from '../../models/index.js';
 import { platform } from '../platform/platform.js';
 import { shown } from '../util/messages.js';
 import { isA } from '../util/realm.js';
-import { BINARIES, type Binary, compile, foreign, supportsRelaxed, type WasmSource } from './binary.js';
+import { BINARIES, type Binary, compile, compiled, foreign, supportsRelaxed, type WasmSource } from './binary.js';
 import { attach, type Instance, newMemory } from './core.js';
 import { wasmBytes } from './wasm-bytes.js';
 
@@ -22,7 +23,7 @@ export function checkBinary(binary: Binary): void {
 
 /** What a source holds: compiled, or bytes. Throws one sentence where it gives none. */
 async function wasmOf(source: WasmSource): Promise<WebAssembly.Module | Uint8Array<ArrayBuffer>> {
-  // AssemblyScript's loader knows no modules of other realms; a clone is of this one.
+  // A module of another realm is told by no `instanceof`; a clone is of this one.
   if (isA(source, 'WebAssembly.Module')) return source instanceof WebAssembly.Module ? source : structuredClone(source);
   if (isA(source, 'ArrayBuffer')) return new Uint8Array(source);
   if (isA(source, 'Uint8Array')) return new Uint8Array(source);
@@ -38,12 +39,18 @@ async function wasmOf(source: WasmSource): Promise<WebAssembly.Module | Uint8Arr
 }
 
 /** An instance of a binary that the caller brought, which itself says what it is. */
-export async function given(source: WasmSource, binary: Binary | undefined, wanted: boolean): Promise<Instance> {
+export async function given(
+  source: WasmSource,
+  binary: Binary | undefined,
+  wanted: boolean,
+  sets: readonly KernelSet[],
+): Promise<Instance> {
   const found = await wasmOf(source);
   const start = async (shared: boolean) => {
     const module = found instanceof WebAssembly.Module ? found : await compile(found, shared);
     if (!WebAssembly.Module.exports(module).some(({ name }) => name === 'STEP_BYTES')) throw foreign('another module');
-    return { module, shared, ...(await attach(module, newMemory(shared))) };
+    const modules = [module, ...(await Promise.all(sets.map((name) => compiled(name, shared))))];
+    return { modules, shared, ...(await attach(modules, newMemory(shared))) };
   };
   let parts: Awaited<ReturnType<typeof start>>;
   try {

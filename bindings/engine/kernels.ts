@@ -2,7 +2,6 @@
 
 /** Exports of assembly/index.ts that the bindings call; assembly/ says what each does. Addresses are bytes, sizes elements. */
 export interface Kernels {
-  heapBase(): number;
   run(
     stepsPtr: number,
     first: number,

@@ -1,6 +1,6 @@
 /** A graph and its weights become what runs them. */
 
-import type { Graph } from '../../models/graph.js';
+import { type Graph, type KernelSet, rowOf } from '../../models/index.js';
 import { type Choose, chooseByRule } from '../compile/conv-algorithm.js';
 import { makePlan } from '../compile/plan.js';
 import { platform } from '../platform/platform.js';
@@ -48,6 +48,11 @@ export async function executorOn(
   return new PlanExecutor(core, plan, weights, pool);
 }
 
+/** The further kernels that a graph's operations need. */
+const kernelSets = ({ nodes }: Graph): readonly KernelSet[] => [
+  ...new Set(nodes.flatMap((node) => rowOf(node).kernelSet ?? [])),
+];
+
 /**
  * Starts a core and threads of its own for a graph, and packs the tensors of `file`, whose names and shapes have been
  * checked. Rejects with one sentence or the signal's reason; nothing is left running then.
@@ -57,7 +62,7 @@ export async function openExecutor(graph: Graph, file: WeightFile, options: Exec
   const { count, note } = threadCount(threads);
   // If this thread may not block, one thread is a worker too, if it can be.
   const needsWorker = !platform.mayBlock && platform.whyNoSharedMemory === undefined;
-  const core = await createCore({ binary, wide, wasm, shared: count > 1 || needsWorker });
+  const core = await createCore({ binary, wide, wasm, shared: count > 1 || needsWorker, sets: kernelSets(graph) });
   const pool = await ThreadPool.start(core, count, note);
   try {
     const byRule = chooseByRule(Object.values(algorithms), { winograd });

@@ -7,7 +7,7 @@ import { CONTROL } from './thread-control.js';
 /** Runs until told to stop. Blocks this thread. */
 export async function runThread(start: ThreadStart, post: (message: ThreadMessage) => void): Promise<void> {
   const { thread, threads, controlPtr, barrierPtr } = start;
-  const { kernels, arena } = await attach(start.module, start.memory);
+  const { kernels, arena } = await attach(start.modules, start.memory);
   const control = () => arena.i32(controlPtr, 16);
   let seen = Atomics.load(control(), CONTROL.job);
   post('ready');

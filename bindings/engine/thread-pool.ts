@@ -49,7 +49,7 @@ export class ThreadPool {
   #startWorker(thread: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const start: ThreadStart = {
-        module: this.#core.module,
+        modules: this.#core.modules,
         memory: this.#core.arena.memory,
         controlPtr: this.#controlPtr,
         barrierPtr: this.#barrierPtr,

@@ -88,8 +88,8 @@ function testOf(core: Core, bits: Vectors['bits']): Test {
 const narrow = (why: string): Vectors => ({ bits: 128, note: `Vectors of 128 bits, since ${why}.` });
 
 /** Compares the wide tile with the narrow one on an instance of its own, so that nobody's memory is touched. */
-async function measure({ module, shared, ...core }: Core): Promise<Vectors> {
-  const own = { ...core, module, shared, ...(await attach(module, newMemory(shared))) };
+async function measure(core: Core): Promise<Vectors> {
+  const own = { ...core, ...(await attach(core.modules, newMemory(core.shared))) };
   const tests = [testOf(own, 128), testOf(own, 256)] as const;
   const best: [number, number] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
   for (let samples = 0, all = 0; samples < SAMPLES; all++) {

@@ -9,7 +9,7 @@ import { Worker } from 'node:worker_threads';
 import { ResnetError } from '../../models/errors.js';
 import { binaryUrl } from '../assets.js';
 import type { Platform } from '../platform/platform.js';
-import type { FileBytes, RandomBytes } from '../platform/types.js';
+import type { BinaryName, FileBytes, RandomBytes } from '../platform/types.js';
 import { label } from '../util/messages.js';
 import { decodeImage } from './decode-image.js';
 import { faultOf } from './system-error.js';
@@ -85,7 +85,7 @@ const tuned = (key: string): string =>
   join(cacheDir(), 'tuned', `${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`);
 
 /** Reads a binary from its file or, if a bundler left that behind, from text. CommonJS has no `import.meta.url` either. */
-async function fetchBinary(binary: 'baseline' | 'relaxed' | 'wide'): Promise<Uint8Array<ArrayBuffer>> {
+async function fetchBinary(binary: BinaryName): Promise<Uint8Array<ArrayBuffer>> {
   try {
     return new Uint8Array(await readFile(binaryUrl(binary)));
   } catch {

@@ -1,6 +1,6 @@
 /** What differs between a browser (bindings/browser) and Node (bindings/node). */
 
-import type { DecodeOptions, FileBytes, Pixels, ThreadMessage, ThreadStart } from './types.js';
+import type { BinaryName, DecodeOptions, FileBytes, Pixels, ThreadMessage, ThreadStart } from './types.js';
 
 /** The first message of every worker of this package: its script runs. */
 export const RUNNING = 'running';
@@ -34,7 +34,7 @@ export interface Platform {
   /** Why this engine does not join vectors to 256 bits; undefined if it was told to (V8's revectorize pass). */
   whyNarrow(): string | undefined;
   /** Reads one of this package's binaries. */
-  fetchBinary(binary: 'baseline' | 'relaxed' | 'wide'): Promise<Uint8Array<ArrayBuffer>>;
+  fetchBinary(binary: BinaryName): Promise<Uint8Array<ArrayBuffer>>;
   /** Reads the file of a URL. */
   fetchAsset(url: URL): Promise<Uint8Array<ArrayBuffer>>;
   /** Opens a file by its path or file: URL. Rejects if there is no file system. */

@@ -15,9 +15,13 @@ export interface DecodeOptions {
   readonly maxPixels?: number | undefined;
 }
 
+/** The file of a binary in build/, without `.wasm`: one of the core, or a set of further kernels. */
+export type BinaryName = 'baseline' | 'relaxed' | 'wide' | 'more';
+
 /** What a thread needs to take part in a model's runs. */
 export interface ThreadStart {
-  readonly module: WebAssembly.Module;
+  /** The core's, then those of further kernels. */
+  readonly modules: readonly WebAssembly.Module[];
   readonly memory: WebAssembly.Memory;
   readonly controlPtr: number;
   readonly barrierPtr: number;

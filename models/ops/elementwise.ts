@@ -120,6 +120,7 @@ export const softmax: OpRow<PlainOp<'softmax'>> = {
   ...weightless,
   ...fieldless,
   kernel: 'KIND_SOFTMAX',
+  kernelSet: 'more',
   arity: [1, 1],
   attributes: {},
   shape(_, inputs, subject) {

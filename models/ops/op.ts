@@ -134,10 +134,15 @@ export interface ParameterShape {
 /** Fields of a kernel's record by their names in assembly/step.ts. What is not named is zero. */
 export type Fields = Readonly<Record<string, number>>;
 
+/** Kernels that few networks need: a binary each, `build/more.wasm`, which is loaded only for what needs it. */
+export type KernelSet = 'more';
+
 /** All that the rest of the house asks of an operation. */
 export interface OpRow<O extends { readonly kind: OpKind }> {
   /** The record's kind in assembly/step.ts; undefined for what is no step. A convolution's algorithm may say another. */
   readonly kernel: string | undefined;
+  /** The further set that the kernel is in; undefined for the core. */
+  readonly kernelSet?: KernelSet;
   /** The fewest and the most inputs. */
   readonly arity: readonly [fewest: number, most: number];
   /** A check of each attribute by itself. */

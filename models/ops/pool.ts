@@ -82,6 +82,7 @@ const RESIZE_MODES: readonly ResizeMode[] = ['nearest', 'bilinear'];
 export const resize: OpRow<ResizeOp> = {
   ...weightless,
   kernel: 'KIND_RESIZE',
+  kernelSet: 'more',
   arity: [1, 1],
   attributes: {
     h: whole('height'),

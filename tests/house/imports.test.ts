@@ -44,16 +44,7 @@ const rooms: readonly Room[] = [
   {
     name: 'engine',
     files: /^bindings\/engine\//,
-    may: [
-      'compile',
-      'weights/types',
-      'weights/dtype',
-      'weights/uniform',
-      'models',
-      'platform',
-      'util',
-      '@assemblyscript/loader',
-    ],
+    may: ['compile', 'weights/types', 'weights/dtype', 'weights/uniform', 'models', 'platform', 'util'],
   },
   { name: 'image', files: /^bindings\/image\//, may: ['engine/core', 'engine/kernels', 'models', 'platform', 'util'] },
   {
@@ -119,15 +110,16 @@ const rooms: readonly Room[] = [
 
 /** Rooms that may use everything but what stands here. */
 const free: readonly { readonly files: RegExp; readonly not: RegExp }[] = [
-  { files: /^bench\//, not: /^(tests\/|@assemblyscript\/loader$)/ },
-  { files: /^tests\//, not: /^(bench\/|@assemblyscript\/loader$)/ },
+  { files: /^bench\//, not: /^tests\// },
+  { files: /^tests\//, not: /^bench\// },
 ];
 
 const MAKES_VIEWS = 'bindings/engine/arena.ts';
 // The buffer of a memory may be measured anywhere, but used by the arena alone.
 const VIEW = /\bmemory\.buffer\b(?!\.byteLength)|\{[^{}]*\bbuffer\b[^{}]*\}\s*=\s*[\w.#]*\bmemory\b/i;
 
-const NAMES_LOADER = 'bindings/engine/core.ts';
+const INSTANTIATES = 'bindings/engine/core.ts';
+const INSTANCE = /\bWebAssembly\.(instantiate\w*|Instance)\(/;
 
 /** The files and packages that a file imports; files as paths from the root. */
 const importsOf = (file: string, text: string): string[] =>
@@ -157,11 +149,13 @@ function breaches(file: string, text: string): string[] {
   for (const target of importsOf(file, text)) {
     const isInside = room?.files.test(/^assembly\//.test(target) ? `${target}.ts` : target);
     const isFine = all ? !all.not.test(target) : isInside || isAllowed(room?.may ?? [], target);
-    const isLoader = target === '@assemblyscript/loader' && file !== NAMES_LOADER;
-    if (!isFine || isLoader) found.push(`${file}: expected imports that its room allows, got ${target}.`);
+    if (!isFine) found.push(`${file}: expected imports that its room allows, got ${target}.`);
   }
   const view = file === MAKES_VIEWS ? undefined : VIEW.exec(text)?.[0];
   if (view) found.push(`${file}: expected views of linear memory from ${MAKES_VIEWS} alone, got ${view}.`);
+  const isFree = file === INSTANTIATES || !file.startsWith('bindings/');
+  const instance = isFree ? undefined : INSTANCE.exec(text)?.[0];
+  if (instance) found.push(`${file}: expected instances of binaries from ${INSTANTIATES} alone, got ${instance}.`);
   return found;
 }
 
@@ -243,7 +237,7 @@ for (const [file, text] of [
   ['bindings/engine/executor.ts', awaited('node:fs/promises')],
   ['bindings/engine/executor.ts', from('../index.node.js')],
   ['bindings/engine/executor.ts', from('../weights/open.js')],
-  ['bindings/engine/executor.ts', from('@assemblyscript/loader')],
+  ['bindings/engine/executor.ts', ['WebAssembly', 'instantiate(module, imports);'].join('.')],
   ['bindings/engine/executor.ts', from('sharp')],
   ['bindings/engine/core.ts', from('../../assembly/step')],
   ['bindings/weights/stream/open.ts', from('../types.js')],
@@ -256,7 +250,7 @@ for (const [file, text] of [
   ['web/scripts/build.ts', from('../../tests/support/reference.js')],
   ['bench/gemm.ts', from('../tests/support/reference.js')],
   ['tests/assembly/gemm.test.ts', from('../../bench/shapes.js')],
-  ['tests/assembly/gemm.test.ts', from('@assemblyscript/loader')],
+  ['bindings/engine/vectors.ts', ['new WebAssembly', 'Instance(module);'].join('.')],
   ['bindings/engine/executor.ts', `const view = new Float32Array(core.arena.${buffer}, ptr, n);`],
   ['tests/assembly/gemm.test.ts', `const bytes = Buffer.from(${buffer});`],
   ['bench/gemm.ts', ['const { buffer }', 'core.arena.memory;'].join(' = ')],
@@ -271,7 +265,7 @@ for (const [file, text] of [
   ['assembly/conv/conv2d.ts', from('../gemm/gemm')],
   ['models/vgg.ts', from('./graph.js')],
   ['bindings/engine/executor.ts', from('../../models/index.js')],
-  ['bindings/engine/core.ts', from('@assemblyscript/loader')],
+  ['bindings/engine/core.ts', ['WebAssembly', 'instantiate(module, imports);'].join('.')],
   ['bindings/image/preprocess.ts', from('../engine/core.js')],
   ['bindings/node/npm-package.ts', from('tar')],
   ['bindings/node/decode-image.ts', awaited('sharp')],

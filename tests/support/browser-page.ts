@@ -332,7 +332,8 @@ const pages = {
   brokenThread: (): Promise<string> =>
     new Promise((resolve) => {
       const worker = new Worker('/dist/worker.js', { type: 'module' });
-      worker.onmessage = ({ data }) => data === 'running' && worker.postMessage({ kind: 'thread', start: {} });
+      worker.onmessage = ({ data }) =>
+        data === 'running' && worker.postMessage({ kind: 'thread', start: { modules: [{}] } });
       worker.onerror = (event) => {
         event.preventDefault();
         resolve(event.message);

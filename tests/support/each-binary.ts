@@ -6,6 +6,7 @@ import '../../bindings/index.node.js';
 import { BINARIES, type Binary, supportsRelaxed } from '../../bindings/engine/binary.js';
 import type { Core } from '../../bindings/engine/core.js';
 import { createCore } from '../../bindings/engine/create-core.js';
+import type { KernelSet } from '../../models/index.js';
 
 export interface BinaryContext {
   readonly binary: Binary;
@@ -13,8 +14,11 @@ export interface BinaryContext {
   readonly core: Core;
 }
 
+/** All kernels that there are. */
+export const SETS: readonly KernelSet[] = ['more'];
+
 async function coreOf(binary: Binary): Promise<Core> {
-  const core = await createCore({ binary });
+  const core = await createCore({ binary, sets: SETS });
   await core.measured;
   return binary === 'wide' ? { ...core, vectors: { bits: 256, note: 'Vectors of 256 bits, for the test.' } } : core;
 }

@@ -1,5 +1,5 @@
-import { partition } from './partition';
-import { RESIZE_BILINEAR_ALIGNED, RESIZE_NEAREST, Step } from './step';
+import { partition } from '../partition';
+import { RESIZE_BILINEAR_ALIGNED, RESIZE_NEAREST, Step } from '../step';
 
 /**
  * Resizes feature maps to any size, [B,IH,IW,C] → [B,OH,OW,C], as torch's interpolate does without antialiasing
@@ -11,7 +11,7 @@ import { RESIZE_BILINEAR_ALIGNED, RESIZE_NEAREST, Step } from './step';
  *
  * and bilinear takes ⌊source⌋ and the pixel after it, the last one at most. Threads share the output rows.
  */
-export function resize(s: Step, thread: i32, threads: i32): void {
+export function resize(s: Step, thread: i32, threads: i32, scratchPtr: usize): void {
   const oh = s.oh, ow = s.ow;
   const pixelBytes = <usize>s.ldIn << 2, outBytes = <usize>s.ldOut << 2;
   const end = partition(s.batch * oh, thread + 1, threads);

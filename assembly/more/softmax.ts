@@ -1,9 +1,9 @@
-import { exp, loadPart, storePart } from './activation';
-import { partition } from './partition';
-import { Step } from './step';
+import { exp, loadPart, storePart } from '../activation';
+import { partition } from '../partition';
+import { Step } from '../step';
 
 /** out[B,C] = exp(in − max) / Σ exp(in − max) along C, summed in float64. Threads share the images. */
-export function softmax(s: Step, thread: i32, threads: i32): void {
+export function softmax(s: Step, thread: i32, threads: i32, scratchPtr: usize): void {
   const bytes = <usize>s.ic << 2;
   const end = partition(s.batch, thread + 1, threads);
   for (let b = partition(s.batch, thread, threads); b < end; b++) {
