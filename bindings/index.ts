@@ -73,6 +73,18 @@ export { type Summary, type SummaryRow, summary } from './compile/summary.js';
 export { type Binary, supportsRelaxed, type WasmSource } from './engine/binary.js';
 export { type Heatmap, heatmap } from './image/heatmap.js';
 export type { Crop } from './image/preprocess.js';
+export { createHead } from './learning/create-head.js';
+export type {
+  AddOptions,
+  EvaluateOptions,
+  Evaluation,
+  Example,
+  Head,
+  Neighbour,
+  TrainOptions,
+  TrainProgress,
+  TrainReport,
+} from './learning/types.js';
 export type { OutputActivation } from './model/classes.js';
 export { imagenetLabels } from './model/imagenet-labels.js';
 export type { NetworkLike } from './model/network-like.js';

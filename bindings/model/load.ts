@@ -75,7 +75,7 @@ export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache' |
    * input size, or Keras's for its files.
    */
   readonly preprocessing?: PreprocessingLike | undefined;
-  /** A label per class. */
+  /** A label per class; by default the file's. */
   readonly labels?: readonly string[];
   /**
    * What makes probabilities of the outputs: by default `softmax`, or `sigmoid` if there is one output; `none` if the network
@@ -215,8 +215,9 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     const classes = graphOutput(graph).shape.c;
     // What has no classes has no labels; `classify` says why.
     const isClassifier = graph.outputs[0].name !== FEATURES;
-    if (labels && isClassifier && labels.length !== classes) {
-      throw new ResnetError('argument', `labels: expected ${classes}, one per class, got ${labels.length}.`);
+    const itsLabels = labels ?? file.labels;
+    if (itsLabels && isClassifier && itsLabels.length !== classes) {
+      throw new ResnetError('argument', `labels: expected ${classes}, one per class, got ${itsLabels.length}.`);
     }
     const wholePreprocessing = await preprocessingOf(file, graph, preprocessing);
     checkTensors(file, parameters(graph));
@@ -238,7 +239,7 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     for (const warning of file.warnings ?? []) onWarning(warning);
     return new ExecutorModel(executor, {
       preprocessing: wholePreprocessing,
-      labels: isClassifier ? labels : undefined,
+      labels: isClassifier ? itsLabels : undefined,
       activation,
       maxPixels,
     });

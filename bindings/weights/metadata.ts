@@ -81,3 +81,23 @@ export function graphFromMetadata(
     throw new ResnetError('weights', `${subject}: ${GRAPH}: ${label(plain(cause), LONGEST_MESSAGE)}.`, { cause });
   }
 }
+
+const LABELS = `${PREFIX}labels`;
+
+/** Writes a label per class. */
+export const labelsToMetadata = (labels: readonly string[]): Record<string, string> => ({
+  [LABELS]: JSON.stringify(labels),
+});
+
+/** Reads a label per class; undefined if there are none. Throws, `subject` first, if they are no list of texts. */
+export function labelsFromMetadata(
+  subject: string,
+  { [LABELS]: text }: Readonly<Record<string, string>>,
+): readonly string[] | undefined {
+  if (text === undefined) return undefined;
+  try {
+    const labels: unknown = JSON.parse(text);
+    if (Array.isArray(labels) && labels.every((label) => typeof label === 'string')) return labels;
+  } catch {}
+  throw new ResnetError('weights', `${subject}: expected ${LABELS} to be a list of texts, got ${shown(text)}.`);
+}

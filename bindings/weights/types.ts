@@ -61,6 +61,8 @@ export interface WeightFile {
   readonly warnings?: readonly string[] | undefined;
   /** The network itself, if the file brings it. */
   readonly graph?: Graph | undefined;
+  /** A label per class, if the file has them. */
+  readonly labels?: readonly string[] | undefined;
   /** How the file's network wants its pictures, if that is not torchvision's way. */
   readonly preprocessing?: PreprocessingName | undefined;
   /** Bytes of all tensors, which are the bytes of all pieces. */

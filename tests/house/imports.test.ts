@@ -48,6 +48,11 @@ const rooms: readonly Room[] = [
   },
   { name: 'image', files: /^bindings\/image\//, may: ['engine/core', 'engine/kernels', 'models', 'platform', 'util'] },
   {
+    name: 'learning',
+    files: /^bindings\/learning\//,
+    may: ['engine/row-matrix', 'model', 'weights', 'models', 'platform', 'util'],
+  },
+  {
     name: 'model',
     files: /^bindings\/model\//,
     may: ['compile', 'engine', 'image', 'weights', 'stream', 'models', 'platform', 'util'],
@@ -97,7 +102,9 @@ const rooms: readonly Room[] = [
   {
     name: 'entries',
     files: /^bindings\/index(\.node|\.web|\.static)?\.ts$/,
-    may: 'assets browser compile engine formats image model models node platform stream util weights worker'.split(' '),
+    may: 'assets browser compile engine formats image learning model models node platform stream util weights worker'.split(
+      ' ',
+    ),
   },
   { name: 'cli', files: /^cli\//, may: [...ENTRIES, 'node:', 'commander', 'cli-progress'] },
   {

@@ -8,7 +8,7 @@ import { duplicateKey, isRecord, parseJson } from '../../util/json.js';
 import { either, label, shown } from '../../util/messages.js';
 import { checkedShape } from '../../util/shape.js';
 import { STORED_BYTES, type StoredDtype } from '../dtype.js';
-import { configFromMetadata, graphFromMetadata, preprocessingFromMetadata } from '../metadata.js';
+import { configFromMetadata, graphFromMetadata, labelsFromMetadata, preprocessingFromMetadata } from '../metadata.js';
 import type { ByteStream } from '../stream/byte-stream.js';
 import { COUNTER } from '../torch-names.js';
 import type { Reader } from '../types.js';
@@ -46,9 +46,10 @@ export const safetensors: Reader = {
     const config = configFromMetadata(subject, metadata);
     const { graph, rest } = graphFromMetadata(subject, metadata);
     const preprocessing = preprocessingFromMetadata(subject, metadata);
+    const labels = labelsFromMetadata(subject, metadata);
     const skipped = entries.flatMap(({ name, dtype }) => (dtype ? [] : [name]));
     const selection = skipped.length > 0 ? { key: '', others: [], skipped } : undefined;
-    const description = { format: 'safetensors', metadata: rest, config, graph, preprocessing, selection };
+    const description = { format: 'safetensors', metadata: rest, config, graph, labels, preprocessing, selection };
     return spannedFile(description, stream, spansOf(entries));
   },
 };
