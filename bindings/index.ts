@@ -73,7 +73,7 @@ export { type Summary, type SummaryRow, summary } from './compile/summary.js';
 export { type Binary, supportsRelaxed, type WasmSource } from './engine/binary.js';
 export { type Heatmap, heatmap } from './image/heatmap.js';
 export type { Crop } from './image/preprocess.js';
-export { createHead } from './learning/create-head.js';
+export { createHead, headNetwork } from './learning/create-head.js';
 export type {
   AddOptions,
   EvaluateOptions,

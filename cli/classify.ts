@@ -1,7 +1,7 @@
 /** `classify`: names what pictures show. */
 
 import { Command } from 'commander';
-import type { Classification } from '../bindings/index.node.js';
+import { type Classification, createHead, headNetwork } from '../bindings/index.node.js';
 import { CAM_FORMATS, camClass, drawCam } from './cam.js';
 import { eachPicture } from './each-picture.js';
 import { inputsOf } from './inputs.js';
@@ -29,6 +29,7 @@ interface ClassifyFlags extends ModelFlags, PictureFlags, ClassFlags {
   readonly json?: boolean;
   readonly cam?: string;
   readonly camClass?: string;
+  readonly head?: string;
 }
 
 interface Answer {
@@ -45,6 +46,7 @@ Examples:
   resnet-wasm classify photos --top-k 1
   resnet-wasm classify --top-k 3 --json "photos/**/*.jpg" https://example.org/cat.jpg > answers.json
   resnet-wasm classify cat.jpg --cam where.png
+  resnet-wasm classify --head own.safetensors cat.jpg
   resnet-wasm classify --weights own.safetensors --labels names.txt --preset tf cat.jpg
   curl -s https://example.org/cat.jpg | resnet-wasm classify -
 
@@ -70,9 +72,11 @@ export function classifyCommand(signal: AbortSignal): Command {
       '--cam <file>',
       'write the picture (.png, .jpg, .webp) with a heat map of where the network saw its best class',
     )
-    .option('--cam-class <class>', 'class to map instead of the best, by index or label');
+    .option('--cam-class <class>', 'class to map instead of the best, by index or label')
+    .option('--head <file>', 'classes of your own, as resnet-wasm teach writes them');
   for (const option of [...modelOptions(), ...pictureOptions(), ...classOptions()]) command.addOption(option);
-  return command.addHelpText('after', EXAMPLES).action(async (args: string[], flags: ClassifyFlags) => {
+  return command.addHelpText('after', EXAMPLES).action(async (args: string[], given: ClassifyFlags) => {
+    const flags = await withHeadsModel(command, given);
     needWeights(command, flags);
     checkStdin(command, [...args, flags.weights]);
     checkCam(command, args, flags);
@@ -81,14 +85,24 @@ export function classifyCommand(signal: AbortSignal): Command {
   });
 }
 
-function checkCam(command: Command, args: readonly string[], { cam, camClass }: ClassifyFlags): void {
+/** A head tells its network, unless one is named. */
+async function withHeadsModel(command: Command, flags: ClassifyFlags): Promise<ClassifyFlags> {
+  if (flags.head === undefined || flags.weights !== undefined || isModelGiven(command)) return flags;
+  const model = await headNetwork(flags.head);
+  if (model === undefined) throw new Error(`${flags.head}: expected a file that resnet-wasm teach wrote, got another.`);
+  return { ...flags, model };
+}
+
+function checkCam(command: Command, args: readonly string[], { cam, camClass, head }: ClassifyFlags): void {
   if (cam !== undefined) checkExtension(command, '--cam <file>', cam, Object.keys(CAM_FORMATS));
   const wrong =
     cam !== undefined && args.length > 1
       ? `option '--cam <file>' takes one picture, not ${args.length}`
       : cam === undefined && camClass !== undefined
         ? "option '--cam-class <class>' needs --cam"
-        : undefined;
+        : cam !== undefined && head !== undefined
+          ? "option '--cam <file>' does not go with --head; teach --whole makes a network that it goes with"
+          : undefined;
   if (wrong) command.error(`error: ${wrong}`, { exitCode: 2 });
 }
 
@@ -107,12 +121,13 @@ async function classify(
   let answers = 0;
   if (pictures.length > 0) {
     using model = await openModel(flags, isGiven, { signal, quiet: json && !hasBars(), options });
+    const head = flags.head === undefined ? undefined : await createHead(model, flags.head);
     const labels = await labelsOf(model);
     const mapped = file === undefined ? undefined : camClass(model, labels, flags.camClass);
     await eachPicture(pictures, { signal, maxPixels }, async ({ name }, pixels, ms) => {
       const { classes, cam } =
         file === undefined
-          ? { classes: await model.classify(pixels, { topK, signal }) }
+          ? { classes: await (head ?? model).classify(pixels, { topK, signal }) }
           : await model.analyse(pixels, { topK, cam: mapped === undefined ? true : { classes: [mapped] }, signal });
       const labelled = (found: Classification) => ({ ...found, label: found.label ?? labels?.[found.index] });
       const answer = { image: name, model: model.name, topK: classes.map(labelled), ms: ms() };

@@ -16,7 +16,9 @@ import { inspectCommand } from './inspect.js';
 import { modelsCommand } from './models.js';
 import { heedProxies } from './proxy.js';
 import { pullCommand } from './pull.js';
+import { searchCommand } from './search.js';
 import { summaryCommand } from './summary.js';
+import { teachCommand } from './teach.js';
 
 const NOTES = `
 Examples:
@@ -52,6 +54,8 @@ function program(signal: AbortSignal): Command {
   const commands = [
     classifyCommand(signal),
     embedCommand(signal),
+    searchCommand(signal),
+    teachCommand(signal),
     modelsCommand(),
     summaryCommand(),
     pullCommand(signal),

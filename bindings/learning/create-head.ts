@@ -10,5 +10,16 @@ import type { Embedder, Head } from './types.js';
  */
 export async function createHead(model: Embedder, saved?: WeightSource): Promise<Head> {
   const [{ EmbeddingHead }, { readHead }] = await Promise.all([import('./head.js'), import('./head-file.js')]);
-  return new EmbeddingHead(model, saved === undefined ? undefined : await readHead(saved));
+  return new EmbeddingHead(model, saved === undefined ? undefined : await readHead(saved, model));
+}
+
+/** The network that a file which `Head.save` wrote is for; undefined if it is no such file. */
+export async function headNetwork(saved: WeightSource): Promise<string | undefined> {
+  const [{ openWeights }, { baseFromMetadata }] = await Promise.all([
+    import('../weights/open.js'),
+    import('../weights/metadata.js'),
+  ]);
+  const file = await openWeights(saved);
+  await file.close();
+  return baseFromMetadata(file.metadata);
 }

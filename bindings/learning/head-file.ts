@@ -9,7 +9,7 @@ import { sameShape } from '../util/shape.js';
 import { toFloat32 } from '../weights/dtype.js';
 import { fromTensors, type MemoryTensor } from '../weights/from-tensors.js';
 import { headOf } from '../weights/heads.js';
-import { labelsFromMetadata, labelsToMetadata } from '../weights/metadata.js';
+import { baseFromMetadata, baseToMetadata, labelsFromMetadata, labelsToMetadata } from '../weights/metadata.js';
 import { openWeights, type Piece, type WeightFile, type WeightSource } from '../weights/open.js';
 import { writeSafetensors } from '../weights/write.js';
 import type { Embedder } from './types.js';
@@ -30,20 +30,25 @@ function tensorsOf({ weight, bias, labels }: LabelledLayer, graph: Graph): Memor
 }
 
 /** The bytes of a file of the layer alone. */
-export async function writeHead(layer: LabelledLayer, { graph }: Embedder): Promise<Uint8Array<ArrayBuffer>> {
-  const file = { ...fromTensors(tensorsOf(layer, graph)), metadata: labelsToMetadata(layer.labels) };
+export async function writeHead(layer: LabelledLayer, { graph, name }: Embedder): Promise<Uint8Array<ArrayBuffer>> {
+  const file = {
+    ...fromTensors(tensorsOf(layer, graph)),
+    metadata: { ...labelsToMetadata(layer.labels), ...baseToMetadata(name) },
+  };
   const chunks: Uint8Array[] = [];
   for await (const chunk of writeSafetensors(file)) chunks.push(chunk);
   return new Uint8Array(await new Blob(chunks as Uint8Array<ArrayBuffer>[]).arrayBuffer());
 }
 
-/** Reads a file that `writeHead` wrote. Rejects with one sentence if it is none, or damaged. */
-export async function readHead(source: WeightSource): Promise<LabelledLayer> {
+/** Reads a file that `writeHead` wrote for a model of the same name. Rejects with one sentence if it is none, or damaged. */
+export async function readHead(source: WeightSource, { name }: Pick<Embedder, 'name'>): Promise<LabelledLayer> {
   const file = await openWeights(source);
   try {
     const refuse = (got: string): never => {
       throw new ResnetError('weights', `head: expected a last layer with labels, as save() writes it, got ${got}.`);
     };
+    const base = baseFromMetadata(file.metadata) ?? refuse('a file of another kind');
+    if (base !== name) throw new ResnetError('weights', `head: expected one on ${name}, got one on ${base}.`);
     const [weight, bias, ...others] = file.tensors;
     const labels = labelsFromMetadata('head', file.metadata) ?? refuse('no labels');
     if (!weight || !bias || others.length > 0) return refuse(`${file.tensors.length} tensors`);

@@ -9,7 +9,6 @@ import { platform } from '../platform/platform.js';
 import { shown } from '../util/messages.js';
 import { isA } from '../util/realm.js';
 import type { WeightSource } from '../weights/open.js';
-import { uniform } from '../weights/uniform.js';
 import { variant } from './augment.js';
 import { confusionOf, foldsOf, labelsOf, type Row } from './evaluation.js';
 import { type LabelledLayer, mergeHead, writeHead } from './head-file.js';

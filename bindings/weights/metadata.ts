@@ -101,3 +101,11 @@ export function labelsFromMetadata(
   } catch {}
   throw new ResnetError('weights', `${subject}: expected ${LABELS} to be a list of texts, got ${shown(text)}.`);
 }
+
+const BASE = `${PREFIX}base`;
+
+/** Writes whose embeddings a head reads. */
+export const baseToMetadata = (network: string): Record<string, string> => ({ [BASE]: network });
+
+/** Reads the network whose embeddings a head reads; undefined if the file is no head. */
+export const baseFromMetadata = ({ [BASE]: network }: Readonly<Record<string, string>>): string | undefined => network;

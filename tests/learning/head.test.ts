@@ -239,7 +239,7 @@ for (const [what, task, code, message] of [
     'weights in place of a head',
     () => createHead(model, weights),
     'weights',
-    /^head: expected a last layer with labels, .* got no labels\.$/,
+    /^head: expected a last layer with labels, .* got a file of another kind\.$/,
   ],
   ['a picture that is none', async () => (await empty()).add(new Uint8Array([1, 2, 3]), 'red'), 'picture', /./],
 ] as const) {
