@@ -8,9 +8,10 @@ import { compare } from './compare.js';
 import { dock } from './dock.js';
 import { inside } from './inside.js';
 import { serviceWorkers } from './offline.js';
+import { teach } from './teach.js';
 import { where } from './where.js';
 
-const views: readonly View[] = [classify, where, inside, compare];
+const views: readonly View[] = [classify, where, teach, inside, compare];
 
 const app = new App();
 const main = document.querySelector('main') as HTMLElement;

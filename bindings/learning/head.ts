@@ -1,10 +1,11 @@
 /** A head of one's own classes: examples, their embeddings, and the layer that is trained on them. */
 
 import { ResnetError } from '../../models/errors.js';
+import { graphOutput } from '../../models/index.js';
 import { RowMatrix } from '../engine/row-matrix.js';
 import { rankedClasses } from '../model/classes.js';
 import { checkFunction, checkOptions, checkTopK } from '../model/options.js';
-import type { CallOptions, Classification } from '../model/types.js';
+import type { CallOptions, Cam, Classification, ImageSource } from '../model/types.js';
 import { platform } from '../platform/platform.js';
 import { shown } from '../util/messages.js';
 import { isA } from '../util/realm.js';
@@ -145,6 +146,26 @@ export class EmbeddingHead implements Head {
     return rankedClasses(scores, 'softmax', layer.labels).slice(0, topK);
   }
 
+  async cam(image: ImageSource, options: CallOptions & { readonly topK?: number | undefined } = {}): Promise<Cam> {
+    checkOptions('cam', options, ['topK', 'signal']);
+    const { topK = 1, signal } = options;
+    checkTopK(topK);
+    const layer = this.#trained('cam');
+    const { data, shape, crop } = await this.#model.featureMap(image, pooledLayer(this.#model), { signal });
+    const [h, w, c] = shape;
+    const embedding = new Float32Array(c);
+    for (let i = 0; i < data.length; i++)
+      embedding[i % c] = (embedding[i % c] as number) + (data[i] as number) / (h * w);
+    const maps = rankedClasses(scoresOf(layer, embedding), 'softmax', layer.labels).slice(0, topK);
+    const evidence = (index: number): Float32Array =>
+      Float32Array.from({ length: h * w }, (_, i) => {
+        let sum = 0;
+        for (let k = 0; k < c; k++) sum += (data[i * c + k] as number) * (layer.weight[index * c + k] as number);
+        return sum;
+      });
+    return { maps: maps.map((found) => ({ ...found, data: evidence(found.index) })), shape: [h, w], crop };
+  }
+
   async evaluate(options: EvaluateOptions = {}): Promise<Evaluation> {
     checkOptions('evaluate', options, ['folds', 'heldOut', 'epochs', 'l2', 'balanced', 'onProgress', 'signal']);
     checkTraining(options);
@@ -270,6 +291,19 @@ export class EmbeddingHead implements Head {
     this.#last = turn.catch(() => {});
     return turn;
   }
+}
+
+/** The layer whose map the last layer reads the mean of. */
+function pooledLayer({ graph, name }: Embedder): string {
+  const end = graphOutput(graph);
+  const linear = end.kind === 'softmax' ? graph.nodes[end.inputs[0] ?? -1] : end;
+  const pool = linear?.kind === 'linear' ? graph.nodes[linear.inputs[0] ?? -1] : end;
+  const map = graph.nodes[pool?.inputs[0] ?? -1];
+  if (pool?.kind === 'reduce' && pool.reduction === 'mean' && map) return map.name;
+  throw new ResnetError(
+    'unsupported',
+    `${name}: expected a global average pool before the last layer for maps, got none.`,
+  );
 }
 
 const greatest = (values: Float32Array): number =>

@@ -1,10 +1,10 @@
 /** What a head of one's own classes offers. */
 
-import type { CallOptions, Classification, ImageSource, Model } from '../model/types.js';
+import type { CallOptions, Cam, Classification, ImageSource, Model } from '../model/types.js';
 import type { WeightSource } from '../weights/open.js';
 
 /** What a head needs of a model. */
-export type Embedder = Pick<Model, 'embed' | 'graph' | 'name'>;
+export type Embedder = Pick<Model, 'embed' | 'featureMap' | 'graph' | 'name'>;
 
 /** A picture, or what `model.embed` made of one. */
 export type Example = ImageSource | Float32Array;
@@ -89,6 +89,8 @@ export interface Head {
   train(options?: TrainOptions): Promise<TrainReport>;
   /** Finds the `topK` (by default 5) most probable classes, best first. Rejects if the head is not trained. */
   classify(example: Example, options?: CallOptions & { readonly topK?: number | undefined }): Promise<Classification[]>;
+  /** As `Model.cam`, for the `topK` (by default 1) most probable classes. Rejects if the network pools no map before its last layer. */
+  cam(image: ImageSource, options?: CallOptions & { readonly topK?: number | undefined }): Promise<Cam>;
   /** Tells how well pictures that were not learned are classified: by cross-validation, or on `heldOut`. */
   evaluate(options?: EvaluateOptions): Promise<Evaluation>;
   /** Finds the `count` most similar examples, best first; exact. */

@@ -131,6 +131,12 @@ test('a network with a head in place of its last layer runs by itself, with maps
   assert.ok(Math.abs((best?.probability ?? 0) - (expected?.probability ?? 1)) < 1e-5);
   const { maps } = await own.cam(image, { topK: 1 });
   assert.is(maps[0]?.label, 'blue');
+  const { maps: heads } = await head.cam(image);
+  assert.is(heads[0]?.label, 'blue');
+  assert.is(heads[0]?.data.length, maps[0]?.data.length);
+  heads[0]?.data.forEach((value, i) => {
+    assert.ok(Math.abs(value - (maps[0]?.data[i] as number)) < 1e-4);
+  });
 });
 
 test('embeddings may be given for pictures', async () => {
