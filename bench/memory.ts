@@ -4,11 +4,11 @@
  */
 
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { createCore } from '../bindings/engine/create-core.js';
 import { load, pretrained } from '../bindings/index.node.js';
 import { machineText } from './machine.js';
+import { resetPeak, statusBytes } from './resident.js';
 
 const NETWORK = 'resnet50';
 const MB = 1e6;
@@ -22,24 +22,14 @@ interface Figures {
   readonly weights: number;
 }
 
-/** Bytes of a line of /proc/self/status: VmRSS is what is resident now, VmHWM its peak. */
-function status(line: string): number {
-  const found = new RegExp(`^${line}:\\s+(\\d+) kB$`, 'm').exec(readFileSync('/proc/self/status', 'utf8'));
-  if (!found) throw new Error(`/proc/self/status: expected a line ${line}, got none.`);
-  return Number(found[1]) * 1024;
-}
-
 async function measure(threads: number, winograd: boolean): Promise<Figures> {
   await pretrained.fetch(NETWORK);
   // Compiles the binary that load uses.
   await createCore({ shared: threads > 1 });
-  globalThis.gc?.();
-  // 5 sets the peak back to what is resident now.
-  writeFileSync('/proc/self/clear_refs', '5');
-  const idle = status('VmRSS');
+  const idle = resetPeak();
   using model = await load(NETWORK, { threads, winograd });
   const { weightBytes } = model.info();
-  return { idle, peak: status('VmHWM'), after: status('VmRSS'), weights: weightBytes };
+  return { idle, peak: statusBytes('VmHWM'), after: statusBytes('VmRSS'), weights: weightBytes };
 }
 
 function inProcess(threads: number, winograd: boolean): Figures {

@@ -85,14 +85,16 @@ async function tfjs(tf: TfWasm, folder: string, layers: Layers, threads: number)
   return { name: 'tfjs-wasm', layout: 'NHWC', run: tfjsNetwork(tf, layers) };
 }
 
+interface OrtSession {
+  readonly inputNames: readonly string[];
+  run(feeds: Record<string, unknown>): Promise<Record<string, { data: Float32Array }>>;
+}
+
 /** What is used of onnxruntime-web and onnxruntime-node. */
 export interface Ort {
   readonly env: { readonly wasm: { numThreads: number; wasmPaths?: string } };
   readonly InferenceSession: {
-    create(
-      model: Uint8Array,
-      options: object,
-    ): Promise<{ run(feeds: Record<string, unknown>): Promise<Record<string, { data: Float32Array }>> }>;
+    create(model: Uint8Array | string, options: object): Promise<OrtSession>;
   };
   readonly Tensor: new (type: 'float32', data: Float32Array, shape: readonly number[]) => unknown;
 }
@@ -117,10 +119,10 @@ async function onnxruntime(name: EngineName, ort: Ort, layers: Layers, threads: 
 }
 
 /** What is used of LiteRT.js. */
-interface LiteRt {
+export interface LiteRt {
   loadLiteRt(folder: string, options: { threads: boolean }): Promise<unknown>;
   loadAndCompile(
-    model: Uint8Array,
+    model: Uint8Array | string,
     options: object,
   ): Promise<{ run(input: LiteRtTensor): Promise<readonly LiteRtTensor[]> }>;
   readonly Tensor: new (data: Float32Array, shape: readonly number[]) => LiteRtTensor;
