@@ -3,7 +3,9 @@
 export { BARRIER_BYTES } from './barrier';
 export { DEPTHWISE_PIXELS } from './conv/depthwise';
 export { GROUPED_ROWS, groupedScratchBytes } from './conv/grouped';
-export { N_BLOCK as WINOGRAD_N_BLOCK, winogradBytes, winogradScratchBytes, winogradWeights } from './conv/winograd';
+export {
+  N_BLOCK as WINOGRAD_N_BLOCK, TRANSFORM_BYTES, winogradBytes, winogradScratchBytes, winogradWeights,
+} from './conv/winograd';
 export { SCRATCH_BYTES } from './gemm/gemm';
 export { heapBase } from './heap-base';
 export { bf16ToF32, f16ToF32, packedBytes, packIO, packOI, scaleColumns } from './gemm/f32/pack';

@@ -27,8 +27,16 @@ export interface Kernels {
   groupedScratchBytes(taps: number, channels: number): number;
   winogradBytes(tile: number, c: number, n: number): number;
   winogradScratchBytes(tile: number, c: number): number;
-  winogradWeights(tile: number, srcPtr: number, dstPtr: number, c: number, n: number, scratchPtr: number): void;
-  scaleColumns(bPtr: number, k: number, outputs: number, perGroup: number, scalePtr: number): void;
+  winogradWeights(
+    tile: number,
+    srcPtr: number,
+    dstPtr: number,
+    c: number,
+    n: number,
+    scalePtr: number,
+    scratchPtr: number,
+  ): void;
+  scaleColumns(bPtr: number, k: number, panels: number, scalePtr: number): void;
   composeOnWhite(ptr: number, pixels: number): void;
   toGrey(ptr: number, channels: number, pixels: number): void;
   resizeRow(

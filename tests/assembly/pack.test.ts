@@ -62,8 +62,9 @@ eachBinary('packing', (test) => {
       const scales = uniform('scales', outputs, -2, 2);
       const desk = new Desk(core);
       const b = desk.put(packedGroups(core, w, { outputs, perGroup, inner, taps }));
-      const scale = desk.put(scales);
-      core.kernels.scaleColumns(b.ptr, k, outputs, perGroup, scale.ptr);
+      const packedScales = packedGroups(core, scales, { outputs, perGroup, inner: 1, taps: 1 });
+      const scale = desk.put(packedScales);
+      core.kernels.scaleColumns(b.ptr, k, packedScales.length / constant(core, 'NR'), scale.ptr);
       desk.assertIntact('scaleColumns', b);
       const scaled = w.map((v, i) => v * (scales[Math.floor(i / k)] as number));
       assertSameBits(desk.read(b), packedGroups(core, scaled, { outputs, perGroup, inner, taps }), 'scaleColumns');

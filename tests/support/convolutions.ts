@@ -103,7 +103,11 @@ function place(desk: Desk, one: Case, its: Operands): Placed {
   if (tile) {
     const { kernels } = core;
     const transformed = desk.put(new Float32Array(kernels.winogradBytes(tile, from.c, c) / 4));
-    kernels.winogradWeights(tile, weight.ptr, transformed.ptr, from.c, c, desk.scratch(288));
+    const ones = desk.put(
+      packedGroups(core, new Float32Array(c).fill(1), { outputs: c, perGroup: c, inner: 1, taps: 1 }),
+    );
+    const scratchPtr = desk.scratch(constant(core, 'TRANSFORM_BYTES'));
+    kernels.winogradWeights(tile, weight.ptr, transformed.ptr, from.c, c, ones.ptr, scratchPtr);
     desk.assertIntact('winogradWeights', transformed);
     desk.settle(transformed);
     weight = transformed;

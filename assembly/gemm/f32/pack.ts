@@ -23,29 +23,47 @@ export function packedBytes(k: i32, n: i32): usize {
 
 // @ts-ignore: decorator
 @inline
-function columnPtr(dstPtr: usize, k: i32, perGroup: i32, n: i32): usize {
+function panelColumnPtr(dstPtr: usize, k: i32, perGroup: i32, n: i32): usize {
   const g = n / perGroup;
   const local = n - g * perGroup;
   return dstPtr + packedBytes(k, perGroup) * g + <usize>(local / NR) * k * (NR * 4) + <usize>(local % NR) * 4;
 }
 
+// @ts-ignore: decorator
+@inline
+function gather(ptr: usize, stride: usize): v128 {
+  let v = v128.load32_zero(ptr);
+  v = v128.load32_lane(ptr + stride, v, 1);
+  v = v128.load32_lane(ptr + stride * 2, v, 2);
+  return v128.load32_lane(ptr + stride * 3, v, 3);
+}
+
 /**
  * Packs rows of W[O, I, S] (OIHW, S = KH·KW; or a linear layer over a map of S pixels) into B's columns.
- * `srcPtr`: `count` rows of float32 from row `o0` on. `perGroup`: outputs per group (O if there are no groups).
+ * `srcPtr`: `count` rows of float32 from row `o0` on. `perGroup`: outputs per group (O if there are no groups). The eight rows
+ * of a whole panel are read side by side, others one by one.
  */
 export function packOI(srcPtr: usize, dstPtr: usize, o0: i32, count: i32, perGroup: i32, inner: i32, taps: i32): void {
   const k = inner * taps;
-  for (let o = o0; o < o0 + count; o++) {
-    let toPtr = columnPtr(dstPtr, k, perGroup, o);
-    for (let s = 0; s < taps; s++) {
-      let fromPtr = srcPtr + <usize>s * 4;
-      for (let i = 0; i < inner; i++) {
-        store<f32>(toPtr, load<f32>(fromPtr));
-        fromPtr += <usize>taps * 4;
-        toPtr += NR * 4;
+  const rowBytes = <usize>k << 2, tapBytes = <usize>inner * (NR * 4);
+  let columns = 1;
+  for (let o = o0; o < o0 + count; o += columns) {
+    const local = o % perGroup;
+    columns = local % NR == 0 && min(perGroup - local, o0 + count - o) >= NR ? NR : 1;
+    const columnPtr = panelColumnPtr(dstPtr, k, perGroup, o);
+    let fromPtr = srcPtr;
+    for (let i = 0; i < inner; i++) {
+      let toPtr = columnPtr + <usize>i * (NR * 4);
+      for (let s = 0; s < taps; s++) {
+        if (columns == NR) {
+          v128.store(toPtr, gather(fromPtr, rowBytes));
+          v128.store(toPtr, gather(fromPtr + rowBytes * 4, rowBytes), 16);
+        } else store<f32>(toPtr, load<f32>(fromPtr));
+        fromPtr += 4;
+        toPtr += tapBytes;
       }
     }
-    srcPtr += <usize>k * 4;
+    srcPtr += rowBytes * columns;
   }
 }
 
@@ -55,24 +73,32 @@ export function packOI(srcPtr: usize, dstPtr: usize, o0: i32, count: i32, perGro
 export function packIO(srcPtr: usize, dstPtr: usize, k0: i32, count: i32, outputs: i32, perGroup: i32, k: i32): void {
   for (let row = k0; row < k0 + count; row++) {
     for (let n = 0; n < outputs; ) {
-      const left = perGroup - (n % perGroup);
-      const toPtr = columnPtr(dstPtr, k, perGroup, n) + <usize>row * (NR * 4);
-      const width = min(NR, left);
-      memory.copy(toPtr, srcPtr, <usize>width * 4);
-      srcPtr += <usize>width * 4;
-      n += width;
+      const local = n % perGroup;
+      const toPtr = panelColumnPtr(dstPtr, k, perGroup, n) + <usize>row * (NR * 4);
+      if (local % NR == 0 && perGroup - local >= NR) {
+        v128.store(toPtr, v128.load(srcPtr));
+        v128.store(toPtr, v128.load(srcPtr, 16), 16);
+        srcPtr += NR * 4;
+        n += NR;
+      } else {
+        store<f32>(toPtr, load<f32>(srcPtr));
+        srcPtr += 4;
+        n++;
+      }
     }
   }
 }
 
-/** B[:, n] *= scale[n]: what folding a batch norm into a convolution does to its weights. */
-export function scaleColumns(bPtr: usize, k: i32, outputs: i32, perGroup: i32, scalePtr: usize): void {
-  for (let n = 0; n < outputs; n++) {
-    const scale = load<f32>(scalePtr + (<usize>n << 2));
-    let ptr = columnPtr(bPtr, k, perGroup, n);
-    for (let i = 0; i < k; i++) {
-      store<f32>(ptr, load<f32>(ptr) * scale);
-      ptr += NR * 4;
+/**
+ * B[:, n] *= scale[n]: what folding a batch norm into a convolution does to its weights. `scalePtr`: the scales, packed as
+ * a B of one row; `panels`: of all groups.
+ */
+export function scaleColumns(bPtr: usize, k: i32, panels: i32, scalePtr: usize): void {
+  for (const end = scalePtr + <usize>panels * (NR * 4); scalePtr < end; scalePtr += NR * 4) {
+    const low = v128.load(scalePtr), high = v128.load(scalePtr, 16);
+    for (const endPtr = bPtr + <usize>k * (NR * 4); bPtr < endPtr; bPtr += NR * 4) {
+      v128.store(bPtr, f32x4.mul(v128.load(bPtr), low));
+      v128.store(bPtr, f32x4.mul(v128.load(bPtr, 16), high), 16);
     }
   }
 }

@@ -20,12 +20,16 @@ export function packRows(
   else kernels.packIO(ptr, weightPtr, first, count, outputs, perGroup, inner * taps);
 }
 
-/** B[:, n] *= scales[n]. */
-export function scalePacked(core: Core, matrix: Matrix, weightPtr: number, scales: Float32Array): void {
-  const { outputs, groups, inner, taps } = matrix;
-  const scalePtr = core.arena.alloc(scales.byteLength);
-  core.arena.f32(scalePtr, scales.length).set(scales);
-  core.kernels.scaleColumns(weightPtr, inner * taps, outputs, outputs / groups, scalePtr);
+/** Packs one factor per output as a B of one row; returns its address. */
+export function packScales({ arena, kernels }: Core, { outputs, groups }: Matrix, scales: Float32Array): number {
+  const perGroup = outputs / groups;
+  const ptr = arena.alloc(scales.byteLength);
+  arena.f32(ptr, outputs).set(scales);
+  const bytes = groups * kernels.packedBytes(1, perGroup);
+  const packedPtr = arena.alloc(bytes);
+  arena.u8(packedPtr, bytes).fill(0);
+  kernels.packIO(ptr, packedPtr, 0, 1, outputs, perGroup, 1);
+  return packedPtr;
 }
 
 export const gemm: AlgorithmKernel = {
@@ -37,6 +41,9 @@ export const gemm: AlgorithmKernel = {
   weightBytes: packedBytes,
   pack: packRows,
   finish(core, matrix, weightPtr, scales) {
-    if (scales) scalePacked(core, matrix, weightPtr, scales);
+    if (!scales) return;
+    const k = matrix.inner * matrix.taps;
+    const panels = packedBytes(core, matrix) / core.kernels.packedBytes(k, 1);
+    core.kernels.scaleColumns(weightPtr, k, panels, packScales(core, matrix, scales));
   },
 };

@@ -1,10 +1,7 @@
 /** Winograd's minimal filtering F(m×m, 3×3), after Lavin & Gray 2015 (assembly/conv/winograd.ts). */
 
-import { packedBytes, packRows, scalePacked } from './gemm.js';
+import { packedBytes, packRows, packScales } from './gemm.js';
 import type { AlgorithmKernel } from './types.js';
-
-/** What the transform of weights needs of scratch. */
-const TRANSFORM_BYTES = 288;
 
 const isOne = (n: number): boolean => n === 1;
 
@@ -24,13 +21,14 @@ const winograd = (tile: 2 | 4): AlgorithmKernel => ({
   // The packed B[9·C, N] has room where the larger U[(m+2)²][C, N] will be.
   pack: packRows,
   finish(core, matrix, weightPtr, scales) {
-    const { arena, kernels } = core;
-    // Batch norm is folded into 9·C·N values, not into the (m+2)²·C·N that they become.
-    if (scales) scalePacked(core, matrix, weightPtr, scales);
+    const { arena, constants, kernels } = core;
+    const { inner, outputs } = matrix;
     const bytes = packedBytes(core, matrix);
     const packedPtr = arena.alloc(bytes);
+    const scalePtr = packScales(core, matrix, scales ?? new Float32Array(outputs).fill(1));
+    const scratchPtr = arena.alloc(constants.TRANSFORM_BYTES as number);
     arena.u8(packedPtr, bytes).set(arena.u8(weightPtr, bytes));
-    kernels.winogradWeights(tile, packedPtr, weightPtr, matrix.inner, matrix.outputs, arena.alloc(TRANSFORM_BYTES));
+    kernels.winogradWeights(tile, packedPtr, weightPtr, inner, outputs, scalePtr, scratchPtr);
   },
 });
 
