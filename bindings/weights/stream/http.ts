@@ -3,6 +3,7 @@
 import { ResnetError } from '../../../models/errors.js';
 import { label } from '../../util/messages.js';
 import { isError } from '../../util/realm.js';
+import { type ByteReader, byteReader } from './byte-reader.js';
 import type { ByteSource, RetryOptions } from './types.js';
 
 const RETRY: Required<RetryOptions> = {
@@ -74,7 +75,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
   readonly #closing = new AbortController();
   readonly #onAbort = () => this.#close(this.#signal?.reason);
   #request = new AbortController();
-  #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  #reader: ByteReader | undefined;
   #version: FileVersion = { etag: null, modified: null };
   #total: number | undefined;
   /** Whether the answer is of another origin than the page, which has to allow every header. */
@@ -110,7 +111,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
       this.#isCross = response.type === 'cors';
       this.#isEncoded = isEncoded(response);
       this.#total = contentLength(response);
-      this.#reader = response.body?.getReader();
+      this.#reader = readerOf(response);
       const { etag, modified } = this.#version;
       const version = (etag || modified) && !this.#isEncoded ? this.#version : undefined;
       return { total: this.#total, begin: 0, version };
@@ -135,7 +136,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
       }
       if (response.status !== 206) throw wrongStatus(this.#url.href, '206', response);
       this.#total = this.#checkRange(response);
-      this.#reader = response.body?.getReader();
+      this.#reader = readerOf(response);
       return true;
     } catch {
       await response.body?.cancel().catch(() => {});
@@ -221,7 +222,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
     });
     if (this.#isBehindLast(response)) {
       this.#total = this.#received;
-      this.#reader = response.body?.getReader();
+      this.#reader = readerOf(response);
       await this.#reader?.cancel();
       return;
     }
@@ -230,7 +231,7 @@ class Download implements AsyncIterator<Uint8Array, undefined> {
       await response.body?.cancel().catch(() => {});
       throw new ResnetError('download', `${this.#url}: expected ${this.#total} bytes as before, got a file of ${end}.`);
     }
-    this.#reader = response.body?.getReader();
+    this.#reader = readerOf(response);
   }
 
   /** Tells whether all bytes came before: the answer to a range after the last one. */
@@ -350,7 +351,7 @@ export function responseBytes(response: Response, name: string): ByteSource {
     throw new ResnetError('argument', `${name}: the body of this response has been read already.`);
   }
   const total = contentLength(response);
-  const reader = response.body?.getReader();
+  const reader = readerOf(response);
   let received = 0;
   const chunks: AsyncIterator<Uint8Array> = {
     async next() {
@@ -377,6 +378,8 @@ export function responseBytes(response: Response, name: string): ByteSource {
   };
   return { name, total, base: response.url ? new URL(response.url) : undefined, chunks };
 }
+
+const readerOf = ({ body }: Response): ByteReader | undefined => (body ? byteReader(body) : undefined);
 
 function wrongStatus(name: string, expected: string, { status, statusText, body }: Response): Error {
   // Unread, the body would hold its connection.

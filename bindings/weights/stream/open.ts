@@ -6,7 +6,7 @@ import { bytesOf } from '../../util/bytes.js';
 import { label, shown } from '../../util/messages.js';
 import { isA, isBlob } from '../../util/realm.js';
 import { ByteStream } from './byte-stream.js';
-import { blobBytes, randomBytes } from './random-access.js';
+import { randomBytes } from './random-access.js';
 import type { ByteSource, OpenOptions, WeightSource } from './types.js';
 
 /** Tells URLs from paths: an extension's or an app's own files have schemes of their own. */
@@ -62,12 +62,11 @@ export async function byteSourceOf(
   }
   if (isA(source, 'Response')) return (await import('./http.js')).responseBytes(source, source.url || 'weights');
   if (isBlob(source)) {
-    const name = 'name' in source ? String(source.name) : 'weights';
-    return { name, total: source.size, chunks: streamChunks(name, source.stream()), random: blobBytes(source) };
+    return (await import('./readable.js')).blobSource(source);
   }
   if (typeof source === 'object' && source !== null) {
     if ('chunks' in source) return source;
-    if ('getReader' in source) return { name: 'weights', chunks: streamChunks('weights', source) };
+    if ('getReader' in source) return (await import('./readable.js')).streamSource('weights', source);
     if (Symbol.asyncIterator in source) return { name: 'weights', chunks: source[Symbol.asyncIterator]() };
   }
   throw new ResnetError(
@@ -86,20 +85,4 @@ function arraySource(name: string, bytes: Uint8Array): ByteSource {
     yield bytes;
   }
   return { name, total: bytes.length, chunks: chunks(), random: () => randomBytes(bytes) };
-}
-
-/** Makes an iterator of a stream whose `return` cancels at once: a stream's own would wait for a read under way. */
-function streamChunks(name: string, stream: ReadableStream<Uint8Array>): AsyncIterator<Uint8Array> {
-  if (stream.locked) throw new ResnetError('argument', `${name}: this stream has a reader already.`);
-  const reader = stream.getReader();
-  return {
-    async next() {
-      const { done, value } = await reader.read();
-      return done ? { done, value: undefined } : { done, value };
-    },
-    async return(reason) {
-      await reader.cancel(reason);
-      return { done: true, value: undefined };
-    },
-  };
 }

