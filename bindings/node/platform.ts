@@ -16,15 +16,18 @@ import { faultOf } from './system-error.js';
 import { cacheDir } from './weight-cache.js';
 import { whyNarrow } from './wide-vectors.js';
 
-const READ_BYTES = 2 ** 18;
+const READ_BYTES = 2 ** 19;
 
 /** Letters of a path in messages. */
 const LONGEST_NAME = 250;
 
-/** The buffer of the last file that was read, for the next one: weights may be in many files. */
-let spare: Uint8Array | undefined;
+/** The buffers of the last file that was read, for the next one: weights may be in many files. */
+let spare: Uint8Array[] | undefined;
 
-/** Reads a file through one buffer, so that files of any size and number leave no garbage. */
+/**
+ * Reads a file through two buffers, so that files of any size and number leave no garbage: while one is used, the other is
+ * filled.
+ */
 async function openFile(path: string | URL): Promise<FileBytes> {
   const name = label(String(path), LONGEST_NAME);
   const failed = (cause: unknown): never => {
@@ -32,21 +35,30 @@ async function openFile(path: string | URL): Promise<FileBytes> {
   };
   const there = await stat(path).catch(failed);
   if (there.isDirectory()) throw new ResnetError('file', `${name}: expected a file, got a folder.`);
-  // A pipe or device has no size and no places: its bytes come once, in order.
+  // A pipe or device has no size and no places: its bytes come once, in order, and whoever waits for more may wait for ever.
   const isFile = there.isFile();
   async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
     const file = await open(path).catch(failed);
-    const buffer = spare ?? new Uint8Array(READ_BYTES);
+    const buffers = spare ?? [new Uint8Array(READ_BYTES), new Uint8Array(READ_BYTES)];
     spare = undefined;
+    const read = (i: number, at: number | null) => file.read(buffers[i % 2] as Uint8Array, 0, READ_BYTES, at);
+    let ahead: ReturnType<typeof read> | undefined;
     try {
-      for (let at = 0; ; ) {
-        const { bytesRead } = await file.read(buffer, 0, buffer.length, isFile ? at : null).catch(failed);
+      for (let [i, at] = [0, 0]; ; i++) {
+        const { bytesRead } = await (ahead ?? read(i, isFile ? at : null)).catch(failed);
+        ahead = undefined;
         if (bytesRead === 0) return;
         at += bytesRead;
-        yield buffer.subarray(0, bytesRead);
+        if (isFile) {
+          ahead = read(i + 1, at);
+          // It is told of when its turn comes.
+          ahead.catch(() => {});
+        }
+        yield (buffers[i % 2] as Uint8Array).subarray(0, bytesRead);
       }
     } finally {
-      spare = buffer;
+      await ahead?.catch(() => {});
+      spare = buffers;
       await file.close();
     }
   }
