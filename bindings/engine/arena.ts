@@ -27,7 +27,14 @@ export class Arena {
   /** The address of `bytes` new bytes, 64-byte aligned, their content undefined. Throws beyond 4 GiB. */
   alloc(bytes: number): number {
     const ptr = this.#top;
-    const top = align(ptr + bytes);
+    this.reserve(bytes);
+    this.#top = align(ptr + bytes);
+    return ptr;
+  }
+
+  /** Grows the memory, so that the next `bytes` bytes take no growing. Throws beyond 4 GiB. */
+  reserve(bytes: number): void {
+    const top = align(this.#top + bytes);
     const missing = Math.ceil((top - this.memory.buffer.byteLength) / PAGE);
     if (missing > 0) {
       const pages = this.memory.buffer.byteLength / PAGE + missing;
@@ -44,8 +51,6 @@ export class Arena {
         );
       }
     }
-    this.#top = top;
-    return ptr;
   }
 
   /** The present end; `release(mark)` frees all that was allocated since. */

@@ -2,9 +2,10 @@
 
 import type { BatchNormOp, Graph, Node, NodeId } from '../../models/graph.js';
 import { inputShape } from '../../models/graph.js';
-import type { Plan, PlanStep } from '../compile/plan.js';
+import type { Plan } from '../compile/plan.js';
 import { algorithms } from './algorithms/index.js';
 import type { AlgorithmKernel, Matrix } from './algorithms/types.js';
+import { align } from './arena.js';
 import type { Core } from './core.js';
 
 /**
@@ -34,23 +35,52 @@ function matrixOf(graph: Graph, node: Node): Matrix | undefined {
   return { outputs, groups, inner: from.c / groups, taps: kernel[0] * kernel[1] };
 }
 
+type Wanted = Omit<Slot, keyof WeightAddresses>;
+
+/** What a plan's steps need, once per node. */
+function wantedBy({ graph, steps }: Plan): Wanted[] {
+  const wanted = new Map<NodeId, Wanted>();
+  const want = (node: Node, matrix: Slot['matrix'], norm: Slot['norm'], hasSlopes = false): void => {
+    if ((matrix || norm || hasSlopes) && !wanted.has(node.id)) wanted.set(node.id, { node, matrix, norm, hasSlopes });
+  };
+  for (const { kind, node, folded, algorithm, preActivation, slopes } of steps) {
+    // A copy makes the value of a node that has its weights elsewhere.
+    if (kind !== 'copy') {
+      const size = matrixOf(graph, node);
+      want(node, size && { algorithm: algorithms[algorithm], size }, node.kind === 'batchNorm' ? node : folded);
+    }
+    if (preActivation) want(preActivation, undefined, preActivation);
+    if (slopes) want(slopes, undefined, undefined, true);
+  }
+  return [...wanted.values()];
+}
+
 /** Allocates a network's packed weights. Clears the padding, which kernels read and no tensor fills. */
 export class PackedWeights {
-  readonly #core: Core;
-  readonly #slots = new Map<NodeId, Slot>();
+  readonly #slots: ReadonlyMap<NodeId, Slot>;
   /** Bytes of packed weights and biases. */
   readonly bytes: number;
 
   constructor(core: Core, plan: Plan) {
-    this.#core = core;
-    const before = core.arena.mark();
-    for (const step of plan.steps) {
-      // A copy makes the value of a node that has its weights elsewhere.
-      if (step.kind !== 'copy') this.#reserve(plan.graph, step);
-      if (step.preActivation) this.#place(step.preActivation, undefined, step.preActivation);
-      if (step.slopes) this.#place(step.slopes, undefined, undefined, true);
-    }
-    this.bytes = core.arena.mark() - before;
+    const { arena, kernels } = core;
+    const places = wantedBy(plan).map((wanted) => {
+      const { matrix, node } = wanted;
+      const vectorBytes = kernels.packedBytes(1, node.shape.c);
+      return { wanted, vectorBytes, weightBytes: matrix?.algorithm.weightBytes(core, matrix.size) ?? vectorBytes };
+    });
+    this.bytes = places.reduce((sum, { vectorBytes, weightBytes }) => sum + align(vectorBytes) + align(weightBytes), 0);
+    arena.reserve(this.bytes);
+    const panelColumns = kernels.packedBytes(1, 1) / Float32Array.BYTES_PER_ELEMENT;
+    const slots = places.map(({ wanted, vectorBytes, weightBytes }): Slot => {
+      const { matrix } = wanted;
+      const weightPtr = arena.alloc(weightBytes);
+      const biasPtr = arena.alloc(vectorBytes);
+      const isPadded = !matrix || (matrix.size.outputs / matrix.size.groups) % panelColumns !== 0;
+      if (isPadded) arena.u8(weightPtr, weightBytes).fill(0);
+      arena.u8(biasPtr, vectorBytes).fill(0);
+      return { ...wanted, weightPtr, biasPtr };
+    });
+    this.#slots = new Map(slots.map((slot) => [slot.node.id, slot]));
   }
 
   get slots(): Iterable<Slot> {
@@ -61,25 +91,5 @@ export class PackedWeights {
   at(node: Node): WeightAddresses {
     const { weightPtr, biasPtr } = this.#slots.get(node.id) ?? { weightPtr: 0, biasPtr: 0 };
     return { weightPtr, biasPtr };
-  }
-
-  #reserve(graph: Graph, { node, folded, algorithm }: PlanStep): void {
-    const size = matrixOf(graph, node);
-    const norm = node.kind === 'batchNorm' ? node : folded;
-    this.#place(node, size && { algorithm: algorithms[algorithm], size }, norm);
-  }
-
-  #place(node: Node, matrix: Slot['matrix'], norm: Slot['norm'], hasSlopes = false): void {
-    if ((!matrix && !norm && !hasSlopes) || this.#slots.has(node.id)) return;
-    const { arena, kernels } = this.#core;
-    const panelColumns = kernels.packedBytes(1, 1) / Float32Array.BYTES_PER_ELEMENT;
-    const vectorBytes = kernels.packedBytes(1, node.shape.c);
-    const weightBytes = matrix ? matrix.algorithm.weightBytes(this.#core, matrix.size) : vectorBytes;
-    const weightPtr = arena.alloc(weightBytes);
-    const biasPtr = arena.alloc(vectorBytes);
-    const isPadded = !matrix || (matrix.size.outputs / matrix.size.groups) % panelColumns !== 0;
-    if (isPadded) arena.u8(weightPtr, weightBytes).fill(0);
-    arena.u8(biasPtr, vectorBytes).fill(0);
-    this.#slots.set(node.id, { node, matrix, norm, hasSlopes, weightPtr, biasPtr });
   }
 }
