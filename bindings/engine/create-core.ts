@@ -32,13 +32,16 @@ function coreOf(instance: Instance): Core {
   return Object.assign(core, { measured: measured() });
 }
 
+/** The binary that is taken if none is asked for. */
+export const fastestBinary = (wide: boolean | undefined): Binary =>
+  !supportsRelaxed() ? 'baseline' : (wide ?? !platform.whyNarrow()) ? 'wide' : 'relaxed';
+
 /** Makes an instance with a memory of its own; the compiled module is shared. Throws if `binary` cannot run. */
 export async function createCore(options: CoreOptions = {}): Promise<Core> {
   const { binary, wide, shared = false, wasm, sets = [] } = options;
   if (binary) (await import('./given.js')).checkBinary(binary);
   if (wasm !== undefined) return coreOf(await (await import('./given.js')).given(wasm, binary, shared, sets));
-  const fastest = () => ((wide ?? !platform.whyNarrow()) ? 'wide' : 'relaxed');
-  const which = binary ?? (supportsRelaxed() ? fastest() : 'baseline');
+  const which = binary ?? fastestBinary(wide);
   const modules = await Promise.all([which, ...sets].map((name) => compiled(name, shared)));
   return coreOf({ binary: which, modules, shared, ...(await attach(modules, newMemory(shared))) });
 }

@@ -7,9 +7,9 @@ import { platform } from '../platform/platform.js';
 import type { TensorInfo, WeightFile } from '../weights/types.js';
 import { algorithms } from './algorithms/index.js';
 import type { TuneOptions } from './autotune.js';
-import type { Binary, WasmSource } from './binary.js';
+import { type Binary, compiled, type WasmSource } from './binary.js';
 import type { Core } from './core.js';
-import { createCore } from './create-core.js';
+import { createCore, fastestBinary } from './create-core.js';
 import { type Executor, PlanExecutor } from './executor.js';
 import { PackedWeights } from './packed-weights.js';
 import { ThreadPool, threadCount } from './thread-pool.js';
@@ -53,6 +53,16 @@ const kernelSets = ({ nodes }: Graph): readonly KernelSet[] => [
   ...new Set(nodes.flatMap((node) => rowOf(node).kernelSet ?? [])),
 ];
 
+/** Whether a core for so many threads has a memory that they can share. */
+const isShared = (count: number): boolean =>
+  // If this thread may not block, one thread is a worker too, if it can be.
+  count > 1 || (!platform.mayBlock && platform.whyNoSharedMemory === undefined);
+
+/** Begins to fetch and compile what `openExecutor` will need: it depends on no weights. */
+export function prepareExecutor({ binary, wide, wasm, threads = 'auto' }: ExecutorOptions): void {
+  if (!binary && wasm === undefined) void compiled(fastestBinary(wide), isShared(threadCount(threads).count));
+}
+
 /**
  * Starts a core and threads of its own for a graph, and packs the tensors of `file`, whose names and shapes have been
  * checked. Rejects with one sentence or the signal's reason; nothing is left running then.
@@ -60,9 +70,7 @@ const kernelSets = ({ nodes }: Graph): readonly KernelSet[] => [
 export async function openExecutor(graph: Graph, file: WeightFile, options: ExecutorOptions = {}): Promise<Executor> {
   const { binary, wide, wasm, threads = 'auto', winograd = true, tune = false } = options;
   const { count, note } = threadCount(threads);
-  // If this thread may not block, one thread is a worker too, if it can be.
-  const needsWorker = !platform.mayBlock && platform.whyNoSharedMemory === undefined;
-  const core = await createCore({ binary, wide, wasm, shared: count > 1 || needsWorker, sets: kernelSets(graph) });
+  const core = await createCore({ binary, wide, wasm, shared: isShared(count), sets: kernelSets(graph) });
   const pool = await ThreadPool.start(core, count, note);
   try {
     const byRule = chooseByRule(Object.values(algorithms), { winograd });

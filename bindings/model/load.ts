@@ -17,7 +17,7 @@ import {
   parameters,
 } from '../../models/index.js';
 import type { Binary, WasmSource } from '../engine/binary.js';
-import { openExecutor } from '../engine/open-executor.js';
+import { openExecutor, prepareExecutor } from '../engine/open-executor.js';
 import { threadCount } from '../engine/thread-pool.js';
 import { isA } from '../util/realm.js';
 import { checkTensors, type OpenOptions, type WeightFile, type WeightSource } from '../weights/open.js';
@@ -207,6 +207,7 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     await resolved(preprocessing, graph);
   }
   signal?.throwIfAborted();
+  prepareExecutor({ binary, wide, wasm, threads });
   let file: WeightFile | undefined;
   try {
     const opened = await openNetwork(network, weights, { signal, cache, hdf5, prefix }, networkOptions);
