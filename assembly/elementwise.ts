@@ -12,15 +12,15 @@ const MULTIPLY: i32 = 2;
 /** Values that are finished before a pass activates them: 16 KiB, half of an L1. */
 const PASS_VALUES: i32 = 4096;
 
-/** Computes a share of out = epilogue(operation(in)). Threads share the pixels. */
+/** Computes a share of out = epilogue(operation(in)). Pieces are pixels. */
 // @ts-ignore: decorator
 @inline
-function pointwise(s: Step, thread: i32, threads: i32, operation: i32): void {
+function pointwise(s: Step, piece: i32, pieces: i32, operation: i32): void {
   const c = s.ic;
   const pixels = s.batch * s.ih * s.iw;
-  const end = partition(pixels, thread + 1, threads);
+  const end = partition(pixels, piece + 1, pieces);
   const passes = isPass(s.activation);
-  for (let pixel = partition(pixels, thread, threads); pixel < end; ) {
+  for (let pixel = partition(pixels, piece, pieces); pixel < end; ) {
     const stop = passes ? min(end, pixel + max(1, PASS_VALUES / c)) : end;
     pointwiseRows(s, pixel, stop, operation);
     if (passes) activateRows(s, pixel, stop - pixel, 0, c);
@@ -74,34 +74,34 @@ function pointwiseRows(s: Step, first: i32, end: i32, operation: i32): void {
 }
 
 /** out = epilogue(in): add, activation, or a plain copy into concatenated channels. */
-export function copy(s: Step, thread: i32, threads: i32): void {
-  pointwise(s, thread, threads, COPY);
+export function copy(s: Step, piece: i32, pieces: i32): void {
+  pointwise(s, piece, pieces, COPY);
 }
 
 /** out = epilogue(in · scale[C] + shift[C]): a batch norm that no convolution can take. */
-export function batchNorm(s: Step, thread: i32, threads: i32): void {
-  pointwise(s, thread, threads, AFFINE);
+export function batchNorm(s: Step, piece: i32, pieces: i32): void {
+  pointwise(s, piece, pieces, AFFINE);
 }
 
 /**
  * out = activation(in · other), `other` at `residualPtr`: [B,H,W,C], or with FLAG_BROADCAST [B,1,1,C] (the gates of
  * squeeze-and-excite, Hu et al. 2018).
  */
-export function mul(s: Step, thread: i32, threads: i32): void {
-  pointwise(s, thread, threads, MULTIPLY);
+export function mul(s: Step, piece: i32, pieces: i32): void {
+  pointwise(s, piece, pieces, MULTIPLY);
 }
 
 /**
  * The parameter-free shortcut (He et al. 2015, section 3.3, option A): every `strideH`-th pixel of every `strideW`-th
- * column, its channels behind `zerosBefore` zeros and before the zeros that fill `oc`. Threads share the output rows.
+ * column, its channels behind `zerosBefore` zeros and before the zeros that fill `oc`. Pieces are output rows.
  */
-export function zeroPadShortcut(s: Step, thread: i32, threads: i32): void {
+export function zeroPadShortcut(s: Step, piece: i32, pieces: i32): void {
   const oh = s.oh, ow = s.ow;
   const before = <usize>s.zerosBefore << 2;
   const body = <usize>s.ic << 2;
   const after = (<usize>s.oc << 2) - before - body;
-  const end = partition(s.batch * oh, thread + 1, threads);
-  for (let row = partition(s.batch * oh, thread, threads); row < end; row++) {
+  const end = partition(s.batch * oh, piece + 1, pieces);
+  for (let row = partition(s.batch * oh, piece, pieces); row < end; row++) {
     const image = row / oh;
     const y = image * s.ih + (row - image * oh) * s.strideH;
     for (let ox = 0; ox < ow; ox++) {

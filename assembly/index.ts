@@ -1,6 +1,5 @@
 /** The export list of all binaries. */
 
-export { BARRIER_BYTES } from './barrier';
 export { DEPTHWISE_PIXELS } from './conv/depthwise';
 export { GROUPED_ROWS, groupedScratchBytes } from './conv/grouped';
 export {
@@ -9,6 +8,7 @@ export {
 export { SCRATCH_BYTES } from './gemm/gemm';
 export { heapBase } from './heap-base';
 export { bf16ToF32, f16ToF32, packedBytes, packIO, packOI, scaleColumns } from './gemm/f32/pack';
+export { work } from './job';
 export { peak, peakWide } from './peak';
 export { composeOnWhite, normalise, normaliseGrey, resizeColumn, resizeGreyRow, resizeRow, toGrey } from './image/resize';
 export { run } from './run';

@@ -7,13 +7,13 @@ import { NR } from './tile';
 
 /**
  * out[B,N] = epilogue(in[B,K] · W + bias): a matrix–vector product for one image, a GEMM for more. K = IH·IW·Cin, the
- * map flattened as it lies. Threads share the columns.
+ * map flattened as it lies. Pieces are columns.
  */
-export function linear(s: Step, thread: i32, threads: i32, scratchPtr: usize): void {
+export function linear(s: Step, piece: i32, pieces: i32, scratchPtr: usize): void {
   const k = s.ih * s.iw * s.ic;
   const panels = (s.oc + NR - 1) / NR;
-  const j0 = partition(panels, thread, threads);
-  const j1 = partition(panels, thread + 1, threads);
+  const j0 = partition(panels, piece, pieces);
+  const j1 = partition(panels, piece + 1, pieces);
   if (j0 >= j1) return;
   if (s.batch == 1) {
     gemv(s, k, j0, j1, scratchPtr);

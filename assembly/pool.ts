@@ -4,42 +4,42 @@ import { partition } from './partition';
 import { Step } from './step';
 
 /**
- * Max pool over KH×KW windows; what lies outside the map counts as −infinity, and a NaN is its window's result. Threads
- * share the output rows.
+ * Max pool over KH×KW windows; what lies outside the map counts as −infinity, and a NaN is its window's result. Pieces
+ * are output rows.
  */
-export function maxPool(s: Step, thread: i32, threads: i32): void {
-  pool(s, thread, threads, true, false);
+export function maxPool(s: Step, piece: i32, pieces: i32): void {
+  pool(s, piece, pieces, true, false);
 }
 
 /**
  * Average pool over KH×KW windows; what lies outside the map counts as zero and in the divisor (torch's default) or, if
  * the step leaves padding out, not at all.
  */
-export function avgPool(s: Step, thread: i32, threads: i32): void {
-  averagePool(s, thread, threads, false);
+export function avgPool(s: Step, piece: i32, pieces: i32): void {
+  averagePool(s, piece, pieces, false);
 }
 
 /**
  * Average pool to OH×OW, whatever the map (torch's adaptive pool): output y is the mean of rows ⌊y·IH/OH⌋ … ⌈(y+1)·IH/OH⌉,
- * and of columns likewise. Threads share the output rows.
+ * and of columns likewise. Pieces are output rows.
  */
-export function adaptiveAvgPool(s: Step, thread: i32, threads: i32): void {
-  averagePool(s, thread, threads, true);
+export function adaptiveAvgPool(s: Step, piece: i32, pieces: i32): void {
+  averagePool(s, piece, pieces, true);
 }
 
 /** One function for both averages, which differ only in their windows. */
-function averagePool(s: Step, thread: i32, threads: i32, isAdaptive: bool): void {
-  pool(s, thread, threads, false, isAdaptive);
+function averagePool(s: Step, piece: i32, pieces: i32, isAdaptive: bool): void {
+  pool(s, piece, pieces, false, isAdaptive);
 }
 
 // @ts-ignore: decorator
 @inline
-function pool(s: Step, thread: i32, threads: i32, isMax: bool, isAdaptive: bool): void {
+function pool(s: Step, piece: i32, pieces: i32, isMax: bool, isAdaptive: bool): void {
   const ih = s.ih, iw = s.iw, oh = s.oh, ow = s.ow, c = s.oc;
   const pixelBytes = <usize>s.ldIn << 2;
   const outBytes = <usize>s.ldOut << 2;
-  const end = partition(s.batch * oh, thread + 1, threads);
-  for (let row = partition(s.batch * oh, thread, threads); row < end; row++) {
+  const end = partition(s.batch * oh, piece + 1, pieces);
+  for (let row = partition(s.batch * oh, piece, pieces); row < end; row++) {
     const image = row / oh;
     const oy = row - image * oh;
     const top = oy * s.strideH - s.padTop;

@@ -1,23 +1,23 @@
 import { partition } from './partition';
 import { REDUCTION_MAX, REDUCTION_MEAN, Step } from './step';
 
-/** out[B,C] = mean, maximum or sum over the map of in[B,H,W,C] (`Step.reduction`). Threads share the channels, in fours. */
-export function reduce(s: Step, thread: i32, threads: i32): void {
-  if (s.reduction == REDUCTION_MAX) join(s, thread, threads, true);
-  else join(s, thread, threads, false);
+/** out[B,C] = mean, maximum or sum over the map of in[B,H,W,C] (`Step.reduction`). Pieces are channels, in fours. */
+export function reduce(s: Step, piece: i32, pieces: i32): void {
+  if (s.reduction == REDUCTION_MAX) join(s, piece, pieces, true);
+  else join(s, piece, pieces, false);
 }
 
 /** Two sums or maxima per channel, of the even and the odd pixels, hide the latency of an addition. A NaN is the result. */
 // @ts-ignore: decorator
 @inline
-function join(s: Step, thread: i32, threads: i32, isMax: bool): void {
+function join(s: Step, piece: i32, pieces: i32, isMax: bool): void {
   const pixels = s.ih * s.iw, c = s.oc;
   const pixelBytes = <usize>s.ldIn << 2;
   const scale: f32 = s.reduction == REDUCTION_MEAN ? <f32>1 / <f32>pixels : 1;
   const start: f32 = isMax ? -Infinity : 0;
   const groups = (c + 3) >> 2;
-  const first = partition(groups, thread, threads) << 2;
-  const end = min(c, partition(groups, thread + 1, threads) << 2);
+  const first = partition(groups, piece, pieces) << 2;
+  const end = min(c, partition(groups, piece + 1, pieces) << 2);
   for (let b = 0; b < s.batch; b++) {
     const inPtr = s.inPtr + pixelBytes * b * pixels;
     const outPtr = s.outPtr + (<usize>s.ldOut << 2) * b;

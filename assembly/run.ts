@@ -1,4 +1,3 @@
-import { barrier } from './barrier';
 import { conv2d } from './conv/conv2d';
 import { depthwise } from './conv/depthwise';
 import { grouped } from './conv/grouped';
@@ -12,32 +11,30 @@ import {
   KIND_MAX_POOL, KIND_MUL, KIND_REDUCE, KIND_WINOGRAD, KIND_ZERO_PAD_SHORTCUT, Step, STEP_BYTES,
 } from './step';
 
-/**
- * Runs the records `first` … `last` (not included) of `stepsPtr` in order: thread `thread`'s share of each. `scratchPtr`:
- * the thread's own. `barrierPtr`: of all threads, who wait for each other after each step; 0 for a thread alone.
- */
-export function run(
-  stepsPtr: usize, first: i32, last: i32, thread: i32, threads: i32, scratchPtr: usize, barrierPtr: usize,
-): void {
+/** Runs piece `piece` of `pieces` of a step. `scratchPtr`: the thread's own. */
+export function kernel(step: Step, piece: i32, pieces: i32, scratchPtr: usize): void {
+  switch (step.kind) {
+    case KIND_CONV: conv2d(step, piece, pieces, scratchPtr); break;
+    case KIND_GROUPED: grouped(step, piece, pieces, scratchPtr); break;
+    case KIND_DEPTHWISE: depthwise(step, piece, pieces); break;
+    case KIND_WINOGRAD: winograd(step, piece, pieces, scratchPtr); break;
+    case KIND_LINEAR: linear(step, piece, pieces, scratchPtr); break;
+    case KIND_MAX_POOL: maxPool(step, piece, pieces); break;
+    case KIND_AVG_POOL: avgPool(step, piece, pieces); break;
+    case KIND_ADAPTIVE_AVG_POOL: adaptiveAvgPool(step, piece, pieces); break;
+    case KIND_REDUCE: reduce(step, piece, pieces); break;
+    case KIND_BATCH_NORM: batchNorm(step, piece, pieces); break;
+    case KIND_MUL: mul(step, piece, pieces); break;
+    case KIND_COPY: copy(step, piece, pieces); break;
+    case KIND_ZERO_PAD_SHORTCUT: zeroPadShortcut(step, piece, pieces); break;
+    // A kernel of a further set. A kind that no set has traps: to do nothing would be a wrong result.
+    default: call_indirect<void>(step.kind, step, piece, pieces, scratchPtr);
+  }
+}
+
+/** Runs the records `first` … `last` (not included) of `stepsPtr` in order: a piece of each. */
+export function run(stepsPtr: usize, first: i32, last: i32, piece: i32, pieces: i32, scratchPtr: usize): void {
   for (let i = first; i < last; i++) {
-    const step = changetype<Step>(stepsPtr + <usize>(i * STEP_BYTES));
-    switch (step.kind) {
-      case KIND_CONV: conv2d(step, thread, threads, scratchPtr); break;
-      case KIND_GROUPED: grouped(step, thread, threads, scratchPtr); break;
-      case KIND_DEPTHWISE: depthwise(step, thread, threads); break;
-      case KIND_WINOGRAD: winograd(step, thread, threads, scratchPtr); break;
-      case KIND_LINEAR: linear(step, thread, threads, scratchPtr); break;
-      case KIND_MAX_POOL: maxPool(step, thread, threads); break;
-      case KIND_AVG_POOL: avgPool(step, thread, threads); break;
-      case KIND_ADAPTIVE_AVG_POOL: adaptiveAvgPool(step, thread, threads); break;
-      case KIND_REDUCE: reduce(step, thread, threads); break;
-      case KIND_BATCH_NORM: batchNorm(step, thread, threads); break;
-      case KIND_MUL: mul(step, thread, threads); break;
-      case KIND_COPY: copy(step, thread, threads); break;
-      case KIND_ZERO_PAD_SHORTCUT: zeroPadShortcut(step, thread, threads); break;
-      // A kernel of a further set. A kind that no set has traps: to do nothing would be a wrong result.
-      default: call_indirect<void>(step.kind, step, thread, threads, scratchPtr);
-    }
-    if (barrierPtr) barrier(barrierPtr, threads);
+    kernel(changetype<Step>(stepsPtr + <usize>(i * STEP_BYTES)), piece, pieces, scratchPtr);
   }
 }

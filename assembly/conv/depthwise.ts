@@ -237,19 +237,19 @@ function pixelsOneByOne(s: Step, row: i32, x0: i32, x1: i32, ky0: i32, rows: i32
  * and padding. Weights are packed as B[KH·KW, C] (gemm/f32/pack.ts): what packOI makes of W[C,1,KH,KW] and packIO of
  * W[KH·KW,C], with C outputs of one group and one input each.
  *
- * Threads share the output rows, or the channels if rows are few.
+ * Pieces are output rows, or channels if rows are few.
  */
-export function depthwise(s: Step, thread: i32, threads: i32): void {
+export function depthwise(s: Step, piece: i32, pieces: i32): void {
   const oh = s.oh, ow = s.ow, c = s.ic;
   let row0 = 0, row1 = s.batch * oh, c0 = 0, c1 = c;
   const panels = (c + NR - 1) / NR;
-  if (row1 >= threads * 8 || panels < threads) {
+  if (row1 >= pieces * 2 || panels < pieces) {
     const all = row1;
-    row0 = partition(all, thread, threads);
-    row1 = partition(all, thread + 1, threads);
+    row0 = partition(all, piece, pieces);
+    row1 = partition(all, piece + 1, pieces);
   } else {
-    c0 = partition(panels, thread, threads) * NR;
-    c1 = min(c, partition(panels, thread + 1, threads) * NR);
+    c0 = partition(panels, piece, pieces) * NR;
+    c1 = min(c, partition(panels, piece + 1, pieces) * NR);
   }
   const pixelBytes = <usize>s.ldIn << 2;
   const outBytes = <usize>s.ldOut << 2, residualBytes = <usize>s.ldResidual << 2;

@@ -115,21 +115,21 @@ function tile4(
 
 /**
  * out[B,OH,OW,Cout] = epilogue(grouped conv(in) + bias): any kernel, stride, dilation and padding; Cout/groups is a
- * multiple of 4. Weights as for conv2d. Threads share the tiles, or the groups if tiles are few.
+ * multiple of 4. Weights as for conv2d. Pieces are tiles, or groups if tiles are few.
  */
-export function grouped(s: Step, thread: i32, threads: i32, scratchPtr: usize): void {
+export function grouped(s: Step, piece: i32, pieces: i32, scratchPtr: usize): void {
   const ih = s.ih, iw = s.iw, oh = s.oh, ow = s.ow, kh = s.kh, kw = s.kw;
   const channels = s.ic / s.groups, n = s.oc / s.groups;
   const taps = kh * kw, k = taps * channels;
   const m = s.batch * oh * ow;
   const tiles = (m + GROUPED_ROWS - 1) / GROUPED_ROWS;
   let i0 = 0, i1 = tiles, g0 = 0, g1 = s.groups;
-  if (tiles >= threads * 16 || s.groups < threads) {
-    i0 = partition(tiles, thread, threads);
-    i1 = partition(tiles, thread + 1, threads);
+  if (tiles >= pieces * 4 || s.groups < pieces) {
+    i0 = partition(tiles, piece, pieces);
+    i1 = partition(tiles, piece + 1, pieces);
   } else {
-    g0 = partition(s.groups, thread, threads);
-    g1 = partition(s.groups, thread + 1, threads);
+    g0 = partition(s.groups, piece, pieces);
+    g1 = partition(s.groups, piece + 1, pieces);
   }
   const pixelBytes = <usize>s.ldIn << 2;
   const outStride = <usize>s.ldOut << 2, residualStride = <usize>s.ldResidual << 2;

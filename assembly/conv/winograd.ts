@@ -4,7 +4,7 @@ import { packedBytes } from '../gemm/f32/pack';
 import { multiply } from '../gemm/gemm';
 import { Gemm, GEMM_BYTES, panelsOf } from '../gemm/macro-kernel';
 import { madd, WIDE } from '../isa';
-import { partition } from '../partition';
+import { joined, partition } from '../partition';
 import { ACTIVATION_NONE, FLAG_WIDE, Step } from '../step';
 import { NR } from '../tile';
 import { transformColumnWide, transformOutputWide } from './winograd-wide';
@@ -315,24 +315,26 @@ function addressTile(s: Step, m: i32, tile: i32, zerosPtr: usize, addressesPtr: 
 
 // @ts-ignore: decorator
 @inline
-function convolve(s: Step, m: i32, thread: i32, threads: i32, scratchPtr: usize): void {
+function convolve(s: Step, m: i32, piece: i32, pieces: i32, scratchPtr: usize): void {
   const c = s.ic, n = s.oc;
   const count = points(m);
   const limit = blockTiles(m, c);
   const panels = (n + NR - 1) / NR;
 
-  // Threads share the tiles, or the columns if tiles are few: then each transforms all of the input for itself.
+  // Pieces are tiles, or columns if tiles are few: then each transforms all of the input for itself.
   let t0 = 0, t1 = s.batch * ((s.ow + m - 1) / m) * ((s.oh + m - 1) / m), j0 = 0, j1 = panels;
   const isWide = WIDE && (s.flags & FLAG_WIDE) != 0 && ((c | n) & 7) == 0;
-  if (t1 >= threads * 24 || panels < threads) {
+  if (t1 * 4 > n) {
     const all = t1;
-    t0 = partition(all, thread, threads);
-    t1 = partition(all, thread + 1, threads);
+    pieces = joined(pieces, all / 6);
+    t0 = partition(all, piece, pieces);
+    t1 = partition(all, piece + 1, pieces);
   } else {
-    j0 = partition(panels, thread, threads);
-    j1 = partition(panels, thread + 1, threads);
+    pieces = joined(pieces, n / 128);
+    j0 = partition(panels, piece, pieces);
+    j1 = partition(panels, piece + 1, pieces);
   }
-  if (t0 >= t1 || j0 >= j1) return;
+  if (piece >= pieces || t0 >= t1 || j0 >= j1) return;
 
   const vXi = vStride(c) * limit;
   const mXi = <usize>(limit * N_BLOCK) << 2;
@@ -399,9 +401,9 @@ function convolve(s: Step, m: i32, thread: i32, threads: i32, scratchPtr: usize)
  * out[B,OH,OW,N] = epilogue(conv3×3(in[B,IH,IW,C]) + bias), stride 1, any padding; C and N are multiples of 4.
  * `weightPtr`: U, as winogradWeights makes it.
  */
-export function winograd(s: Step, thread: i32, threads: i32, scratchPtr: usize): void {
-  if (s.winogradTile == 4) convolve(s, 4, thread, threads, scratchPtr);
-  else convolve(s, 2, thread, threads, scratchPtr);
+export function winograd(s: Step, piece: i32, pieces: i32, scratchPtr: usize): void {
+  if (s.winogradTile == 4) convolve(s, 4, piece, pieces, scratchPtr);
+  else convolve(s, 2, piece, pieces, scratchPtr);
 }
 
 /**

@@ -1,5 +1,5 @@
 /**
- * The export list of the set `more`: kernels that few networks need. `KERNEL_X(step, thread, threads, scratchPtr)` runs
+ * The export list of the set `more`: kernels that few networks need. `KERNEL_X(step, piece, pieces, scratchPtr)` runs
  * steps of kind `KIND_X`. Kinds are places in the table through which the core calls them, and so no two sets share one.
  */
 

@@ -11,11 +11,11 @@ import { RESIZE_BILINEAR_ALIGNED, RESIZE_NEAREST, Step } from '../step';
  *
  * and bilinear takes ⌊source⌋ and the pixel after it, the last one at most. Threads share the output rows.
  */
-export function resize(s: Step, thread: i32, threads: i32, scratchPtr: usize): void {
+export function resize(s: Step, piece: i32, pieces: i32, scratchPtr: usize): void {
   const oh = s.oh, ow = s.ow;
   const pixelBytes = <usize>s.ldIn << 2, outBytes = <usize>s.ldOut << 2;
-  const end = partition(s.batch * oh, thread + 1, threads);
-  for (let row = partition(s.batch * oh, thread, threads); row < end; row++) {
+  const end = partition(s.batch * oh, piece + 1, pieces);
+  for (let row = partition(s.batch * oh, piece, pieces); row < end; row++) {
     const image = row / oh;
     const y = row - image * oh;
     const imagePtr = s.inPtr + pixelBytes * (image * (s.ih * s.iw));

@@ -3,10 +3,10 @@ import { partition } from '../partition';
 import { Step } from '../step';
 
 /** out[B,C] = exp(in − max) / Σ exp(in − max) along C, summed in float64. Threads share the images. */
-export function softmax(s: Step, thread: i32, threads: i32, scratchPtr: usize): void {
+export function softmax(s: Step, piece: i32, pieces: i32, scratchPtr: usize): void {
   const bytes = <usize>s.ic << 2;
-  const end = partition(s.batch, thread + 1, threads);
-  for (let b = partition(s.batch, thread, threads); b < end; b++) {
+  const end = partition(s.batch, piece + 1, pieces);
+  for (let b = partition(s.batch, piece, pieces); b < end; b++) {
     const inPtr = s.inPtr + (<usize>s.ldIn << 2) * b;
     const outPtr = s.outPtr + (<usize>s.ldOut << 2) * b;
     let largest: f32 = -Infinity;

@@ -6,11 +6,11 @@ export interface Kernels {
     stepsPtr: number,
     first: number,
     last: number,
-    thread: number,
-    threads: number,
+    piece: number,
+    pieces: number,
     scratchPtr: number,
-    barrierPtr: number,
   ): void;
+  work(controlPtr: number, thread: number): number;
   peak(rounds: number, factor: number): number;
   peakWide(rounds: number, factor: number, outPtr: number): void;
   packedBytes(k: number, n: number): number;

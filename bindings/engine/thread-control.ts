@@ -1,18 +1,21 @@
-/** The control block: what threads are told through shared memory. */
+/** The control block: what threads are told through shared memory, as assembly/job.ts reads it. */
 
-/** Words of the control block, from its start; the barrier's own lines follow. */
+/** Words of the control block. */
 export const CONTROL = {
-  /** Counts the jobs; workers sleep on it. */
-  job: 0,
-  records: 1,
-  first: 2,
-  last: 3,
-  scratch: 4,
-  scratchBytes: 5,
-  stop: 6,
+  /** 0 if there is no job; workers sleep on it. */
+  state: 0,
+  records: 32,
+  last: 33,
+  scratch: 34,
+  scratchBytes: 35,
+  pieces: 36,
+  stop: 40,
 } as const;
 
-export const CONTROL_BYTES = 64;
+export const CONTROL_BYTES = 192;
+
+/** The state of a job at the beginning of step `first`. */
+export const stateAt = (first: number, pieces: number): number => ((first + 1) << 12) | pieces;
 
 /** Which records to run, and each thread's scratch: `scratchBytes` apart. */
 export interface Job {

@@ -1,16 +1,19 @@
-/** Threads: workers that run the same records over one shared memory, each its share of every step. */
+/** Threads: workers that run the same records over one shared memory, and claim pieces of each step. */
 
 import { ResnetError } from '../../models/errors.js';
 import { platform, type Thread } from '../platform/platform.js';
 import type { ThreadStart } from '../platform/types.js';
 import { nextTask } from '../util/next-task.js';
 import type { Core } from './core.js';
-import { CONTROL, CONTROL_BYTES, type Job } from './thread-control.js';
+import { CONTROL, CONTROL_BYTES, type Job, stateAt } from './thread-control.js';
+
+/** Of each step and thread: enough for one whose core is half as fast or half busy to take half as much. */
+const PIECES = 4;
 
 /**
  * The threads of one model. If this thread may sleep (Node, a Web Worker) it is thread 0 itself; on a browser's main
- * thread all are workers, even one alone, and `run` resolves when thread 0's worker says so: the page goes on. Without shared memory it has its turn after
- * each step.
+ * thread all are workers, even one alone, and `run` resolves when the worker that finishes a job says so: the page goes on.
+ * Without shared memory it has its turn after each step.
  */
 export class ThreadPool {
   readonly count: number;
@@ -18,7 +21,6 @@ export class ThreadPool {
   readonly note: string | undefined;
   readonly #core: Core;
   readonly #controlPtr: number;
-  readonly #barrierPtr: number;
   readonly #workers: Thread[] = [];
   #done: { resolve: () => void; reject: (reason: unknown) => void } | undefined;
 
@@ -27,7 +29,6 @@ export class ThreadPool {
     this.count = count;
     this.note = note;
     this.#controlPtr = core.arena.alloc(CONTROL_BYTES);
-    this.#barrierPtr = core.arena.alloc(core.constants.BARRIER_BYTES as number);
   }
 
   /**
@@ -52,9 +53,8 @@ export class ThreadPool {
         modules: this.#core.modules,
         memory: this.#core.arena.memory,
         controlPtr: this.#controlPtr,
-        barrierPtr: this.#barrierPtr,
         thread,
-        threads: this.count,
+        isAwaited: !platform.mayBlock,
       };
       const worker = platform.startThread(
         start,
@@ -79,25 +79,26 @@ export class ThreadPool {
       const stride = platform.mayBlock ? last - first : 1;
       for (let step = first; step < last; step += stride) {
         if (step > first) await nextTask();
-        kernels.run(recordsPtr, step, step + stride, 0, 1, scratchPtr, 0);
+        kernels.run(recordsPtr, step, step + stride, 0, 1, scratchPtr);
       }
       return;
     }
+    const pieces = this.count > 1 ? PIECES * this.count : 1;
     const control = arena.i32(this.#controlPtr, CONTROL_BYTES / 4);
     control[CONTROL.records] = recordsPtr;
-    control[CONTROL.first] = first;
     control[CONTROL.last] = last;
     control[CONTROL.scratch] = scratchPtr;
     control[CONTROL.scratchBytes] = scratchBytes;
+    control[CONTROL.pieces] = pieces;
     const done = platform.mayBlock
       ? undefined
       : new Promise<void>((resolve, reject) => {
           this.#done = { resolve, reject };
         });
-    Atomics.add(control, CONTROL.job, 1);
-    Atomics.notify(control, CONTROL.job);
+    Atomics.store(control, CONTROL.state, stateAt(first, pieces));
+    Atomics.notify(control, CONTROL.state);
     if (done) await done;
-    else kernels.run(recordsPtr, first, last, 0, this.count, scratchPtr, this.#barrierPtr);
+    else kernels.work(this.#controlPtr, 0);
   }
 
   /** Ends the workers. */
@@ -105,8 +106,8 @@ export class ThreadPool {
     if (this.#workers.length > 0) {
       const control = this.#core.arena.i32(this.#controlPtr, CONTROL_BYTES / 4);
       Atomics.store(control, CONTROL.stop, 1);
-      Atomics.add(control, CONTROL.job, 1);
-      Atomics.notify(control, CONTROL.job);
+      Atomics.compareExchange(control, CONTROL.state, 0, -1);
+      Atomics.notify(control, CONTROL.state);
     }
     for (const worker of this.#workers.splice(0)) worker.terminate();
     this.#done?.reject(new ResnetError('disposed', 'the model was disposed during a run.'));

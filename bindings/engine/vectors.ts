@@ -71,7 +71,7 @@ function testOf(core: Core, bits: Vectors['bits']): Test {
   });
   // Behind the weights: tiles read a little further ahead.
   const scratchPtr = arena.alloc(constant(core, 'SCRATCH_BYTES'));
-  const run = (): void => kernels.run(recordsPtr, 0, 1, 0, 1, scratchPtr, 0);
+  const run = (): void => kernels.run(recordsPtr, 0, 1, 0, 1, scratchPtr);
   return {
     time() {
       const start = performance.now();

@@ -24,12 +24,12 @@ export interface ThreadStart {
   readonly modules: readonly WebAssembly.Module[];
   readonly memory: WebAssembly.Memory;
   readonly controlPtr: number;
-  readonly barrierPtr: number;
   readonly thread: number;
-  readonly threads: number;
+  /** Whether it is to tell of the jobs that it finishes. */
+  readonly isAwaited: boolean;
 }
 
-/** `ready`: a thread waits for jobs. `done`: thread 0, if it is a worker, has finished a job. */
+/** `ready`: a thread waits for jobs. `done`: a job is finished. */
 export type ThreadMessage = 'ready' | 'done';
 
 /**

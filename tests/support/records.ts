@@ -110,7 +110,7 @@ export function runRecord(
   const recordPtr = core.arena.alloc(constant(core, 'STEP_BYTES'));
   writeRecord(core, recordPtr, { kind: constant(core, kind), ...fields });
   for (let thread = threads - 1; thread >= 0; thread--) {
-    core.kernels.run(recordPtr, 0, 1, thread, threads, desk.scratch(scratchBytes), 0);
+    core.kernels.run(recordPtr, 0, 1, thread, threads, desk.scratch(scratchBytes));
   }
 }
 
