@@ -18,6 +18,7 @@ for (const [target, source] of Object.entries(sources)) {
 }
 
 const root = fileURLToPath(new URL('.', import.meta.url));
+const { peerDependencies } = JSON.parse(await readFile('package.json', 'utf8'));
 
 // dist/ is as deep as bindings/, so that `new URL('../build/…', import.meta.url)` holds in both; so `../dist/worker.js`.
 const options = { bundle: true, format: 'esm', target: 'es2022', logLevel: 'warning', metafile: true };
@@ -109,13 +110,14 @@ const results = await Promise.all([
     entryPoints: {
       node: 'bindings/index.node.ts',
       cli: 'cli/main.ts',
+      server: 'server/index.ts',
       'worker.node': 'bindings/worker/entry.node.ts',
     },
     outdir: 'dist',
     splitting: true,
     chunkNames: 'node-[hash]',
     platform: 'node',
-    external: ['sharp', 'h5wasm'],
+    external: Object.keys(peerDependencies),
     plugins: [requireBuiltins, shareBinaries],
     define: {
       THREAD_SCRIPT: JSON.stringify(thread.text),

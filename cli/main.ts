@@ -17,6 +17,7 @@ import { modelsCommand } from './models.js';
 import { heedProxies } from './proxy.js';
 import { pullCommand } from './pull.js';
 import { searchCommand } from './search.js';
+import { serveCommand } from './serve.js';
 import { summaryCommand } from './summary.js';
 import { teachCommand } from './teach.js';
 
@@ -64,6 +65,7 @@ function program(signal: AbortSignal): Command {
     convertCommand(signal),
     benchCommand(signal),
     compareCommand(signal),
+    serveCommand(signal),
   ];
   const root = new Command('resnet-wasm')
     .description(

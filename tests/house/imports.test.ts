@@ -106,7 +106,24 @@ const rooms: readonly Room[] = [
       ' ',
     ),
   },
-  { name: 'cli', files: /^cli\//, may: [...ENTRIES, 'node:', 'commander', 'cli-progress'] },
+  {
+    name: 'server',
+    files: /^server\//,
+    may: [
+      ...ENTRIES,
+      'node:',
+      'hono',
+      'hono/utils/http-status',
+      '@hono/node-server',
+      '@opentelemetry/api',
+      'prom-client',
+    ],
+  },
+  {
+    name: 'cli',
+    files: /^cli\//,
+    may: [...ENTRIES, 'server', 'node:', 'commander', 'cli-progress', 'bullmq', 'ioredis', 'tar'],
+  },
   {
     name: 'page scripts',
     files: /^web\/scripts\//,
@@ -167,7 +184,7 @@ function breaches(file: string, text: string): string[] {
 }
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const folders = ['assembly', 'models', 'bindings', 'cli', 'web', 'bench', 'tests'];
+const folders = ['assembly', 'models', 'bindings', 'server', 'cli', 'web', 'bench', 'tests'];
 
 const sources: ReadonlyMap<string, string> = new Map(
   folders.flatMap((folder) =>
@@ -254,6 +271,8 @@ for (const [file, text] of [
   ['cli/main.ts', from('../bindings/engine/arena.js')],
   ['cli/main.ts', from('../models/index.js')],
   ['cli/main.ts', from('sharp')],
+  ['server/pool.ts', from('../cli/failure.js')],
+  ['server/pool.ts', from('../bindings/model/load.js')],
   ['web/scripts/build.ts', from('../../tests/support/reference.js')],
   ['bench/gemm.ts', from('../tests/support/reference.js')],
   ['tests/assembly/gemm.test.ts', from('../../bench/shapes.js')],
