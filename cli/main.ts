@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { Command, CommanderError } from 'commander';
 import { enableWideVectors, supportsRelaxed } from '../bindings/index.node.js';
+import { batchCommand } from './batch.js';
 import { benchCommand } from './bench.js';
 import { classifyCommand } from './classify.js';
 import { compareCommand } from './compare.js';
@@ -66,6 +67,7 @@ function program(signal: AbortSignal): Command {
     benchCommand(signal),
     compareCommand(signal),
     serveCommand(signal),
+    batchCommand(signal),
   ];
   const root = new Command('resnet-wasm')
     .description(
@@ -74,8 +76,14 @@ function program(signal: AbortSignal): Command {
     .version(version, '--version')
     .addHelpText('after', NOTES)
     .exitOverride();
-  for (const command of commands) root.addCommand(command.copyInheritedSettings(root));
+  for (const command of commands) root.addCommand(inheriting(command, root));
   return root;
+}
+
+/** Gives a command, and those in it, the settings of the program. */
+function inheriting(command: Command, root: Command): Command {
+  for (const each of command.commands) inheriting(each, root);
+  return command.copyInheritedSettings(root);
 }
 
 async function main(): Promise<void> {

@@ -23,6 +23,13 @@ export function positive(text: string): number {
   return value;
 }
 
+/** Parses the number of a port. */
+export function port(text: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value <= 65_535) return value;
+  throw new InvalidArgumentError('Expected a whole number from 0 to 65535.');
+}
+
 /** What there is to choose from, and who lists it. */
 const named = (what: string, names: readonly string[], list: string) => (text: string) => {
   if (names.includes(text)) return text;

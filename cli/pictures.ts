@@ -8,7 +8,7 @@ import { filesBelow, glob, isPattern } from './glob.js';
 import { isStdin, readStdin } from './stdin.js';
 
 /** What a folder's pictures are told by. Those that cannot be decoded are among them, so that they are told of. */
-const EXTENSIONS = /\.(jpe?g|jpe|jfif|png|webp|gif|avif|tiff?|bmp|hei[cf])$/i;
+export const EXTENSIONS = /\.(jpe?g|jpe|jfif|png|webp|gif|avif|tiff?|bmp|hei[cf])$/i;
 
 /** A picture before it is decoded. */
 export interface Picture {

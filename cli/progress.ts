@@ -92,7 +92,7 @@ function barView(title: string, amount: (value: number, total?: number) => strin
 }
 
 /** `12 s`, `3 min`, `2 h`. */
-function timeText(seconds: number): string {
+export function timeText(seconds: number): string {
   if (seconds < 90) return `${Math.ceil(seconds)} s`;
   return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
 }

@@ -1,7 +1,7 @@
 /** `serve`: answers requests over HTTP. */
 
 import { once } from 'node:events';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { type ServeOptions, serve } from '../server/index.js';
 import { isModelGiven, needWeights } from './load-model.js';
 import {
@@ -11,6 +11,7 @@ import {
   type ModelFlags,
   type PictureFlags,
   pictureOptions,
+  port,
   positive,
   pretrainedOrNetwork,
 } from './options.js';
@@ -48,12 +49,6 @@ Needs the packages hono, @hono/node-server and sharp. The server has no password
 
 /** Parses names with commas between them. */
 const names = (text: string): string[] => text.split(',').map((name) => pretrainedOrNetwork(name.trim()));
-
-function port(text: string): number {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value <= 65_535) return value;
-  throw new InvalidArgumentError('Expected a whole number from 0 to 65535.');
-}
 
 export function serveCommand(signal: AbortSignal): Command {
   const command = new Command('serve')
