@@ -78,6 +78,14 @@ const shareBinaries = {
     onResolve({ filter: /\/inline-binaries\.js$/ }, () => ({ path: './inline-binaries.js', external: true }));
   },
 };
+
+/** Leaves `resnet-wasm/static` in its own file. */
+const shareStatic = {
+  name: 'share-static',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/index\.static\.js$/ }, () => ({ path: './static.js', external: true }));
+  },
+};
 // Threads of Node are of one script too, so that it may be moved or made a data: URL.
 const [thread] = (
   await build({ ...options, platform: 'node', entryPoints: ['bindings/node/thread-entry.ts'], write: false })
@@ -97,6 +105,13 @@ const results = await Promise.all([
     plugins: [shareBinaries],
   }),
   build({ ...minified, entryPoints: { static: 'bindings/index.static.ts' }, outdir: 'dist', plugins: [shareBinaries] }),
+  build({
+    ...minified,
+    entryPoints: { workerd: 'bindings/index.workerd.ts' },
+    outdir: 'dist',
+    external: ['*.wasm'],
+    plugins: [shareStatic],
+  }),
   build({
     ...minified,
     entryPoints: { 'inline-binaries': 'bindings/inline-binaries.ts' },

@@ -69,6 +69,11 @@ export async function decodeImage(
     }
   }
   if (isPixels(image)) return image;
+  if (typeof createImageBitmap === 'undefined')
+    throw new ResnetError(
+      'unsupported',
+      'image: this runtime decodes no pictures; give pixels, { data, width, height }.',
+    );
   const file = await encoded(image);
   if (file) {
     let bitmap: ImageBitmap;

@@ -38,7 +38,8 @@ export class ThreadPool {
   static async start(core: Core, count: number, note?: string): Promise<ThreadPool> {
     const threads = new ThreadPool(core, count, note);
     try {
-      const first = platform.mayBlock || !core.shared ? 1 : 0;
+      // A module that the caller compiled has shared memory anywhere.
+      const first = platform.mayBlock || !core.shared || platform.whyNoSharedMemory ? 1 : 0;
       await Promise.all(Array.from({ length: count - first }, (_, i) => threads.#startWorker(i + first)));
       return threads;
     } catch (reason) {

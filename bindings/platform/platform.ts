@@ -45,7 +45,7 @@ export interface Platform {
   decodeImage(image: unknown, options?: DecodeOptions): Promise<Pixels>;
 }
 
-/** Set by an entry (index.node.ts, index.web.ts, index.static.ts, worker/entry.ts) before anything is loaded. */
+/** Set by an entry (index.node.ts, index.web.ts, index.static.ts, index.workerd.ts, worker/entry.ts) before anything is loaded. */
 export let platform!: Platform;
 
 /** Sets the platform. */

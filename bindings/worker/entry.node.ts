@@ -12,7 +12,8 @@ parentPort?.once('message', (first: ModelRequest) =>
   serveModel(first, {
     post: (response, transfer) => parentPort?.postMessage(response, transfer as ArrayBuffer[]),
     listen: (take) => parentPort?.on('message', take),
-    close: () => parentPort?.close(),
+    // Deno's port has no `close`, though its types have: there the thread ends itself.
+    close: () => (parentPort && 'close' in parentPort ? parentPort.close() : process.exit()),
   }),
 );
 parentPort?.postMessage(RUNNING);

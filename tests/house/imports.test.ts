@@ -123,6 +123,10 @@ const rooms: readonly Room[] = [
     name: 'cli',
     files: /^cli\//,
     may: [...ENTRIES, 'server', 'node:', 'commander', 'cli-progress', 'bullmq', 'ioredis', 'tar'],
+    files: /^bindings\/index(\.node|\.web|\.static|\.workerd)?\.ts$/,
+    may: 'assets browser compile engine formats image model models node platform stream util weights worker build/relaxed.wasm'.split(
+      ' ',
+    ),
   },
   {
     name: 'page scripts',
