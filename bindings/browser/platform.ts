@@ -3,6 +3,7 @@
 import { ResnetError } from '../../models/errors.js';
 import { type Platform, RUNNING } from '../platform/platform.js';
 import { label, plain } from '../util/messages.js';
+import { absolute } from './absolute.js';
 import { decodeImage } from './decode-image.js';
 
 /** The cache of what was measured on this machine: the Cache API, since workers have no localStorage. */
@@ -70,6 +71,7 @@ export const browserPlatform = (startWorker: () => Worker, fetchBinary: Platform
   whyNarrow: () => 'Vectors of 128 bits, since 256 were not asked for: see the option wide.',
   fetchBinary,
   fetchAsset,
+  postable: absolute,
   openFile: async (path) => {
     throw new ResnetError(
       'argument',

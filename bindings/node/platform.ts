@@ -1,5 +1,6 @@
 /** The platform of Node. */
 
+import { Blob } from 'node:buffer';
 import { createHash, randomUUID } from 'node:crypto';
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
@@ -11,6 +12,7 @@ import { binaryUrl } from '../assets.js';
 import type { Platform } from '../platform/platform.js';
 import type { BinaryName, FileBytes, RandomBytes } from '../platform/types.js';
 import { label } from '../util/messages.js';
+import { isBlob } from '../util/realm.js';
 import { decodeImage } from './decode-image.js';
 import { faultOf } from './system-error.js';
 import { cacheDir } from './weight-cache.js';
@@ -114,6 +116,9 @@ async function findThread(thread: () => URL): Promise<URL> {
   return (await import('./inline-assets.js')).inlineThread();
 }
 
+/** Copies a Blob of another maker: jsdom's are objects of JavaScript, which arrive empty in a thread. */
+const ownBlob = async (blob: globalThis.Blob) => new Blob([await blob.arrayBuffer()]) as unknown as globalThis.Blob;
+
 /** Makes the platform of Node. `thread` finds the script of a thread (thread-entry.ts, bundled). */
 export const nodePlatform = (thread: () => URL): Platform => ({
   // Not at once: Deno asks for its user's leave to tell.
@@ -164,6 +169,7 @@ export const nodePlatform = (thread: () => URL): Platform => ({
   fetchBinary,
   fetchAsset: async (url) => new Uint8Array(await readFile(url)),
   openFile,
+  postable: async (value) => (isBlob(value) && !(value instanceof Blob) ? ownBlob(value) : value),
   hdf5: findH5wasm,
   decodeImage,
 });

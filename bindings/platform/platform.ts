@@ -35,6 +35,8 @@ export interface Platform {
   whyNarrow(): string | undefined;
   /** Reads one of this package's binaries. */
   fetchBinary(binary: BinaryName): Promise<Uint8Array<ArrayBuffer>>;
+  /** Makes a value one that means the same in a worker: a page's relative URL, a Blob that another than Node made. */
+  postable<Value>(value: Value): Promise<Value | string | Blob> | Value | string;
   /** Reads the file of a URL. */
   fetchAsset(url: URL): Promise<Uint8Array<ArrayBuffer>>;
   /** Opens a file by its path or file: URL. Rejects if there is no file system. */

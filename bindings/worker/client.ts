@@ -2,7 +2,6 @@
 
 import { ResnetError } from '../../models/errors.js';
 import type { Graph, Preprocessing, Shape } from '../../models/index.js';
-import { absolute } from '../browser/absolute.js';
 import { frameOf, isElement } from '../browser/decode-image.js';
 import { wasmBytes } from '../engine/wasm-bytes.js';
 import type { LoadOptions } from '../model/load.js';
@@ -26,7 +25,7 @@ import type {
   Summary,
   Tensor,
 } from '../model/types.js';
-import { RUNNING } from '../platform/platform.js';
+import { platform, RUNNING } from '../platform/platform.js';
 import { bytesOf } from '../util/bytes.js';
 import { plain } from '../util/messages.js';
 import { isA, isBlob } from '../util/realm.js';
@@ -240,12 +239,12 @@ async function postedLoad(
     return { options: { ...rest, weights: String(weights) }, transfer: [] };
   }
   if (isBlob(weights) || (typeof weights === 'object' && weights !== null && 'seed' in weights)) {
-    return { options: { ...rest, weights }, transfer: [] };
+    return { options: { ...rest, weights: await platform.postable(weights) }, transfer: [] };
   }
   // A Blob's bytes lie outside JavaScript's memory, and posting one does not copy them.
   if (isA(weights, 'ArrayBuffer', 'SharedArrayBuffer') || ArrayBuffer.isView(weights)) {
     const bytes = bytesOf('weights', weights) as Uint8Array<ArrayBuffer>;
-    return { options: { ...rest, weights: new Blob([bytes]) }, transfer: [] };
+    return { options: { ...rest, weights: await platform.postable(new Blob([bytes])) }, transfer: [] };
   }
   if (weights === undefined)
     throw new ResnetError('argument', 'weights: expected a URL, Response, Blob, stream or bytes, got none.');
@@ -266,8 +265,8 @@ async function postedImage(image: ImageSource): Promise<[unknown, Transferable[]
     const frame = await frameOf(image);
     return [frame, [frame]];
   }
-  if (typeof image === 'string' || isA(image, 'URL')) return [String(absolute(image)), []];
-  return [image, []];
+  const posted = await platform.postable(image);
+  return [isA(posted, 'URL') ? posted.href : posted, []];
 }
 
 class WorkerModel implements Model {

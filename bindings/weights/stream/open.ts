@@ -62,6 +62,10 @@ export async function byteSourceOf(
   }
   if (isA(source, 'Response')) return (await import('./http.js')).responseBytes(source, source.url || 'weights');
   if (isBlob(source)) {
+    // jsdom's have no streams.
+    if (!source.stream) {
+      return arraySource('name' in source ? String(source.name) : 'weights', new Uint8Array(await source.arrayBuffer()));
+    }
     return (await import('./readable.js')).blobSource(source);
   }
   if (typeof source === 'object' && source !== null) {
