@@ -4,6 +4,7 @@ import { type Graph, macs, type Preprocessing, type Shape } from '../../models/i
 import type { Plan } from '../compile/plan.js';
 import { type Summary, summary } from '../compile/summary.js';
 import type { Executor } from '../engine/executor.js';
+import { DISPOSE } from '../util/dispose.js';
 import { checkOptions, checkTopK } from './options.js';
 import { copiesOf, type Images, Runner, type RunnerOptions } from './runner.js';
 import { nhwcInputs } from './tensors.js';
@@ -160,7 +161,7 @@ export class ExecutorModel implements Model {
     this.#runner.dispose();
   }
 
-  [Symbol.dispose](): void {
+  [DISPOSE](): void {
     this.dispose();
   }
 }

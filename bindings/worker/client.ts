@@ -27,6 +27,7 @@ import type {
 } from '../model/types.js';
 import { platform, RUNNING } from '../platform/platform.js';
 import { bytesOf } from '../util/bytes.js';
+import { DISPOSE } from '../util/dispose.js';
 import { plain } from '../util/messages.js';
 import { isA, isBlob } from '../util/realm.js';
 import { restored } from './errors.js';
@@ -359,7 +360,7 @@ class WorkerModel implements Model {
     this.#connection.close(this.#disposedError());
   }
 
-  [Symbol.dispose](): void {
+  [DISPOSE](): void {
     this.dispose();
   }
 
