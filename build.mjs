@@ -55,8 +55,12 @@ const requireBuiltins = {
 const loadMore = {
   name: 'load-more',
   setup({ onResolve, resolve }) {
-    onResolve({ filter: /\/(reader|h5|tfjs|impostors|fitted|prefix|random|sharded)\.js$/ }, ({ kind }) =>
-      kind === 'dynamic-import' ? resolve('./load-more.ts', { resolveDir: `${root}bindings/worker`, kind }) : undefined,
+    onResolve(
+      { filter: /\/(dequantise|fitted|h5|impostors|int8|prefix|random|reader|sharded|tfjs)\.js$/ },
+      ({ kind }) =>
+        kind === 'dynamic-import'
+          ? resolve('./load-more.ts', { resolveDir: `${root}bindings/worker`, kind })
+          : undefined,
     );
   },
 };

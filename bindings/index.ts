@@ -120,6 +120,8 @@ export { withNetworkNames } from './weights/network-names.js';
 export type {
   ArchConfig,
   Dtype,
+  FloatDtype,
+  Int8Scales,
   OpenOptions,
   Piece,
   Selection,

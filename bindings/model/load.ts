@@ -213,6 +213,9 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     const opened = await openNetwork(network, weights, { signal, cache, hdf5, prefix }, networkOptions);
     file = opened.file;
     const { graph } = opened;
+    if (file.tensors.some(({ scales }) => scales)) {
+      file = (await import('../weights/dequantise.js')).dequantised(file);
+    }
     const classes = graphOutput(graph).shape.c;
     // What has no classes has no labels; `classify` says why.
     const isClassifier = graph.outputs[0].name !== FEATURES;

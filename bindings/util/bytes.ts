@@ -20,6 +20,17 @@ export function bytesOfNumbers(values: Float32Array | Uint16Array): Uint8Array {
   return bytes;
 }
 
+/** Copies bytes one behind the other. */
+export function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
 /** Views memory as bytes. Throws, `name` first, if it is none, or shared with other threads. */
 export function bytesOf(name: string, chunk: unknown): Uint8Array {
   const memory = ArrayBuffer.isView(chunk) ? chunk.buffer : chunk;

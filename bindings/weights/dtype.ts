@@ -1,15 +1,15 @@
 /** Floating-point values as files hold them, and as the project wants them: little-endian float32, float16 or bfloat16. */
 
 import { bytesOfNumbers, IS_LITTLE, swap } from '../util/bytes.js';
-import type { Dtype } from './types.js';
+import type { FloatDtype } from './types.js';
 
 /** What files hold; float64 is rounded to float32 as it is read, and takes no more room than that. */
-export type StoredDtype = Dtype | 'F64';
+export type StoredDtype = FloatDtype | 'F64';
 
 export const STORED_BYTES: Readonly<Record<StoredDtype, number>> = { F64: 8, F32: 4, F16: 2, BF16: 2 };
 
 /** Finds the type that a stored one becomes. */
-export const heldDtype = (stored: StoredDtype): Dtype => (stored === 'F64' ? 'F32' : stored);
+export const heldDtype = (stored: StoredDtype): FloatDtype => (stored === 'F64' ? 'F32' : stored);
 
 /** How a file holds values, if not as little-endian values of the type that the tensor has. */
 export interface Stored {
@@ -63,7 +63,7 @@ const FLOAT = new Float32Array(1);
 const BITS = new Uint32Array(FLOAT.buffer);
 
 /** Makes float32 values, a copy, of the little-endian bytes of whole values. */
-export function toFloat32(dtype: Dtype, bytes: Uint8Array): Float32Array {
+export function toFloat32(dtype: FloatDtype, bytes: Uint8Array): Float32Array {
   if (dtype === 'F32') {
     const copy = new Uint8Array(bytes);
     if (!IS_LITTLE) swap(copy, 4);
@@ -90,7 +90,7 @@ export function toFloat32(dtype: Dtype, bytes: Uint8Array): Float32Array {
  * Makes little-endian bytes of float32 values in another type, rounded to nearest, ties to even. NaN stays NaN, and what
  * is beyond the type's range becomes infinite.
  */
-export function fromFloat32(dtype: Dtype, values: Float32Array): Uint8Array {
+export function fromFloat32(dtype: FloatDtype, values: Float32Array): Uint8Array {
   if (dtype === 'F32') return bytesOfNumbers(values.slice());
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const rounded = new Uint16Array(values.length);

@@ -6,7 +6,14 @@ import { bytesOfNumbers } from '../util/bytes.js';
 import { label, shown } from '../util/messages.js';
 import { isA, shownKind } from '../util/realm.js';
 import { checkedShape, size } from '../util/shape.js';
-import { type ArchConfig, DTYPE_BYTES, type Dtype, type Piece, type TensorInfo, type WeightFile } from './types.js';
+import {
+  type ArchConfig,
+  DTYPE_BYTES,
+  type FloatDtype,
+  type Piece,
+  type TensorInfo,
+  type WeightFile,
+} from './types.js';
 
 /**
  * Values of a tensor: numbers, of which those of 64 bits are rounded to float32; bits of 16-bit numbers; or
@@ -26,7 +33,7 @@ export interface MemoryTensor {
    */
   readonly data: TensorValues | (() => Iterable<TensorValues>);
   /** What the bits or bytes of `data` are; by default F32, of a Uint16Array F16. */
-  readonly dtype?: Dtype;
+  readonly dtype?: FloatDtype;
   /** By default `OI`, row-major in `shape`; `IO` is HWIO, or [in, out], as Keras has its kernels. */
   readonly order?: TensorInfo['order'];
 }
@@ -81,6 +88,8 @@ export function fromTensors(tensors: Iterable<MemoryTensor>, options: FromTensor
   };
 }
 
+const FLOATS: readonly FloatDtype[] = ['F32', 'F16', 'BF16'];
+
 function checkedInfo(tensor: MemoryTensor): TensorInfo {
   if (typeof tensor !== 'object' || tensor === null) {
     throw new ResnetError('argument', `tensors: expected {name, shape, data} each, got ${shown(tensor)}.`);
@@ -89,7 +98,7 @@ function checkedInfo(tensor: MemoryTensor): TensorInfo {
   if (typeof name !== 'string' || name === '')
     throw new ResnetError('argument', `tensors: expected a name, got ${shown(name)}.`);
   const subject = label(name);
-  if (dtype !== undefined && !Object.hasOwn(DTYPE_BYTES, dtype)) {
+  if (dtype !== undefined && !FLOATS.includes(dtype)) {
     throw new ResnetError('argument', `${subject}: expected dtype F32, F16 or BF16, got ${shown(dtype)}.`);
   }
   if (order !== 'OI' && order !== 'IO') {

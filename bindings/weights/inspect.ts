@@ -7,12 +7,21 @@ import { fitted, networkIn } from './fitted.js';
 import { identifyNetwork } from './identify.js';
 import { withNetworkNames } from './network-names.js';
 import { type OpenOptions, openWeights, type WeightFile, type WeightSource } from './open.js';
+import { Kept, signalToNoise } from './signal-to-noise.js';
 import { DTYPE_BYTES, type TensorInfo } from './types.js';
+import { wholeValues } from './whole-values.js';
 
-export interface TensorReport extends TensorInfo {
+export interface TensorReport extends Omit<TensorInfo, 'scales'> {
   /** How many values are not numbers, and how many are infinite. */
   readonly nan: number;
   readonly infinite: number;
+  /** Of a calibrated I8 tensor: inputs of its layer are clipped to ±127 · inputScale. */
+  readonly inputScale?: number | undefined;
+  /**
+   * Of an I8 tensor, if the file is compared with another: 10 · log10(Σ w² / Σ (w − w′)²) dB, where w are the other's values
+   * and w′ this one's.
+   */
+  readonly signalToNoise?: number | undefined;
 }
 
 export interface WeightReport {
@@ -29,37 +38,50 @@ export interface WeightReport {
   readonly warnings: readonly string[];
 }
 
-/** Reads a whole weight file, piece by piece. Rejects if it is damaged, or with the signal's reason. */
+export interface InspectOptions extends Pick<OpenOptions, 'signal' | 'prefix'> {
+  /** Weights that these were made of, with which I8 tensors are compared. */
+  readonly against?: WeightSource | undefined;
+}
+
+/**
+ * Reads a whole weight file, piece by piece; holds I8 tensors if they are compared. Rejects if a file
+ * is damaged, if the other lacks a tensor, or with the signal's reason.
+ */
 export async function inspectWeights(
   source: WeightSource,
-  { signal, prefix }: Pick<OpenOptions, 'signal' | 'prefix'> = {},
+  { signal, prefix, against }: InspectOptions = {},
 ): Promise<WeightReport> {
   const opened = await openWeights(source, { signal, prefix });
   try {
     const file = withNetworkNames(opened);
     const counts = new Map(file.tensors.map((tensor) => [tensor.name, { nan: 0, infinite: 0 }]));
+    const kept = new Kept();
     let values = 0;
-    // The first bytes of a value whose others are in the next piece.
-    let rest = new Uint8Array(0);
-    for await (const { tensor, bytes } of file.pieces()) {
-      const width = DTYPE_BYTES[tensor.dtype];
-      const joined = new Uint8Array(rest.length + bytes.length);
-      joined.set(rest);
-      joined.set(bytes, rest.length);
-      const whole = joined.length - (joined.length % width);
-      rest = joined.slice(whole);
-      const count = counts.get(tensor.name);
-      for (const value of toFloat32(tensor.dtype, joined.subarray(0, whole))) {
-        values += 1;
+    for await (const { tensor, bytes } of wholeValues(file)) {
+      const { name, dtype } = tensor;
+      values += bytes.length / DTYPE_BYTES[dtype];
+      if (dtype === 'I8') {
+        // Whole numbers are finite, and so are their scales.
+        if (against !== undefined) kept.push(tensor, bytes);
+        continue;
+      }
+      const count = counts.get(name);
+      for (const value of toFloat32(dtype, bytes)) {
         if (count && Number.isNaN(value)) count.nan += 1;
         else if (count && !Number.isFinite(value)) count.infinite += 1;
       }
     }
+    const ratios = against === undefined ? undefined : await signalToNoise(kept, against, signal);
     const { format, total, metadata } = file;
-    const tensors = file.tensors.map((tensor) => ({
-      ...tensor,
-      ...(counts.get(tensor.name) ?? { nan: 0, infinite: 0 }),
-    }));
+    const tensors = file.tensors.map(({ scales, ...tensor }): TensorReport => {
+      const ratio = ratios?.get(tensor.name);
+      return {
+        ...tensor,
+        ...(counts.get(tensor.name) ?? { nan: 0, infinite: 0 }),
+        ...(scales?.input && { inputScale: scales.input[0] }),
+        ...(ratio !== undefined && { signalToNoise: ratio }),
+      };
+    });
     return { format, total, values, metadata, tensors, ...recognised(opened) };
   } finally {
     await opened.close();

@@ -1,7 +1,5 @@
 /** Opens weights of any format that the project reads. */
 
-import { ResnetError } from '../../models/errors.js';
-import { either } from '../util/messages.js';
 import { isHdf5, isIndex, isJson, isLegacyPytorch, isSafetensors, isZip } from './formats/sniff.js';
 import type { ByteStream } from './stream/byte-stream.js';
 import { openSource } from './stream/open.js';
@@ -10,7 +8,7 @@ import type { Format, WeightFile } from './types.js';
 
 export { checkTensors } from './match.js';
 export type { OpenOptions, WeightSource } from './stream/types.js';
-export type { ArchConfig, Dtype, Piece, Selection, TensorInfo, WeightFile } from './types.js';
+export type { ArchConfig, Dtype, FloatDtype, Int8Scales, Piece, Selection, TensorInfo, WeightFile } from './types.js';
 
 /** In the order of trial. Content tells formats apart, since a stream has no name and names deceive. */
 const FORMATS: readonly Format[] = [
@@ -85,9 +83,6 @@ async function formatOf(stream: ByteStream, formats: readonly Format[]): Promise
   const head = await stream.peek(HEAD_BYTES);
   const format = formats.find(({ matches }) => matches(head));
   if (format) return format;
-  const { impostor } = await import('./formats/impostors.js');
-  throw new ResnetError(
-    'weights',
-    `${stream.name}: expected ${either(formats.map(({ name }) => name))}, got ${impostor(head)}.`,
-  );
+  const { refusal } = await import('./formats/impostors.js');
+  throw refusal(stream.name, formats, head);
 }

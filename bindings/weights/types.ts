@@ -5,9 +5,20 @@ import type { PreprocessingName } from '../../models/preprocessing.js';
 import type { ByteStream } from './stream/byte-stream.js';
 import type { OpenOptions } from './stream/types.js';
 
-export type Dtype = 'F32' | 'F16' | 'BF16';
+export type FloatDtype = 'F32' | 'F16' | 'BF16';
 
-export const DTYPE_BYTES: Readonly<Record<Dtype, number>> = { F32: 4, F16: 2, BF16: 2 };
+/** I8 are whole numbers from −127 to 127 that stand for floats, by `TensorInfo.scales`. */
+export type Dtype = FloatDtype | 'I8';
+
+export const DTYPE_BYTES: Readonly<Record<Dtype, number>> = { F32: 4, F16: 2, BF16: 2, I8: 1 };
+
+/** What whole numbers stand for. Of a file that is read, both are there when the tensor's first piece comes. */
+export interface Int8Scales {
+  /** [O]: a weight of output o is its number · weight[o]. */
+  readonly weight: Float32Array;
+  /** [1], if the file was calibrated: inputs of the layer are clipped to ±127 · input[0]. */
+  readonly input?: Float32Array | undefined;
+}
 
 export interface TensorInfo {
   /** The file's own name, until it is named after a network. */
@@ -21,6 +32,8 @@ export interface TensorInfo {
   readonly stored?: 'F64';
   /** Of an `IO` matrix [out, in] that reads a map: rows and columns of the map, whose channels come last in `in`. */
   readonly map?: readonly [number, number];
+  /** Of an I8 tensor, whose order is `OI`. */
+  readonly scales?: Int8Scales | undefined;
 }
 
 /** Consecutive little-endian bytes of one tensor, whole elements or not; valid until the next piece is asked for. */

@@ -2,20 +2,35 @@
 
 import { ResnetError } from '../../models/errors.js';
 import type { Graph } from '../../models/graph.js';
+import { bytesOfNumbers, joined } from '../util/bytes.js';
 import { label } from '../util/messages.js';
 import { size } from '../util/shape.js';
+import { dequantised } from './dequantise.js';
 import { fromFloat32, toFloat32 } from './dtype.js';
+import { inputScaleName, QUANTIZATION, weightScaleName } from './formats/int8.js';
 import { configToMetadata, graphToMetadata, preprocessingToMetadata } from './metadata.js';
-import { DTYPE_BYTES, type Dtype, type TensorInfo, type WeightFile } from './types.js';
+import { Quantiser } from './quantise.js';
+import { DTYPE_BYTES, type Dtype, type FloatDtype, type TensorInfo, type WeightFile } from './types.js';
 
 const LARGEST_F16 = 65504;
+
+/** Scales of the inputs of layers, found by running the network. */
+export interface Calibration {
+  /** By the names of weights: inputs of the layer are clipped to ±127 · scale. */
+  readonly inputScales: ReadonlyMap<string, number>;
+  /** How they were found, for the file's metadata. */
+  readonly method: string;
+}
 
 export interface WriteOptions {
   /**
    * The type of matrices' values; by default the file's own. Vectors (biases, batch norms) are made float32 or left as
-   * they are: they are a hundredth of a network's bytes, and a variance may be beyond float16's range.
+   * they are: they are a hundredth of a network's bytes, and a variance may be beyond float16's range. I8 has a scale per
+   * output: the largest magnitude is 127.
    */
   readonly dtype?: Dtype | undefined;
+  /** For I8: scales of inputs that the file keeps, so that they need not be found while the network runs. */
+  readonly calibration?: Calibration | undefined;
   /** The network that the tensors belong to, with which `load` needs no name; by default the file's own, if it has one. */
   readonly graph?: Graph | undefined;
 }
@@ -23,18 +38,25 @@ export interface WriteOptions {
 /**
  * Writes a safetensors file of all tensors of `file`: row-major, under its names and in its order, rounded to nearest,
  * ties to even. Every chunk has memory of its own. What the file says of its network, and its graph, are kept as
- * metadata. Holds one piece at a time, or one tensor twice if its order is Keras's. Throws if the file is damaged, or a value is beyond float16's range;
- * closes the file in any case.
+ * metadata. Holds one piece at a time, the numbers of one tensor if they become I8, or one tensor twice if its order is Keras's. Throws if the file is
+ * damaged, or a value is beyond the type's range; closes the file in any case.
  */
 export async function* writeSafetensors(
   file: WeightFile,
-  { dtype, graph = file.graph }: WriteOptions = {},
+  { dtype, calibration, graph = file.graph }: WriteOptions = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const dtypes = file.tensors.map((tensor) => targetDtype(tensor, dtype));
-  yield header({ ...file, graph }, dtypes);
-  const remaining = file.tensors.map((tensor, i) => ({ tensor, dtype: dtypes[i] ?? tensor.dtype })).values();
+  const from = dtype === undefined || dtype === 'I8' ? file : dequantised(file);
+  const targets = from.tensors.map(
+    (tensor): Target => ({
+      tensor,
+      dtype: targetDtype(tensor, dtype),
+      inputScale: calibration?.inputScales.get(tensor.name),
+    }),
+  );
+  yield header({ ...from, graph }, targets, calibration?.method);
+  const remaining = targets.values();
   let writer: TensorWriter | undefined;
-  for await (const { tensor, bytes } of file.pieces()) {
+  for await (const { tensor, bytes } of from.pieces()) {
     if (tensor !== writer?.tensor) {
       writer?.end();
       let next = remaining.next().value;
@@ -45,7 +67,8 @@ export async function* writeSafetensors(
           `${label(tensor.name)}: its bytes do not come in the order that the file states.`,
         );
       }
-      writer = new TensorWriter(tensor, next.dtype);
+      writer = new TensorWriter(next);
+      if (tensor.scales) yield scaleBytes(bytesOfNumbers(tensor.scales.weight), next);
     }
     const chunk = writer.push(bytes);
     if (chunk.length > 0) yield chunk;
@@ -53,21 +76,58 @@ export async function* writeSafetensors(
   writer?.end();
 }
 
-const targetDtype = ({ shape, dtype: own }: TensorInfo, wanted: Dtype = own): Dtype =>
-  shape.length < 2 && wanted !== 'F32' ? own : wanted;
+/** A tensor as it is written. */
+interface Target {
+  readonly tensor: TensorInfo;
+  readonly dtype: Dtype;
+  /** From a calibration, if it has become or stays I8. */
+  readonly inputScale: number | undefined;
+}
+
+function targetDtype({ shape, dtype: own }: TensorInfo, wanted: Dtype = own): Dtype {
+  if (shape.length < 2 && wanted !== 'F32') return own;
+  // Floats behind an odd number of bytes would not be aligned, as other programs want them.
+  const values = size(shape);
+  return wanted === 'I8' && (values === 0 || values % 4 !== 0) ? own : wanted;
+}
+
+/** The scales that a tensor's numbers need before them: of its outputs, and of its layer's input if there is one. */
+function scaleBytes(weight: Uint8Array, { tensor, inputScale = tensor.scales?.input?.[0] }: Target): Uint8Array {
+  const input = inputScale === undefined ? EMPTY : bytesOfNumbers(Float32Array.of(inputScale));
+  return joined([weight, input]);
+}
+
+/** Lists the entries of a header that a tensor needs, in the order of their bytes. */
+function entriesOf({ tensor: { name, shape, scales }, dtype, inputScale }: Target) {
+  const own = { name, dtype, shape };
+  if (dtype !== 'I8') return [own];
+  const weight = { name: weightScaleName(name), dtype: 'F32' as const, shape: shape.slice(0, 1) };
+  const input = { name: inputScaleName(name), dtype: 'F32' as const, shape: [1] };
+  return inputScale === undefined && !scales?.input ? [weight, own] : [weight, input, own];
+}
 
 /** Makes the header, padded with spaces so that values begin at a multiple of eight bytes. */
-function header({ tensors, metadata, config, graph, preprocessing }: WeightFile, dtypes: readonly Dtype[]): Uint8Array {
+function header(
+  { metadata, config, graph, preprocessing }: WeightFile,
+  targets: readonly Target[],
+  calibration: string | undefined,
+): Uint8Array {
   let end = 0;
-  const entries = tensors.map((tensor, i) => {
-    const dtype = dtypes[i] ?? tensor.dtype;
+  const names = new Set<string>();
+  const entries = targets.flatMap(entriesOf).map(({ name, dtype, shape }) => {
+    if (names.has(name))
+      throw new ResnetError('weights', `${label(name)}: int8 needs this name, which a tensor of the file has.`);
+    names.add(name);
     const begin = end;
-    end += size(tensor.shape) * DTYPE_BYTES[dtype];
-    return [tensor.name, { dtype, shape: tensor.shape, data_offsets: [begin, end] }] as const;
+    end += size(shape) * DTYPE_BYTES[dtype];
+    return [name, { dtype, shape, data_offsets: [begin, end] }] as const;
   });
+  const { [QUANTIZATION]: _, [CALIBRATION]: before, ...others } = metadata;
+  const isInt8 = targets.some(({ dtype }) => dtype === 'I8');
   const all = {
-    ...metadata,
+    ...others,
     format: 'pt',
+    ...(isInt8 && quantisationMetadata(calibration ?? before)),
     ...configToMetadata(config),
     ...preprocessingToMetadata(preprocessing),
     ...graphToMetadata(graph),
@@ -80,20 +140,30 @@ function header({ tensors, metadata, config, graph, preprocessing }: WeightFile,
   return bytes;
 }
 
+/** What an int8 file says of itself. */
+const CALIBRATION = 'calibration';
+const quantisationMetadata = (calibration: string | undefined): Record<string, string> => ({
+  [QUANTIZATION]: 'int8',
+  ...(calibration !== undefined && { [CALIBRATION]: calibration }),
+});
+
 const EMPTY = new Uint8Array(0);
 
 /** One tensor on its way: its bytes come in pieces cut anywhere. */
 class TensorWriter {
   readonly tensor: TensorInfo;
-  readonly #dtype: Dtype;
+  readonly #target: Target;
+  readonly #quantiser: Quantiser | undefined;
   /** Bytes that came and are not written yet: of a value, or of a whole tensor whose order is Keras's. */
   #kept: Uint8Array;
   #keptBytes = 0;
   #missing: number;
 
-  constructor(tensor: TensorInfo, dtype: Dtype) {
+  constructor(target: Target) {
+    const { tensor, dtype } = target;
     this.tensor = tensor;
-    this.#dtype = dtype;
+    this.#target = target;
+    this.#quantiser = dtype === 'I8' && tensor.dtype !== 'I8' ? new Quantiser(tensor) : undefined;
     const width = DTYPE_BYTES[tensor.dtype];
     this.#missing = size(tensor.shape) * width;
     this.#kept = new Uint8Array(tensor.order === 'IO' ? this.#missing : width);
@@ -131,9 +201,16 @@ class TensorWriter {
 
   #convert(bytes: Uint8Array): Uint8Array {
     const { name, dtype } = this.tensor;
-    if (dtype === this.#dtype) return bytes;
-    const values = toFloat32(dtype, bytes);
-    if (this.#dtype === 'F16') {
+    const wanted = this.#target.dtype;
+    if (dtype === wanted) return bytes;
+    const values = toFloat32(dtype as FloatDtype, bytes);
+    if (this.#quantiser) {
+      this.#quantiser.push(values);
+      if (this.#missing > 0) return EMPTY;
+      const { scales, numbers } = this.#quantiser.result;
+      return joined([scaleBytes(scales, this.#target), numbers]);
+    }
+    if (wanted === 'F16') {
       // Values that round to the largest are within range.
       const beyond = values.find((value) => Math.abs(value) >= LARGEST_F16 + 16 && Number.isFinite(value));
       if (beyond !== undefined) {
@@ -143,7 +220,7 @@ class TensorWriter {
         );
       }
     }
-    return fromFloat32(this.#dtype, values);
+    return fromFloat32(wanted as FloatDtype, values);
   }
 }
 

@@ -11,4 +11,16 @@ if (!more) throw new ResnetError('worker', `${moreUrl()}: expected a script of r
 // It has a copy of the platform's module.
 more.usePlatform(platform);
 
-export const { fitted, h5, impostor, networkIn, pytorch, randomWeights, shards, tfjs, withPrefix } = more;
+export const {
+  dequantised,
+  fitted,
+  h5,
+  refusal,
+  networkIn,
+  pytorch,
+  randomWeights,
+  shards,
+  tfjs,
+  withPrefix,
+  withScales,
+} = more;

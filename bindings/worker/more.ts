@@ -1,8 +1,10 @@
 /** What few weight files need of a worker, in a script of its own (dist/worker-more.js), which worker.js loads then. */
 
 import { usePlatform } from '../platform/platform.js';
+import { dequantised } from '../weights/dequantise.js';
 import { fitted, networkIn } from '../weights/fitted.js';
-import { impostor } from '../weights/formats/impostors.js';
+import { refusal } from '../weights/formats/impostors.js';
+import { withScales } from '../weights/formats/int8.js';
 import { h5 } from '../weights/formats/keras/h5.js';
 import { tfjs } from '../weights/formats/keras/tfjs.js';
 import { pytorch } from '../weights/formats/pytorch/reader.js';
@@ -10,7 +12,20 @@ import { shards } from '../weights/formats/sharded.js';
 import { withPrefix } from '../weights/prefix.js';
 import { randomWeights } from '../weights/random.js';
 
-const more = { usePlatform, fitted, h5, impostor, networkIn, pytorch, randomWeights, shards, tfjs, withPrefix };
+const more = {
+  usePlatform,
+  dequantised,
+  fitted,
+  h5,
+  refusal,
+  networkIn,
+  pytorch,
+  randomWeights,
+  shards,
+  tfjs,
+  withPrefix,
+  withScales,
+};
 
 /** The global by which worker.js has them: Parcel makes a script without exports of this one. */
 const MORE = 'resnet-wasm more';

@@ -67,6 +67,7 @@ const rooms: readonly Room[] = [
       'engine/binary',
       'engine/peak',
       'engine/thread-loop',
+      'weights/dequantise',
       'weights/fitted',
       'weights/prefix',
       'weights/random',

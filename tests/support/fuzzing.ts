@@ -196,6 +196,11 @@ function quantisedModel(): Model {
   return { 'model.json': utf8(JSON.stringify(json)), q: pattern(2 * 54 + 2 * 3 + 6) };
 }
 
+const numbers = { dtype: 'I8', shape: [2, 30], bytes: pattern(60, 4) };
+const scale = (name: string, ...values: number[]) => {
+  return { name, dtype: 'F32', shape: [values.length], bytes: new Uint8Array(Float32Array.from(values).buffer) };
+};
+
 /** Every reader, and valid files for it. */
 export const READERS: Readonly<Record<string, readonly Model[]>> = {
   safetensors: [
@@ -206,6 +211,21 @@ export const READERS: Readonly<Record<string, readonly Model[]>> = {
         'resnet-wasm.graph': graphToJson(smallGraph()),
         'resnet-wasm.stride': 'conv1',
       }),
+    },
+  ],
+  int8: [
+    {
+      a: safetensorsFile(
+        [
+          ...tensors('fc.bias'),
+          scale('fc.weight_scale', 0.25, 3),
+          scale('fc.input_scale', 0.5),
+          { name: 'fc.weight', ...numbers },
+          scale('head.weight_scale', 1, 2),
+          { name: 'head.weight', ...numbers },
+        ],
+        { quantization: 'int8' },
+      ),
     },
   ],
   'pytorch archive': folder('pth', /(?<!legacy)\.pt$/),

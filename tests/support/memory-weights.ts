@@ -1,7 +1,7 @@
 /** Weight files from values in memory: any order of tensors, any type, any pieces. */
 
 import { fromTensors } from '../../bindings/weights/from-tensors.js';
-import type { Dtype, TensorInfo, WeightFile } from '../../bindings/weights/types.js';
+import type { FloatDtype, TensorInfo, WeightFile } from '../../bindings/weights/types.js';
 import { uniform } from '../../bindings/weights/uniform.js';
 import { type Graph, inputShape, type Node, type Parameter, parameters } from '../../models/index.js';
 import type { Values } from './reference.js';
@@ -36,12 +36,12 @@ function brainBits(value: number): number {
 }
 
 /** What a file of type `dtype` keeps of `values`. */
-export function kept(values: Float32Array, dtype: Dtype): Float32Array {
+export function kept(values: Float32Array, dtype: FloatDtype): Float32Array {
   if (dtype === 'F32') return values;
   return values.map((v) => (dtype === 'F16' ? half(halfBits(v)) : brain(brainBits(v))));
 }
 
-function bytesOf(values: Float32Array, dtype: Dtype): Uint8Array {
+function bytesOf(values: Float32Array, dtype: FloatDtype): Uint8Array {
   if (dtype === 'F32') return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   return new Uint8Array(Uint16Array.from(values, dtype === 'F16' ? halfBits : brainBits).buffer);
 }
@@ -77,7 +77,7 @@ export function anyTensors(graph: Graph): Map<string, Float32Array> {
 }
 
 export interface FileOptions {
-  readonly dtype?: Dtype;
+  readonly dtype?: FloatDtype;
   /** Of the values of matrices. */
   readonly order?: TensorInfo['order'];
   /** Rearranges the file's tensors, which come in `state_dict` order. */

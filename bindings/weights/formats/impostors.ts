@@ -1,6 +1,8 @@
 /** What people have instead of weights. Fetched when such a file comes. */
 
-import { shown } from '../../util/messages.js';
+import { ResnetError } from '../../../models/errors.js';
+import { either, shown } from '../../util/messages.js';
+import type { Format } from '../types.js';
 import { bytesAt, textStart } from './sniff.js';
 
 const isBetween = (byte: number | undefined, least: number, most: number): boolean =>
@@ -86,8 +88,11 @@ const IMPOSTORS: readonly { readonly is: (head: Uint8Array, text: string) => boo
   { is: (_, text) => text === '', what: 'an empty file' },
 ];
 
-/** What a file is that no reader takes, with what to do, for the end of a sentence. */
-export function impostor(head: Uint8Array): string {
+/** Makes the error that tells what a file is that no reader takes, with what to do. */
+export const refusal = (file: string, formats: readonly Pick<Format, 'name'>[], head: Uint8Array): ResnetError =>
+  new ResnetError('weights', `${file}: expected ${either(formats.map(({ name }) => name))}, got ${impostor(head)}.`);
+
+function impostor(head: Uint8Array): string {
   const text = textStart(head);
   const what = IMPOSTORS.find(({ is }) => is(head, text))?.what;
   if (what) return what;

@@ -23,6 +23,8 @@ const OTHER_DTYPES = /^(BOOL|[IU](8|16|32|64)|F(4|6_E2M3|6_E3M2|8_E4M3|8_E5M2|8_
 
 interface Entry {
   readonly name: string;
+  /** The header's word. */
+  readonly type: string;
   readonly begin: number;
   readonly end: number;
   readonly shape: readonly number[];
@@ -47,10 +49,13 @@ export const safetensors: Reader = {
     const { graph, rest } = graphFromMetadata(subject, metadata);
     const preprocessing = preprocessingFromMetadata(subject, metadata);
     const labels = labelsFromMetadata(subject, metadata);
-    const skipped = entries.flatMap(({ name, dtype }) => (dtype ? [] : [name]));
+    const floats = spansOf(entries);
+    const mayBeInt8 = entries.some(({ type }) => type === 'I8') || metadata.quantization === 'int8';
+    const spans = mayBeInt8 ? (await import('./int8.js')).withScales(entries, floats, metadata) : floats;
+    const skipped = entries.flatMap(({ name }, i) => (spans[i]?.tensor || spans[i]?.keep ? [] : [name]));
     const selection = skipped.length > 0 ? { key: '', others: [], skipped } : undefined;
     const description = { format: 'safetensors', metadata: rest, config, graph, labels, preprocessing, selection };
-    return spannedFile(description, stream, spansOf(entries));
+    return spannedFile(description, stream, spans);
   },
 };
 
@@ -127,7 +132,7 @@ function checkedEntry(name: string, entry: unknown): Entry {
       `${subject}: expected ${expected} bytes of ${dtype} ${shown(shape)}, got ${bytes}.`,
     );
   }
-  return { name, begin, end, shape, dtype: skipped ? undefined : (dtype as StoredDtype) };
+  return { name, type: dtype as string, begin, end, shape, dtype: skipped ? undefined : (dtype as StoredDtype) };
 }
 
 function spansOf(entries: readonly Entry[]): Span[] {

@@ -10,7 +10,7 @@ import { size } from '../../util/shape.js';
 import { STORED_BYTES } from '../dtype.js';
 import { checkedPath, sibling } from '../stream/beside.js';
 import { COUNTER } from '../torch-names.js';
-import type { Piece, Reader, WeightFile } from '../types.js';
+import { DTYPE_BYTES, type Piece, type Reader, type WeightFile } from '../types.js';
 import { weightFile } from './spans.js';
 
 const MAX_JSON_BYTES = 100_000_000;
@@ -56,6 +56,8 @@ export const shards: Reader = {
       await shard.close();
       headers.push(shard);
     }
+    const int8 = headers.flatMap(({ tensors }) => tensors).find(({ dtype }) => dtype === 'I8');
+    if (int8) throw new ResnetError('weights', `${label(int8.name)}: expected floating point in shards, got int8.`);
     checkPlaces(places, paths, headers);
     const metadata = isRecord(value.metadata) ? value.metadata : {};
     checkTotal(file, metadata.total_size, places, headers);
@@ -111,7 +113,7 @@ function checkTotal(
   const tensors = headers.flatMap((shard) => shard.tensors);
   const counters = places.filter(([name]) => COUNTER.test(name)).length * COUNTER_BYTES;
   const total = tensors.reduce((sum, { shape, dtype, stored }) => {
-    return sum + size(shape) * STORED_BYTES[stored ?? dtype];
+    return sum + size(shape) * (stored ? STORED_BYTES[stored] : DTYPE_BYTES[dtype]);
   }, counters);
   if (stated !== total) {
     throw new ResnetError('weights', `${file}: metadata: expected total_size ${total}, got ${shown(stated)}.`);

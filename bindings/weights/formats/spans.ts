@@ -7,13 +7,15 @@ import { decoderOf, heldDtype, STORED_BYTES, type Stored, type StoredDtype } fro
 import type { ByteStream } from '../stream/byte-stream.js';
 import { DTYPE_BYTES, type Piece, type TensorInfo, type WeightFile } from '../types.js';
 
-/** A stretch of the stream: a tensor, or bytes to pass over. */
+/** A stretch of the stream: a tensor, or bytes to keep elsewhere or to pass over. */
 export interface Span {
   readonly tensor: TensorInfo | undefined;
   /** In the stream. */
   readonly bytes: number;
   /** What the stream holds, if that is not the tensor's type in little-endian order. */
   readonly stored?: Stored;
+  /** Takes a copy of bytes that are no tensor's. */
+  readonly keep?: (bytes: Uint8Array) => void;
 }
 
 /** Counts the bytes of a tensor. Throws, `subject` first, if they are too many to count exactly. */
@@ -73,7 +75,7 @@ export async function* piecesOf(stream: ByteStream, spans: readonly Span[]): Asy
 /** Reads the next bytes of the stream as a tensor's. Throws an error that says `ended()` if the stream ends first. */
 export async function* spanPieces(
   stream: ByteStream,
-  { tensor, bytes, stored }: Span,
+  { tensor, bytes, stored, keep }: Span,
   ended: () => string,
 ): AsyncGenerator<Piece, void, undefined> {
   const decoder = decoderOf(stored);
@@ -82,6 +84,7 @@ export async function* spanPieces(
     if (!part) throw new ResnetError('weights', ended());
     left -= part.length;
     const values = decoder ? decoder.push(part) : part;
+    keep?.(part);
     if (tensor && values.length > 0) yield { tensor, bytes: values };
   }
 }
