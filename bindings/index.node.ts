@@ -15,6 +15,7 @@ export type { HubSet } from '../models/hub.js';
 export type { NpmSource, WeightSet } from '../models/index.js';
 export { measurePeak } from './engine/peak.js';
 export * from './index.js';
+export { type CalibrateOptions, calibrate } from './model/calibrate.js';
 export type { PretrainedSet } from './model/published.js';
 export { decodeImage, encodeImage } from './node/decode-image.js';
 export { type PretrainedWeights, pretrained, weightCache } from './node/pretrained.js';
@@ -22,11 +23,11 @@ export type { CacheOptions, FetchOptions } from './node/weight-cache.js';
 export { enableWideVectors, type WideVectors } from './node/wide-vectors.js';
 export type { DecodeOptions } from './platform/types.js';
 export { networkIn } from './weights/fitted.js';
-export { inspectWeights, type TensorReport, type WeightReport } from './weights/inspect.js';
+export { type InspectOptions, inspectWeights, type TensorReport, type WeightReport } from './weights/inspect.js';
 export { openWeights } from './weights/open.js';
 export { seededWeights } from './weights/random.js';
 export { seededInput } from './weights/uniform.js';
-export { type WriteOptions, writeSafetensors } from './weights/write.js';
+export { type Calibration, type WriteOptions, writeSafetensors } from './weights/write.js';
 
 usePlatform(nodePlatform(() => new URL('../dist/thread.node.js', import.meta.url)));
 

@@ -25,7 +25,7 @@ const inOrder = new Intl.Collator('en', { numeric: true }).compare;
  * Finds the pictures of one argument, in the order of their names if it stands for several. Throws one sentence if there
  * are none. A file of the very name goes before a pattern.
  */
-async function picturesOf(argument: string): Promise<Picture[]> {
+export async function picturesOf(argument: string): Promise<Picture[]> {
   if (argument === '') throw new Error('"": no such file.');
   if (isStdin(argument)) return [{ name: 'stdin', source: '-' }];
   if (/^(https?|blob):/i.test(argument)) return [{ name: argument, source: argument }];

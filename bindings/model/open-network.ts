@@ -24,10 +24,7 @@ export async function openNetwork(
   options: OpenOptions,
   networkOptions: NetworkOptions,
 ): Promise<Opened> {
-  if (isWeightSource(network)) {
-    const subject = typeof network === 'string' ? network : 'weights';
-    return closedOnError(await openFile(network, options), (file) => identified(file, subject, networkOptions));
-  }
+  if (isWeightSource(network)) return openIdentified(network, options, networkOptions);
   const build = (config: NetworkOptions): Graph =>
     typeof network === 'string'
       ? buildNetwork(network, { ...config, ...networkOptions })
@@ -45,6 +42,16 @@ export async function openNetwork(
     checkOwn(file, graph);
     return { file, graph };
   });
+}
+
+/** Opens weights that tell their network. */
+export async function openIdentified(
+  weights: WeightSource,
+  options: OpenOptions,
+  networkOptions: NetworkOptions,
+): Promise<Opened> {
+  const subject = typeof weights === 'string' ? weights : 'weights';
+  return closedOnError(await openFile(weights, options), (file) => identified(file, subject, networkOptions));
 }
 
 /** Takes a network's tensors out of a file. Whoever asks for a number of classes wants a last layer. */

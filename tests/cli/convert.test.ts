@@ -3,7 +3,7 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
@@ -49,6 +49,51 @@ test('a file of the same type computes the same bits, one of float16 nearly the 
   const differences = (await logits(half)).map((value, i) => Math.abs(value - (expected[i] as number)));
   assert.ok(Math.max(...differences) > 0 && Math.max(...differences) < 5e-3);
   assert.ok((await readFile(half)).length < 0.6 * (await readFile(weights)).length);
+});
+
+test('int8 is a quarter, tells what it is, and learns ranges from pictures', async ({ folder, weights }) => {
+  const [plain, ranged] = [join(folder, 'int8'), join(folder, 'ranged')];
+  assert.is((await run('convert', weights, plain, '--dtype', 'i8')).code, 0);
+  assert.ok((await readFile(plain)).length < 0.3 * (await readFile(weights)).length);
+  const calibrated = await run('convert', weights, ranged, '--dtype', 'i8', '--calibrate', dirname(PICTURE));
+  assert.equal(
+    [calibrated.code, calibrated.stderr],
+    [0, `${dirname(PICTURE)}: 16 pictures or more calibrate better than 4.\n`],
+  );
+  const { stdout } = await run('inspect', ranged, '--against', weights);
+  assert.match(stdout, /^fc\.weight +I8 +\[7, 64\] +\d\d\.\d dB$/m);
+  assert.match(stdout, /^int8: 20 tensors, 9\d\.\d % of the values, of which 20 have the range of their inputs$/m);
+  assert.match(stdout, /^signal to noise: \d\d\.\d dB in the median, least \d\d\.\d dB in \S+\.weight$/m);
+  assert.match(stdout, /^looks like resnet20_cifar \(classes 7\)$/m);
+  assert.match(stdout, /^calibration: least mean squared error over 4 pictures$/m);
+  const lines = (await run('inspect', plain)).stdout.split('\n');
+  assert.ok(lines.some((line) => /^int8: 20 tensors, 9\d\.\d % of the values$/.test(line)));
+  assert.match((await run('classify', PICTURE, '--weights', ranged)).stdout, /class \d/);
+});
+
+test('a calibration that cannot be is refused, and writes nothing', async ({ folder, weights }) => {
+  const out = join(folder, 'out');
+  const refused = async (...args: string[]) => {
+    const { code, stderr } = await run('convert', ...args);
+    return [code, stderr];
+  };
+  assert.equal(await refused(weights, out, '--dtype', 'i8', '--calibrate', folder), [
+    1,
+    `${folder}: expected a picture in this folder, got none.\n`,
+  ]);
+  assert.equal(await refused(weights, out, '--dtype', 'i8', '--calibrate', `${folder}/none`), [
+    1,
+    `${folder}/none: no such file.\n`,
+  ]);
+  assert.equal(await refused(weights, out, '--calibrate', folder), [
+    2,
+    "error: option '--calibrate <folder>' is for --dtype i8\n",
+  ]);
+  assert.equal(await refused('-', out, '--dtype', 'i8', '--calibrate', folder), [
+    2,
+    'error: --calibrate needs the weights twice, which standard input cannot be\n',
+  ]);
+  assert.equal(await readdir(folder), ['resnet20.safetensors']);
 });
 
 test('a conversion that fails leaves what was there, and nothing else', async ({ folder, weights }) => {
