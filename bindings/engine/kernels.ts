@@ -2,14 +2,7 @@
 
 /** Exports of assembly/index.ts that the bindings call; assembly/ says what each does. Addresses are bytes, sizes elements. */
 export interface Kernels {
-  run(
-    stepsPtr: number,
-    first: number,
-    last: number,
-    piece: number,
-    pieces: number,
-    scratchPtr: number,
-  ): void;
+  run(stepsPtr: number, first: number, last: number, piece: number, pieces: number, scratchPtr: number): void;
   work(controlPtr: number, thread: number): number;
   peak(rounds: number, factor: number): number;
   peakWide(rounds: number, factor: number, outPtr: number): void;

@@ -213,6 +213,6 @@ class Products {
       ...size,
       ...places,
     });
-    core.kernels.run(this.#recordPtr, 0, 1, 0, 1, this.#scratchPtr, 0);
+    core.kernels.run(this.#recordPtr, 0, 1, 0, 1, this.#scratchPtr);
   }
 }

@@ -60,6 +60,7 @@ export async function readHead(source: WeightSource, { name }: Pick<Embedder, 'n
       values.set(tensor.name, [...(values.get(tensor.name) ?? []), bytes.slice()]);
     }
     const valuesOf = async ({ name, dtype }: typeof weight): Promise<Float32Array> => {
+      if (dtype === 'I8') return refuse('int8 values');
       const parts = (values.get(name) ?? []) as Uint8Array<ArrayBuffer>[];
       return toFloat32(dtype, new Uint8Array(await new Blob(parts).arrayBuffer()));
     };

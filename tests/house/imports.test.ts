@@ -102,8 +102,8 @@ const rooms: readonly Room[] = [
   },
   {
     name: 'entries',
-    files: /^bindings\/index(\.node|\.web|\.static)?\.ts$/,
-    may: 'assets browser compile engine formats image learning model models node platform stream util weights worker'.split(
+    files: /^bindings\/index(\.node|\.web|\.static|\.workerd)?\.ts$/,
+    may: 'assets browser compile engine formats image learning model models node platform stream util weights worker build/relaxed.wasm'.split(
       ' ',
     ),
   },
@@ -124,10 +124,6 @@ const rooms: readonly Room[] = [
     name: 'cli',
     files: /^cli\//,
     may: [...ENTRIES, 'server', 'node:', 'commander', 'cli-progress', 'bullmq', 'ioredis', 'tar'],
-    files: /^bindings\/index(\.node|\.web|\.static|\.workerd)?\.ts$/,
-    may: 'assets browser compile engine formats image model models node platform stream util weights worker build/relaxed.wasm'.split(
-      ' ',
-    ),
   },
   {
     name: 'page scripts',

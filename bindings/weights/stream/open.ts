@@ -64,7 +64,10 @@ export async function byteSourceOf(
   if (isBlob(source)) {
     // jsdom's have no streams.
     if (!source.stream) {
-      return arraySource('name' in source ? String(source.name) : 'weights', new Uint8Array(await source.arrayBuffer()));
+      return arraySource(
+        'name' in source ? String(source.name) : 'weights',
+        new Uint8Array(await source.arrayBuffer()),
+      );
     }
     return (await import('./readable.js')).blobSource(source);
   }
