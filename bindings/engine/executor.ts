@@ -59,6 +59,8 @@ export interface Executor {
    * 4 GiB.
    */
   setInput(batch: number, ...inputs: readonly (Float32Array | InputWriter)[]): void;
+  /** Returns what a writer makes of one image, as values for the first input. */
+  written(write: InputWriter): Float32Array;
   /** Runs all steps, or those that `wanted` needs. */
   run(wanted?: Wanted): Promise<RunResult>;
   /** Runs all steps, with the milliseconds that each step of the plan took. */
@@ -133,6 +135,20 @@ export class PlanExecutor implements Executor {
       if (typeof input === 'function') input(this.#core, this.#place(view));
       else this.#view(view).set(input);
     });
+  }
+
+  written(write: InputWriter): Float32Array {
+    const { arena } = this.#core;
+    const [{ view }] = this.plan.inputs;
+    const { h, w, c } = view.shape;
+    const mark = arena.mark();
+    try {
+      const ptr = arena.alloc(h * w * c * BYTES);
+      write(this.#core, ptr);
+      return new Float32Array(arena.f32(ptr, h * w * c));
+    } finally {
+      arena.release(mark);
+    }
   }
 
   async run({ values = [], extra, isPartial = false }: Wanted = {}): Promise<RunResult> {

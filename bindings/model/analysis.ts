@@ -26,10 +26,9 @@ export async function embed(
   { normalise = false, signal }: EmbedOptions,
 ): Promise<Float32Array | Float32Array[]> {
   const features = featuresOf(runner);
-  return runner.each(images, signal, async (shown) => {
-    const [values] = (await runner.show(shown, { values: [features], isPartial: true }, signal)).values;
-    return normalise ? unit(values as Float32Array) : (values as Float32Array);
-  });
+  return runner.each(images, { values: [features], isPartial: true }, signal, ({ values: [values] }) =>
+    normalise ? unit(values as Float32Array) : (values as Float32Array),
+  );
 }
 
 /** As `Model.featureMap`. */
@@ -40,10 +39,9 @@ export async function featureMap(
   { signal }: CallOptions,
 ): Promise<FeatureMap> {
   const value = layerValue(runner, layer);
-  return runner.each(image, signal, async (shown) => {
-    const [data] = (await runner.show(shown, { values: [value], isPartial: true }, signal)).values;
-    return featureMapOf(value, data as Float32Array, shown.crop);
-  });
+  return runner.each(image, { values: [value], isPartial: true }, signal, ({ values: [data] }, crop) =>
+    featureMapOf(value, data as Float32Array, crop),
+  );
 }
 
 /** As `Model.preprocess`. */
@@ -52,10 +50,11 @@ export async function preprocess(runner: Runner, image: ImageSource, { signal }:
   const [{ node, view }] = plan.inputs;
   const { h, w, c } = view.shape;
   const input = plan.values.find((value) => value.node.id === node) as PlanValue;
-  return runner.each(image, signal, async (shown) => {
-    const [data] = (await runner.show(shown, { values: [input], isPartial: true }, signal)).values;
-    return { data: data as Float32Array, shape: [1, h, w, c], layout: 'NHWC' };
-  });
+  return runner.each(image, { values: [input], isPartial: true }, signal, ({ values: [data] }) => ({
+    data: data as Float32Array,
+    shape: [1, h, w, c],
+    layout: 'NHWC',
+  }));
 }
 
 /** As `Model.analyse`. */
@@ -71,15 +70,14 @@ export async function analyse(runner: Runner, image: ImageSource, options: Analy
   checkClasses(classes, plan.outputs[0].view.shape.c);
   const extra = cam ? camStep(plan) : undefined;
   const values = embedding ? [...wanted, featuresOf(runner)] : wanted;
-  return runner.each(image, signal, async (shown) => {
-    const result = await runner.show(shown, { values, extra }, signal);
+  return runner.each(image, { values, extra }, signal, (result, crop) => {
     const ranked = runner.ranked(result.outputs[0] as Float32Array);
     const best = ranked.slice(0, topK);
     const chosen = classes?.map((index) => ranked.find((found) => found.index === index) as Classification) ?? best;
     return {
       classes: best,
-      cam: extra && camOf(chosen, extra.step.output.shape, result.extra as Float32Array, shown.crop),
-      layers: wanted.map((value, i) => featureMapOf(value, result.values[i] as Float32Array, shown.crop)),
+      cam: extra && camOf(chosen, extra.step.output.shape, result.extra as Float32Array, crop),
+      layers: wanted.map((value, i) => featureMapOf(value, result.values[i] as Float32Array, crop)),
       embedding: embedding ? result.values.at(-1) : undefined,
     };
   });

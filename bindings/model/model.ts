@@ -3,7 +3,7 @@
 import { type Graph, macs, type Preprocessing, type Shape } from '../../models/index.js';
 import type { Plan } from '../compile/plan.js';
 import { type Summary, summary } from '../compile/summary.js';
-import type { Executor } from '../engine/executor.js';
+import type { Executor, Wanted } from '../engine/executor.js';
 import { DISPOSE } from '../util/dispose.js';
 import { checkOptions, checkTopK } from './options.js';
 import { copiesOf, type Images, Runner, type RunnerOptions } from './runner.js';
@@ -28,6 +28,9 @@ import type {
 
 /** The version in package.json. */
 const VERSION = '0.2.0';
+
+/** Calls that want the same object may share a run. */
+const OUTPUTS: Wanted = {};
 
 export class ExecutorModel implements Model {
   readonly #runner: Runner;
@@ -71,10 +74,9 @@ export class ExecutorModel implements Model {
     runner.checkClassifier();
     // One picture of an idle model is read within the call.
     const taken = runner.isIdle && !Array.isArray(images) ? images : copiesOf(images);
-    return runner.each(taken, signal, async (shown) => {
-      const [output] = (await runner.show(shown, {}, signal)).outputs;
-      return runner.ranked(output as Float32Array).slice(0, topK);
-    });
+    return runner.each(taken, OUTPUTS, signal, ({ outputs: [output] }) =>
+      runner.ranked(output as Float32Array).slice(0, topK),
+    );
   }
 
   embed(image: ImageSource, options?: EmbedOptions): Promise<Float32Array>;

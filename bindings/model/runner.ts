@@ -8,13 +8,15 @@ import { isPixels } from '../platform/pixels.js';
 import { platform } from '../platform/platform.js';
 import type { Pixels } from '../platform/types.js';
 import { nextTask } from '../util/next-task.js';
+import { untilAborted } from '../util/until-aborted.js';
 import { type OutputActivation, rankedClasses } from './classes.js';
 import type { Classification, ImageSource } from './types.js';
 
-/** A picture that is ready to be written into the network's input. */
-export interface ShownImage {
-  readonly write: InputWriter;
-  readonly crop: Crop;
+/** Pictures that share a run. */
+interface Group {
+  readonly wanted: Wanted;
+  readonly inputs: Float32Array[];
+  readonly results: Promise<readonly (RunResult | ResnetError)[]>;
 }
 
 /** One picture, or several. */
@@ -24,12 +26,38 @@ const isList = (images: Images): images is readonly ImageSource[] => Array.isArr
 
 const isAllFinite = (values: Float32Array): boolean => values.every(Number.isFinite);
 
+/** Writes the inputs of several images one after the other. */
+const inOrder =
+  (inputs: readonly Float32Array[]): InputWriter =>
+  ({ arena }, ptr) =>
+    inputs.forEach((input, i) => {
+      arena.f32(ptr + i * input.byteLength, input.length).set(input);
+    });
+
+/** The values of image `i` of `count`. */
+function partOf(all: RunResult, i: number, count: number): RunResult {
+  if (count === 1) return all;
+  const part = (values: Float32Array): Float32Array =>
+    values.slice((i * values.length) / count, ((i + 1) * values.length) / count);
+  return { outputs: all.outputs.map(part), values: all.values.map(part), extra: all.extra && part(all.extra) };
+}
+
+/** The result at a place. Throws what is there instead. */
+function only(results: readonly (RunResult | ResnetError)[], at: number): RunResult {
+  const result = results[at] as RunResult | ResnetError;
+  if (result instanceof ResnetError) throw result;
+  return result;
+}
+
 /** An ImageData's fields are not its own, which a spread would miss. */
 const copyOf = ({ data, width, height, channels }: Pixels): Pixels => ({ data: data.slice(), width, height, channels });
 
 /** Copies decoded pixels, which their owner may change at once. */
 export const copiesOf = <Given extends Images>(images: Given): Given =>
   (isList(images) ? images.map(copiesOf) : isPixels(images) ? copyOf(images) : images) as Given;
+
+/** The most bytes of activations that pictures share. */
+const BATCH_BYTES = 2 ** 26;
 
 export interface RunnerOptions {
   readonly preprocessing: Preprocessing | undefined;
@@ -49,6 +77,8 @@ export class Runner {
   #last: Promise<unknown> = Promise.resolve();
   /** Runs that are not done. */
   #waiting = 0;
+  /** Pictures that wait for their turn together. */
+  #group: Group | undefined;
 
   constructor(executor: Executor, options: RunnerOptions) {
     this.name = executor.plan.graph.name;
@@ -94,65 +124,110 @@ export class Runner {
   }
 
   /**
-   * Decodes a picture or several, each next one while `use` has one; `use` in turn. Decoded pixels of one picture are read
-   * within the call if the runner is idle; otherwise, and of a list, later.
+   * Decodes a picture or several and runs each; `use` makes a result of what a run gives. Of a list, some are on their way at
+   * once. Decoded pixels of one picture are read within the call if the runner is idle; otherwise, and of a list, later.
    */
   async each<Result>(
     images: ImageSource,
+    wanted: Wanted,
     signal: AbortSignal | undefined,
-    use: (shown: ShownImage) => Promise<Result>,
+    use: (result: RunResult, crop: Crop) => Result,
   ): Promise<Result>;
   async each<Result>(
     images: Images,
+    wanted: Wanted,
     signal: AbortSignal | undefined,
-    use: (shown: ShownImage) => Promise<Result>,
+    use: (result: RunResult, crop: Crop) => Result,
   ): Promise<Result | Result[]>;
   async each<Result>(
     images: Images,
+    wanted: Wanted,
     signal: AbortSignal | undefined,
-    use: (shown: ShownImage) => Promise<Result>,
+    use: (result: RunResult, crop: Crop) => Result,
   ): Promise<Result | Result[]> {
     signal?.throwIfAborted();
     const preprocessing = this.#fittingPreprocessing();
     const { maxPixels } = this.options;
-    const shownImage = (pixels: Pixels): ShownImage => ({
-      write: imageWriter(pixels, preprocessing),
-      crop: shownOf(pixels, preprocessing),
-    });
-    if (!isList(images) && isPixels(images)) return use(shownImage(images));
-    const sources = isList(images) ? images : [images];
-    const decode = (source: ImageSource): Promise<Pixels> => {
-      const pixels = platform.decodeImage(source, { maxPixels });
-      // Awaited later, perhaps never.
-      pixels.catch(() => {});
-      return pixels;
+    const shown = async (pixels: Pixels): Promise<Result> => {
+      const result = await this.#show(imageWriter(pixels, preprocessing), wanted, signal);
+      return use(result, shownOf(pixels, preprocessing));
     };
-    const results: Result[] = [];
-    let next = sources.length > 0 ? decode(sources[0] as ImageSource) : undefined;
-    for (let i = 1; next; i++) {
-      const pixels = await next;
+    if (!isList(images) && isPixels(images)) return shown(images);
+    const one = async (source: ImageSource): Promise<Result> => {
+      const pixels = await platform.decodeImage(source, { maxPixels });
       signal?.throwIfAborted();
-      next = i < sources.length ? decode(sources[i] as ImageSource) : undefined;
-      results.push(await use(shownImage(pixels)));
+      return shown(pixels);
+    };
+    if (!isList(images)) return one(images);
+    const results: Promise<Result>[] = [];
+    for (const [i, source] of images.entries()) {
+      await results[i - this.inFlight];
+      signal?.throwIfAborted();
+      const result = one(source);
+      // Awaited later, perhaps never.
+      result.catch(() => {});
+      results.push(result);
     }
-    return isList(images) ? results : (results[0] as Result);
+    return Promise.all(results);
   }
 
-  /** Runs a picture when the runs before it are done. Rejects if a value is not finite. */
-  show({ write }: ShownImage, wanted: Wanted, signal: AbortSignal | undefined): Promise<RunResult> {
+  /**
+   * Pictures to have on their way at once: one is decoded while another runs, and threads are given as many as share a run.
+   * Their pixels are in memory.
+   */
+  get inFlight(): number {
+    return 2 * this.#most;
+  }
+
+  /** The most pictures that share a run: two per thread, if their activations are not too large. */
+  get #most(): number {
     const { executor } = this;
-    return this.next(async () => {
-      executor.setInput(1, write);
-      const result = await executor.run(wanted);
-      if ([...result.outputs, ...result.values].every(isAllFinite)) return result;
-      executor.setInput(1, write);
-      const step = await executor.firstNonFinite();
-      const where = step ? `layer ${step.node.name}` : 'the input';
-      throw new ResnetError(
-        'values',
-        `${this.name}: values are not finite from ${where} on; the weights are damaged, or not its own.`,
-      );
-    }, signal);
+    if (executor.threads === 1) return 1;
+    return Math.max(1, Math.min(2 * executor.threads, Math.floor(BATCH_BYTES / executor.activationBytes(1))));
+  }
+
+  /**
+   * Runs a picture when the runs before it are done, together with those that wait for the same values: threads have less to
+   * share in one image than in several. Rejects if a value is not finite.
+   */
+  async #show(write: InputWriter, wanted: Wanted, signal: AbortSignal | undefined): Promise<RunResult> {
+    if (this.isIdle || this.#most === 1) return only(await this.next(() => this.#run([write], wanted), signal), 0);
+    let group = this.#group;
+    if (group?.wanted !== wanted || group.inputs.length === this.#most) {
+      const inputs: Float32Array[] = [];
+      const results = this.next(() => {
+        if (this.#group?.inputs === inputs) this.#group = undefined;
+        return this.#run(inputs, wanted);
+      });
+      group = this.#group = { wanted, inputs, results };
+    }
+    const at = group.inputs.push(this.executor.written(write)) - 1;
+    return only(await untilAborted(group.results, signal), at);
+  }
+
+  /** Runs pictures together: the result of each, or why it has none. */
+  async #run(inputs: readonly (Float32Array | InputWriter)[], wanted: Wanted): Promise<(RunResult | ResnetError)[]> {
+    const { executor } = this;
+    executor.setInput(inputs.length, ...(inputs.length === 1 ? inputs : [inOrder(inputs as Float32Array[])]));
+    const all = await executor.run(wanted);
+    const results: (RunResult | ResnetError)[] = [];
+    for (const [i, input] of inputs.entries()) {
+      const result = partOf(all, i, inputs.length);
+      const isSound = [...result.outputs, ...result.values].every(isAllFinite);
+      results.push(isSound ? result : await this.#notFinite(input));
+    }
+    return results;
+  }
+
+  /** Runs a picture once more, to tell where its values cease to be finite. */
+  async #notFinite(input: Float32Array | InputWriter): Promise<ResnetError> {
+    this.executor.setInput(1, input);
+    const step = await this.executor.firstNonFinite();
+    const where = step ? `layer ${step.node.name}` : 'the input';
+    return new ResnetError(
+      'values',
+      `${this.name}: values are not finite from ${where} on; the weights are damaged, or not its own.`,
+    );
   }
 
   /**
@@ -160,26 +235,22 @@ export class Runner {
    * has its turn after each: otherwise a server that awaits runs in a row would do nothing else.
    */
   next<Result>(task: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
-    return new Promise<Result>((resolve, reject) => {
-      const abort = () => reject(signal?.reason);
-      signal?.addEventListener('abort', abort, { once: true });
-      const start = async (): Promise<Result> => {
-        signal?.throwIfAborted();
-        // Throws if the model was disposed meanwhile.
-        return this.executor && task();
-      };
-      // The first of a row begins at once, and reads its input within the call.
-      const turn = this.isIdle ? start() : this.#last.then(start);
-      this.#waiting++;
-      this.#last = turn
-        .catch(() => {})
-        .then(() => {
-          signal?.removeEventListener('abort', abort);
-          return nextTask();
-        })
-        .then(() => this.#waiting--);
-      this.#last.then(() => turn).then(resolve, reject);
-    });
+    const start = async (): Promise<Result> => {
+      signal?.throwIfAborted();
+      // Throws if the model was disposed meanwhile.
+      return this.executor && task();
+    };
+    // The first of a row begins at once, and reads its input within the call.
+    const turn = this.isIdle ? start() : this.#last.then(start);
+    this.#waiting++;
+    this.#last = turn
+      .catch(() => {})
+      .then(nextTask)
+      .then(() => this.#waiting--);
+    return untilAborted(
+      this.#last.then(() => turn),
+      signal,
+    );
   }
 
   #fittingPreprocessing(): Preprocessing {
