@@ -6,8 +6,16 @@ import { fileURLToPath } from 'node:url';
 import { main as asc } from 'assemblyscript/asc';
 import { build } from 'esbuild';
 
-/** The source of each binary: three builds of the core, and one of each set of further kernels. */
-const sources = { baseline: 'core', relaxed: 'core', wide: 'core', more: 'more' };
+/** The source of each binary: three builds of the core, and one or three of each set of further kernels. */
+const sources = {
+  baseline: 'core',
+  relaxed: 'core',
+  wide: 'core',
+  more: 'more',
+  'int8-baseline': 'int8',
+  'int8-relaxed': 'int8',
+  'int8-wide': 'int8',
+};
 for (const [target, source] of Object.entries(sources)) {
   const entry = source === 'core' ? 'assembly/index.ts' : `assembly/${source}/index.ts`;
   const { error, stderr } = await asc([entry, '--config', 'asconfig.json', '--target', target]);
@@ -73,6 +81,8 @@ const binaries = {
   BASELINE_WASM: await base64('baseline'),
   RELAXED_WASM: await base64('relaxed'),
   MORE_WASM: await base64('more'),
+  INT8_BASELINE_WASM: await base64('int8-baseline'),
+  INT8_RELAXED_WASM: await base64('int8-relaxed'),
 };
 
 /** Leaves the binaries as text in a file of their own, which all entries share. */

@@ -11,6 +11,9 @@ const URLS = {
   relaxed: () => new URL('../build/relaxed.wasm', import.meta.url),
   wide: () => new URL('../build/wide.wasm', import.meta.url),
   more: () => new URL('../build/more.wasm', import.meta.url),
+  'int8-baseline': () => new URL('../build/int8-baseline.wasm', import.meta.url),
+  'int8-relaxed': () => new URL('../build/int8-relaxed.wasm', import.meta.url),
+  'int8-wide': () => new URL('../build/int8-wide.wasm', import.meta.url),
 };
 
 /** Finds the script of what few weight files need, which the worker's script does not contain. */

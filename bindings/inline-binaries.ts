@@ -3,9 +3,19 @@
 declare const BASELINE_WASM: string;
 declare const RELAXED_WASM: string;
 declare const MORE_WASM: string;
+declare const INT8_BASELINE_WASM: string;
+declare const INT8_RELAXED_WASM: string;
 
 /** Decodes a binary; in place of `wide`, for which few have use, `relaxed`. */
-export const inlineWasm = (binary: 'baseline' | 'relaxed' | 'wide' | 'more'): Uint8Array<ArrayBuffer> => {
-  const texts = { baseline: BASELINE_WASM, relaxed: RELAXED_WASM, wide: RELAXED_WASM, more: MORE_WASM };
-  return Uint8Array.from(atob(texts[binary]), (char) => char.charCodeAt(0));
+export const inlineWasm = (binary: keyof typeof TEXTS): Uint8Array<ArrayBuffer> =>
+  Uint8Array.from(atob(TEXTS[binary]()), (char) => char.charCodeAt(0));
+
+const TEXTS = {
+  baseline: () => BASELINE_WASM,
+  relaxed: () => RELAXED_WASM,
+  wide: () => RELAXED_WASM,
+  more: () => MORE_WASM,
+  'int8-baseline': () => INT8_BASELINE_WASM,
+  'int8-relaxed': () => INT8_RELAXED_WASM,
+  'int8-wide': () => INT8_RELAXED_WASM,
 };

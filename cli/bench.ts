@@ -66,7 +66,8 @@ export function benchCommand(signal: AbortSignal): Command {
     .option('--json', 'print JSON')
     .option('--html <file>', 'write a self-contained page with plots');
   for (const option of modelOptions()) {
-    if (['--binary', '--threads', '--no-wide'].includes(option.long ?? '')) command.addOption(option);
+    if (['--binary', '--threads', '--no-wide', '--quantize', '--memory'].includes(option.long ?? ''))
+      command.addOption(option);
   }
   return command.addHelpText('after', EXAMPLES).action(async (flags: BenchFlags) => {
     if (flags.html) await checkOutput(flags.html, '--html');

@@ -41,14 +41,24 @@ export async function openModel(
   isGiven: boolean,
   { signal, quiet, options = {} }: OpenOptions,
 ): Promise<Model> {
-  const { model, binary, threads, classes, weights, prefix } = flags;
+  const { model, binary, threads, classes, weights, prefix, quantize, memory } = flags;
   const own = classes === undefined ? {} : { classes };
   const fetched = weights === undefined ? await fetchPretrained(model, { signal, quiet }) : undefined;
   // Most loads take less than a second, which is not worth a line of a log.
   const silent = quiet || !hasBars();
   const what = isGiven || weights === undefined ? `${model} weights` : weights;
   const view = silent ? undefined : showBytes(`Loading ${what}`, { after: BAR_AFTER_MS });
-  const how: LoadOptions = { ...options, ...own, prefix, binary, threads, signal, onProgress: view?.update };
+  const how: LoadOptions = {
+    ...options,
+    ...own,
+    prefix,
+    binary,
+    threads,
+    quantize,
+    memory,
+    signal,
+    onProgress: view?.update,
+  };
   try {
     if (weights === undefined) return await load(model, { ...how, weights: fetched });
     if (isGiven) return await load(model, { ...how, weights: weightSource(weights) });

@@ -50,6 +50,8 @@ export interface MeasureOptions {
   readonly binary?: Binary;
   readonly tune?: boolean;
   readonly winograd?: boolean;
+  readonly quantize?: 'int8';
+  readonly memory?: 'small' | 'fast';
 }
 
 const median = (values: readonly number[]): number => {
@@ -59,12 +61,13 @@ const median = (values: readonly number[]): number => {
 
 /** Runs a network with seeded weights, whole and step by step. Rejects with the signal's reason once it is aborted. */
 export async function measure(name: string, options: MeasureOptions, signal: AbortSignal): Promise<BenchResult> {
-  const { rounds, batch, size, threads, binary, tune, winograd } = options;
+  const { rounds, batch, size, threads, binary, tune, winograd, quantize, memory } = options;
   const graph = buildNetwork(name, { size });
   const { h, w, c } = graphInput(graph);
   const shape = [batch, c, h, w];
   const input = { data: seededInput(shape), shape, layout: 'NCHW' as const };
-  const model = await load(name, { weights: { seed: 0 }, size, threads, binary, tune, winograd, signal });
+  const how = { threads, binary, tune, winograd, quantize, memory };
+  const model = await load(name, { weights: { seed: 0 }, size, ...how, signal });
   try {
     const times: number[] = [];
     for (let round = -WARM_UP; round < rounds; round++) {

@@ -63,6 +63,8 @@ export interface ModelFlags {
   readonly classes?: number;
   readonly binary?: Binary;
   readonly threads?: number | 'auto';
+  readonly quantize?: 'int8';
+  readonly memory?: 'small' | 'fast';
 }
 
 /** Makes the options of a command that runs a network, without `--model`. */
@@ -77,6 +79,10 @@ export const modelOptions = (): Option[] => [
   new Option('--threads <n>', 'number of threads, or auto: one per core, up to 8')
     .default('auto')
     .argParser((text) => (text === 'auto' ? text : positive(text))),
+  new Option('--quantize <type>', 'run layers on whole numbers; by default what the weights are').choices(['int8']),
+  new Option('--memory <what>', 'with int8: fast leaves layers in float32 that are faster so; small does not')
+    .choices(['small', 'fast'])
+    .default('fast'),
 ];
 
 /** Parses numbers with commas between them: one per channel, or one for all. `least`: what they have to exceed. */

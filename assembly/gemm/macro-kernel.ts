@@ -78,7 +78,7 @@ export function macroKernel<K>(g: Gemm): void {
   const isFirst = g.k0 == 0;
   const panels = panelsOf(g);
   // The tiles that use a B panel share the reading of the next.
-  const prefetchStride = <usize>((NR * 4 + panels - 1) / panels);
+  const prefetchStride = (kernel.bBytes(1) + panels - 1) / panels;
   for (let j = g.j0; j < g.j1; j += kernel.panels()) {
     const tilePanels = kernel.panels() > 1 ? min(kernel.panels(), g.j1 - j) : 1;
     const tileColumns = kernel.panels() > 1 ? tilePanels * NR : NR;

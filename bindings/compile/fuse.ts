@@ -4,7 +4,9 @@ import {
   type Activation,
   type ActivationOp,
   type BatchNormOp,
+  type ConvOp,
   type Graph,
+  type LinearOp,
   type Node,
   type NodeId,
   type Op,
@@ -23,8 +25,8 @@ export interface Layer {
   readonly output: NodeId;
 }
 
-/** Kinds of operation that remain after fusion. */
-export type StepKind = Exclude<Op['kind'], 'input' | 'concat' | 'activation' | 'add'> | 'copy';
+/** Kinds of operation that remain after fusion, and `range`, which finds how large a value is (ranges.ts). */
+export type StepKind = Exclude<Op['kind'], 'input' | 'concat' | 'activation' | 'add'> | 'copy' | 'range';
 
 /** A step before its values have places. */
 export interface Draft {
@@ -45,6 +47,9 @@ export interface Draft {
   readonly order: NodeId;
 }
 
+/** Operations with a matrix of weights. */
+export type MatrixOp = ConvOp | LinearOp;
+
 /** Each node's readers, and whether its value leaves the graph. */
 class Readers {
   readonly #readers: readonly Node[][];
@@ -63,7 +68,8 @@ class Readers {
   }
 }
 
-const multiplies = ({ kind }: Node): boolean => kind === 'conv' || kind === 'linear';
+/** Whether a node has a matrix of weights. */
+export const multiplies = (node: Node): node is Node<MatrixOp> => node.kind === 'conv' || node.kind === 'linear';
 
 /** Kinds whose kernels end in an activation. */
 const ACTIVATED: ReadonlySet<Node['kind']> = new Set(['conv', 'linear', 'add', 'mul', 'batchNorm']);

@@ -4,50 +4,15 @@
  */
 
 import { ResnetError } from '../../models/errors.js';
-import {
-  type Activation,
-  type ActivationOp,
-  type BatchNormOp,
-  type Graph,
-  inputShape,
-  type Node,
-  type NodeId,
-  type Port,
-  type Shape,
-} from '../../models/index.js';
-import type { AlgorithmName, Choose } from './conv-algorithm.js';
-import { type Draft, fuse, type StepKind } from './fuse.js';
+import { type Graph, inputShape, type Node, type NodeId, type Port, type Shape } from '../../models/index.js';
+import type { Choose } from './conv-algorithm.js';
+import { type Draft, fuse, multiplies } from './fuse.js';
 import { elements, lifetimes, Places, placeBuffers, placeConcats, placeSums } from './memory.js';
+import type { PlanStep, View } from './plan-step.js';
+import { withRanges } from './ranges.js';
 
 export type { StepKind } from './fuse.js';
-
-/** Where a value lies: channels `offset` … `offset + shape.c` of pixels that are `ld` channels apart. */
-export interface View {
-  readonly buffer: number;
-  readonly offset: number;
-  readonly ld: number;
-  readonly shape: Shape;
-}
-
-export interface PlanStep {
-  readonly kind: StepKind;
-  /** The node whose kind and parameters the step has; for a copy, the node whose value it makes. */
-  readonly node: Node;
-  /** The batch norm that is folded into a convolution or linear layer. */
-  readonly folded: Node<BatchNormOp> | undefined;
-  /** The batch norm that, with a ReLU, comes before a pointwise convolution and is applied as its input is packed. */
-  readonly preActivation: Node<BatchNormOp> | undefined;
-  /** What the result goes through at the end. */
-  readonly activation: Activation | undefined;
-  /** The node whose parameter the slopes of a PReLU are. */
-  readonly slopes: Node<ActivationOp> | undefined;
-  /** Of a convolution; `gemm` for all else. */
-  readonly algorithm: AlgorithmName;
-  readonly input: View;
-  /** What is added before the activation; the second factor of `mul`. */
-  readonly residual: View | undefined;
-  readonly output: View;
-}
+export type { PlanStep, View } from './plan-step.js';
 
 /** The value of a node or, if it is fused with nodes that follow, that of the last of them. */
 export interface PlanValue {
@@ -84,6 +49,8 @@ export interface Plan {
   readonly outputs: PlanPorts;
   /** By node id. */
   readonly values: readonly PlanValue[];
+  /** How many values' ranges steps find for others, each a word per image. */
+  readonly ranges: number;
   /** Elements of all buffers for one image: the peak of what is alive at once, and little more. */
   readonly arenaSize: number;
 }
@@ -133,7 +100,7 @@ function stepOf(graph: Graph, draft: Draft, view: (id: NodeId) => View, choose: 
     preActivation,
     activation,
     slopes,
-    algorithm: kind === 'conv' && node.kind === 'conv' ? choose(node, inputShape(graph, node)) : 'gemm',
+    algorithm: kind !== 'copy' && multiplies(node) ? choose(node, inputShape(graph, node)) : 'gemm',
     input,
     residual: residual === undefined ? undefined : view(residual),
     output: view(draft.output),
@@ -159,13 +126,23 @@ export function makePlan(graph: Graph, choose: Choose = () => 'gemm'): Plan {
   const [firstInput, ...inputs] = graph.inputs;
   const [firstOutput, ...outputs] = graph.outputs;
   const withView = (port: Port): PlanPort => ({ ...port, view: view(port.node) });
+  const {
+    steps,
+    ranges,
+    places: at,
+  } = withRanges(
+    graph,
+    drafts,
+    drafts.map((draft) => stepOf(graph, draft, view, choose)),
+  );
   return {
     graph,
-    steps: drafts.map((draft) => stepOf(graph, draft, view, choose)),
+    steps,
     buffers: buffers.map(({ offset, size }) => ({ offset, size })),
     inputs: [withView(firstInput), ...inputs.map(withView)],
     outputs: [withView(firstOutput), ...outputs.map(withView)],
-    values: completions(graph, drafts).map(({ node, step }) => ({ node, step, view: view(node.id) })),
+    values: completions(graph, drafts).map(({ node, step }) => ({ node, step: at[step] ?? -1, view: view(node.id) })),
+    ranges,
     arenaSize: buffers.reduce((end, { offset, size }) => Math.max(end, offset + size), 0),
   };
 }

@@ -41,6 +41,10 @@ export const ARENA_BASE = 32768;
 /** More than the largest kind of a step. */
 const TABLE_SIZE = 128;
 
+/** An instance of a compiled module. */
+export const instance = (module: WebAssembly.Module, imports: WebAssembly.Imports): Promise<WebAssembly.Instance> =>
+  WebAssembly.instantiate(module, imports);
+
 /**
  * Instances of the core and of further sets of kernels on one memory. The core calls a further kernel through a table, whose
  * places are the kinds of steps: a set exports `KERNEL_X` for its `KIND_X`.
@@ -53,7 +57,7 @@ export async function attach(
   const constants: Record<string, number> = {};
   const kernels: Record<string, WebAssembly.ExportValue> = {};
   for (const module of modules) {
-    const { exports } = await WebAssembly.instantiate(module, { env: { memory, table } });
+    const { exports } = await instance(module, { env: { memory, table } });
     for (const [name, value] of Object.entries(exports)) {
       if (value instanceof WebAssembly.Global) constants[name] = value.value;
       else kernels[name] = value;

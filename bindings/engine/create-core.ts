@@ -42,6 +42,8 @@ export async function createCore(options: CoreOptions = {}): Promise<Core> {
   if (binary) (await import('./given.js')).checkBinary(binary);
   if (wasm !== undefined) return coreOf(await (await import('./given.js')).given(wasm, binary, shared, sets));
   const which = binary ?? fastestBinary(wide);
-  const modules = await Promise.all([which, ...sets].map((name) => compiled(name, shared)));
+  const module = compiled(which, shared);
+  const further = sets.length > 0 ? await (await import('./kernel-sets.js')).compiledSets(sets, which, shared) : [];
+  const modules = [await module, ...further];
   return coreOf({ binary: which, modules, shared, ...(await attach(modules, newMemory(shared))) });
 }

@@ -3,6 +3,7 @@
 import { ResnetError } from '../../models/errors.js';
 import type { Node } from '../../models/graph.js';
 import type { Plan, PlanStep, PlanValue, View } from '../compile/plan.js';
+import { rangeStep } from '../compile/ranges.js';
 import { algorithms } from './algorithms/index.js';
 import { align } from './arena.js';
 import type { Binary } from './binary.js';
@@ -88,6 +89,7 @@ export class PlanExecutor implements Executor {
   #records = 0;
   #scratch = 0;
   #activations = 0;
+  #ranges = 0;
 
   /** `pool`: started on `core`. All that comes after the present end of the arena is the session's. */
   constructor(core: Core, plan: Plan, weights: PackedWeights, pool: ThreadPool) {
@@ -188,6 +190,8 @@ export class PlanExecutor implements Executor {
   }
 
   async #runSteps(first: number, last: number): Promise<void> {
+    // Steps only raise them.
+    if (first === 0) this.#core.arena.i32(this.#ranges, this.plan.ranges * this.#batch).fill(0);
     if (first < last) await this.#pool.run(this.#job(first, last));
   }
 
@@ -197,16 +201,25 @@ export class PlanExecutor implements Executor {
     const { h, w, c } = step.output.shape;
     const mark = arena.mark();
     try {
-      const recordsPtr = arena.alloc(constants.STEP_BYTES as number);
+      // On whole numbers it wants to know the range of its own input, whatever calibration said of its node's.
+      const range = step.quant && rangeStep(step, step.node, step.quant.range);
+      const steps = range ? [range, step] : [step];
+      const recordsPtr = arena.alloc((constants.STEP_BYTES as number) * steps.length);
+      const rangesPtr = arena.alloc(this.#batch * BYTES);
+      arena.i32(rangesPtr, this.#batch).fill(0);
       const biasBytes = kernels.packedBytes(1, c);
       const biasPtr = arena.alloc(biasBytes);
       arena.u8(biasPtr, biasBytes).fill(0);
       const count = this.#batch * h * w * c;
       const outPtr = arena.alloc(count * BYTES);
       const place = (view: View): number => (view === step.output ? outPtr : this.#place(view));
-      const weights = (node: Node): WeightAddresses => ({ ...this.#weights.at(node), biasPtr });
-      writeRecords(this.#core, { ...this.plan, steps: [step] }, this.#batch, recordsPtr, place, weights);
-      await this.#pool.run({ ...this.#job(0, 1), recordsPtr });
+      const weights = (node: Node): WeightAddresses => ({
+        ...this.#weights.at(node),
+        biasPtr,
+        ...(range && { inScale: 0 }),
+      });
+      writeRecords(this.#core, { ...this.plan, steps }, this.#batch, recordsPtr, place, weights, () => rangesPtr);
+      await this.#pool.run({ ...this.#job(0, steps.length), recordsPtr });
       return new Float32Array(arena.f32(outPtr, count));
     } finally {
       arena.release(mark);
@@ -230,6 +243,7 @@ export class PlanExecutor implements Executor {
     this.#records = arena.alloc((constants.STEP_BYTES as number) * this.plan.steps.length);
     this.#scratch = arena.alloc(this.#scratchBytes * this.#pool.count);
     this.#activations = arena.alloc(this.activationBytes(batch));
+    this.#ranges = arena.alloc(this.plan.ranges * batch * BYTES);
     this.#batch = batch;
     writeRecords(
       this.#core,
@@ -238,6 +252,7 @@ export class PlanExecutor implements Executor {
       this.#records,
       (view) => this.#place(view),
       (node) => this.#weights.at(node),
+      (index) => this.#ranges + index * batch * BYTES,
     );
   }
 

@@ -5,8 +5,9 @@ import type { KernelSet } from '../../models/index.js';
 import { platform } from '../platform/platform.js';
 import { shown } from '../util/messages.js';
 import { isA } from '../util/realm.js';
-import { BINARIES, type Binary, compile, compiled, foreign, supportsRelaxed, type WasmSource } from './binary.js';
+import { BINARIES, type Binary, compile, foreign, supportsRelaxed, type WasmSource } from './binary.js';
 import { attach, type Instance, newMemory } from './core.js';
+import { compiledSets } from './kernel-sets.js';
 import { wasmBytes } from './wasm-bytes.js';
 
 /** Throws if there is no such binary, or this engine cannot run it. */
@@ -49,8 +50,10 @@ export async function given(
   const start = async (shared: boolean) => {
     const module = found instanceof WebAssembly.Module ? found : await compile(found, shared);
     if (!WebAssembly.Module.exports(module).some(({ name }) => name === 'STEP_BYTES')) throw foreign('another module');
-    const modules = [module, ...(await Promise.all(sets.map((name) => compiled(name, shared))))];
-    return { modules, shared, ...(await attach(modules, newMemory(shared))) };
+    const { constants } = await attach([module], newMemory(shared));
+    const which: Binary = constants.WIDE ? 'wide' : constants.RELAXED ? 'relaxed' : 'baseline';
+    const modules = [module, ...(await compiledSets(sets, which, shared))];
+    return { binary: which, modules, shared, ...(await attach(modules, newMemory(shared))) };
   };
   let parts: Awaited<ReturnType<typeof start>>;
   try {
@@ -62,9 +65,7 @@ export async function given(
   } catch (cause) {
     throw cause instanceof WebAssembly.CompileError ? foreign('one that does not compile here') : cause;
   }
-  const { RELAXED, WIDE } = parts.constants;
-  const which: Binary = WIDE ? 'wide' : RELAXED ? 'relaxed' : 'baseline';
-  if (binary && binary !== which)
-    throw new ResnetError('argument', `wasm: expected the ${binary} binary, got the ${which} one.`);
-  return { binary: which, ...parts };
+  if (binary && binary !== parts.binary)
+    throw new ResnetError('argument', `wasm: expected the ${binary} binary, got the ${parts.binary} one.`);
+  return parts;
 }

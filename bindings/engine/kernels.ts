@@ -30,6 +30,48 @@ export interface Kernels {
     scratchPtr: number,
   ): void;
   scaleColumns(bPtr: number, k: number, panels: number, scalePtr: number): void;
+  // Of the set `int8`.
+  quantWords(isBytes: boolean, taps: number, channels: number): number;
+  quantBlockRows(words: number): number;
+  quantScratchBytes(words: number): number;
+  quantMapBytes(
+    rows: number,
+    oh: number,
+    ow: number,
+    kh: number,
+    kw: number,
+    strideH: number,
+    strideW: number,
+    dilationH: number,
+    dilationW: number,
+    pixelWords: number,
+  ): number;
+  packedQuantBytes(isBytes: boolean, words: number, n: number): number;
+  packI8(
+    isBytes: boolean,
+    srcPtr: number,
+    dstPtr: number,
+    o0: number,
+    count: number,
+    perGroup: number,
+    inner: number,
+    taps: number,
+    words: number,
+  ): void;
+  packF32(
+    isBytes: boolean,
+    srcPtr: number,
+    dstPtr: number,
+    o0: number,
+    count: number,
+    perGroup: number,
+    inner: number,
+    taps: number,
+    words: number,
+    scalePtr: number,
+    rowPtr: number,
+  ): void;
+  transposeIO(srcPtr: number, dstPtr: number, outputs: number, inner: number, taps: number): void;
   composeOnWhite(ptr: number, pixels: number): void;
   toGrey(ptr: number, channels: number, pixels: number): void;
   resizeRow(

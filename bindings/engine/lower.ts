@@ -16,7 +16,7 @@ export function constant({ constants }: Core, name: string): number {
 }
 
 /** Fields that are float32; all others are whole numbers. */
-const FLOATS: ReadonlySet<string> = new Set(['alpha', 'beta']);
+const FLOATS: ReadonlySet<string> = new Set(['alpha', 'beta', 'inScale']);
 
 /** Writes one record: `fields`, by their names in assembly/step.ts, and zero for all others. */
 export function writeRecord(core: Core, recordPtr: number, fields: Fields): void {
@@ -32,13 +32,17 @@ export function writeRecord(core: Core, recordPtr: number, fields: Fields): void
 
 /** The record's kind in assembly/step.ts: a convolution's is that of its algorithm. */
 const kindOf = ({ kind, algorithm }: PlanStep): string =>
-  kind === 'copy' ? 'KIND_COPY' : (algorithms[algorithm].kind ?? ops[kind].kernel ?? 'none');
+  kind === 'copy'
+    ? 'KIND_COPY'
+    : kind === 'range'
+      ? 'KIND_RANGE'
+      : (algorithms[algorithm].kind ?? ops[kind].kernel ?? 'none');
 
 /** What the kernel of a step needs beside shapes and addresses. */
-const fieldsOf = (step: PlanStep): Fields =>
-  step.kind === 'copy'
+const fieldsOf = (core: Core, step: PlanStep): Fields =>
+  step.kind === 'copy' || step.kind === 'range'
     ? {}
-    : { ...rowOf(step.node).fields(step.node, [step.input.shape]), ...algorithms[step.algorithm].fields(step) };
+    : { ...rowOf(step.node).fields(step.node, [step.input.shape]), ...algorithms[step.algorithm].fields(core, step) };
 
 /** The flag that says what the second operand is for. */
 function flagOf({ kind, input, residual }: PlanStep): string | undefined {
@@ -48,7 +52,10 @@ function flagOf({ kind, input, residual }: PlanStep): string | undefined {
   return isVector ? 'FLAG_BROADCAST' : undefined;
 }
 
-/** Writes the records of `plan` for `batch` images. `place`: a value's address; `weights`: those of a node. */
+/**
+ * Writes the records of `plan` for `batch` images. `place`: a value's address; `weights`: those of a node; `range`: a
+ * range's, by its number.
+ */
 export function writeRecords(
   core: Core,
   plan: Plan,
@@ -56,6 +63,7 @@ export function writeRecords(
   recordsPtr: number,
   place: (view: View) => number,
   weights: (node: Node) => WeightAddresses,
+  range: (index: number) => number,
 ): void {
   const preActivation = ({ preActivation: norm }: PlanStep): Fields => {
     if (!norm) return {};
@@ -63,7 +71,7 @@ export function writeRecords(
     return { preScalePtr: weightPtr, preShiftPtr: biasPtr };
   };
   plan.steps.forEach((step, i) => {
-    const { input, output, residual, activation, slopes } = step;
+    const { input, output, residual, activation, slopes, quant, outRange } = step;
     const flag = flagOf(step);
     writeRecord(core, recordsPtr + i * constant(core, 'STEP_BYTES'), {
       kind: constant(core, kindOf(step)),
@@ -87,7 +95,9 @@ export function writeRecords(
       oh: output.shape.h,
       ow: output.shape.w,
       oc: output.shape.c,
-      ...fieldsOf(step),
+      ...fieldsOf(core, step),
+      ...(quant && { rangePtr: range(quant.range) }),
+      ...(outRange !== undefined && { outRangePtr: range(outRange) }),
     });
   });
 }

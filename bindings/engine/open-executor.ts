@@ -1,7 +1,7 @@
 /** A graph and its weights become what runs them. */
 
 import { type Graph, type KernelSet, rowOf } from '../../models/index.js';
-import { type Choose, chooseByRule } from '../compile/conv-algorithm.js';
+import { type Choose, chooseByRule, type Int8Layers } from '../compile/conv-algorithm.js';
 import { makePlan } from '../compile/plan.js';
 import { platform } from '../platform/platform.js';
 import type { TensorInfo, WeightFile } from '../weights/types.js';
@@ -28,6 +28,8 @@ export interface ExecutorOptions extends TuneOptions {
   readonly winograd?: boolean | undefined;
   /** Times the algorithms on this machine instead of choosing by a rule. */
   readonly tune?: boolean | undefined;
+  /** The layers on whole numbers: by default none. */
+  readonly int8?: Int8Layers | undefined;
   /** Called after each piece of weights with the bytes so far. */
   readonly onTensor?: ((tensor: TensorInfo, loaded: number) => void) | undefined;
 }
@@ -48,9 +50,10 @@ export async function executorOn(
   return new PlanExecutor(core, plan, weights, pool);
 }
 
-/** The further kernels that a graph's operations need. */
-const kernelSets = ({ nodes }: Graph): readonly KernelSet[] => [
+/** The further kernels that a graph's operations need, and those on whole numbers if it is to have them. */
+const kernelSets = ({ nodes }: Graph, int8: Int8Layers | undefined): readonly KernelSet[] => [
   ...new Set(nodes.flatMap((node) => rowOf(node).kernelSet ?? [])),
+  ...(int8 ? ['int8' as const] : []),
 ];
 
 /** Whether a core for so many threads has a memory that they can share. */
@@ -68,12 +71,12 @@ export function prepareExecutor({ binary, wide, wasm, threads = 'auto' }: Execut
  * checked. Rejects with one sentence or the signal's reason; nothing is left running then.
  */
 export async function openExecutor(graph: Graph, file: WeightFile, options: ExecutorOptions = {}): Promise<Executor> {
-  const { binary, wide, wasm, threads = 'auto', winograd = true, tune = false } = options;
+  const { binary, wide, wasm, threads = 'auto', winograd = true, tune = false, int8 } = options;
   const { count, note } = threadCount(threads);
-  const core = await createCore({ binary, wide, wasm, shared: isShared(count), sets: kernelSets(graph) });
+  const core = await createCore({ binary, wide, wasm, shared: isShared(count), sets: kernelSets(graph, int8) });
   const pool = await ThreadPool.start(core, count, note);
   try {
-    const byRule = chooseByRule(Object.values(algorithms), { winograd });
+    const byRule = chooseByRule(Object.values(algorithms), { winograd, int8 });
     const isTuned = tune && winograd;
     const choose = isTuned ? await (await import('./autotune.js')).tune(graph, core, pool, options) : byRule;
     return await executorOn(core, pool, graph, file, choose, options);

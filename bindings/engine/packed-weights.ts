@@ -15,10 +15,13 @@ import type { Core } from './core.js';
 export interface WeightAddresses {
   readonly weightPtr: number;
   readonly biasPtr: number;
+  /** What the input of a layer on whole numbers is a multiple of, if calibration said so. */
+  readonly inScale?: number;
 }
 
 /** The place of what one step needs: a matrix with its bias, a batch norm, or both folded into one; or slopes. */
 export interface Slot extends WeightAddresses {
+  inScale?: number;
   readonly node: Node;
   readonly matrix: { readonly algorithm: AlgorithmKernel; readonly size: Matrix } | undefined;
   readonly norm: Node<BatchNormOp> | undefined;
@@ -26,13 +29,13 @@ export interface Slot extends WeightAddresses {
   readonly hasSlopes: boolean;
 }
 
-function matrixOf(graph: Graph, node: Node): Matrix | undefined {
+function matrixOf(graph: Graph, node: Node, quant: Matrix['quant']): Matrix | undefined {
   if (node.kind !== 'conv' && node.kind !== 'linear') return undefined;
   const from = inputShape(graph, node);
   const outputs = node.shape.c;
-  if (node.kind === 'linear') return { outputs, groups: 1, inner: from.c, taps: from.h * from.w };
+  if (node.kind === 'linear') return { outputs, groups: 1, inner: from.c, taps: from.h * from.w, quant };
   const { groups, kernel } = node;
-  return { outputs, groups, inner: from.c / groups, taps: kernel[0] * kernel[1] };
+  return { outputs, groups, inner: from.c / groups, taps: kernel[0] * kernel[1], quant };
 }
 
 type Wanted = Omit<Slot, keyof WeightAddresses>;
@@ -43,10 +46,10 @@ function wantedBy({ graph, steps }: Plan): Wanted[] {
   const want = (node: Node, matrix: Slot['matrix'], norm: Slot['norm'], hasSlopes = false): void => {
     if ((matrix || norm || hasSlopes) && !wanted.has(node.id)) wanted.set(node.id, { node, matrix, norm, hasSlopes });
   };
-  for (const { kind, node, folded, algorithm, preActivation, slopes } of steps) {
-    // A copy makes the value of a node that has its weights elsewhere.
-    if (kind !== 'copy') {
-      const size = matrixOf(graph, node);
+  for (const { kind, node, folded, algorithm, preActivation, slopes, quant } of steps) {
+    // A copy makes the value of a node that has its weights elsewhere; a range is of such a value.
+    if (kind !== 'copy' && kind !== 'range') {
+      const size = matrixOf(graph, node, quant);
       want(node, size && { algorithm: algorithms[algorithm], size }, node.kind === 'batchNorm' ? node : folded);
     }
     if (preActivation) want(preActivation, undefined, preActivation);
@@ -75,7 +78,9 @@ export class PackedWeights {
       const { matrix } = wanted;
       const weightPtr = arena.alloc(weightBytes);
       const biasPtr = arena.alloc(vectorBytes);
-      const isPadded = !matrix || (matrix.size.outputs / matrix.size.groups) % panelColumns !== 0;
+      // Words of whole numbers have up to 4 channels.
+      const isCut = matrix?.algorithm.isInt8 && matrix.size.inner % 4 !== 0;
+      const isPadded = !matrix || isCut || (matrix.size.outputs / matrix.size.groups) % panelColumns !== 0;
       if (isPadded) arena.u8(weightPtr, weightBytes).fill(0);
       arena.u8(biasPtr, vectorBytes).fill(0);
       return { ...wanted, weightPtr, biasPtr };
@@ -89,7 +94,7 @@ export class PackedWeights {
 
   /** The addresses of a node's weights; zeros for a node that has none. */
   at(node: Node): WeightAddresses {
-    const { weightPtr, biasPtr } = this.#slots.get(node.id) ?? { weightPtr: 0, biasPtr: 0 };
-    return { weightPtr, biasPtr };
+    const { weightPtr, biasPtr, inScale } = this.#slots.get(node.id) ?? { weightPtr: 0, biasPtr: 0 };
+    return inScale === undefined ? { weightPtr, biasPtr } : { weightPtr, biasPtr, inScale };
   }
 }

@@ -148,7 +148,9 @@ class Staging {
     const matrix = targets.find(({ vector }) => vector === undefined)?.pending.slot.matrix?.size;
     this.#rows = !matrix ? count : tensor.order === 'OI' ? matrix.outputs : matrix.inner * matrix.taps;
     this.#rowLength = count / this.#rows;
-    this.#capacity = Math.min(this.#rows, Math.max(1, Math.floor(STAGING_BYTES / (this.#rowLength * 4))));
+    const piece = Math.max(1, Math.floor(STAGING_BYTES / (this.#rowLength * 4)));
+    const isWhole = tensor.order === 'IO' && targets.some(({ pending }) => pending.slot.matrix?.algorithm.isInt8);
+    this.#capacity = isWhole ? this.#rows : Math.min(this.#rows, piece);
     const values = this.#capacity * this.#rowLength;
     this.#ptr = core.arena.alloc(values * 4);
     this.#rawPtr = this.#ptr + values * (4 - DTYPE_BYTES[tensor.dtype]);

@@ -44,6 +44,8 @@ export function camStep({ graph, values, steps }: Plan): { step: PlanStep; befor
   const before = steps.findIndex(({ node }) => node.id === pool);
   if (!input || before < 0)
     throw new ResnetError('argument', `${graph.name}: expected a step that pools the last feature map, got none.`);
+  // The features are as negative as their means, or not.
+  const end = steps.find(({ node }) => node.id === linear.id);
   const shape = { ...input.shape, c: linear.shape.c };
   const node: Node<ConvOp> = {
     kind: 'conv',
@@ -66,10 +68,11 @@ export function camStep({ graph, values, steps }: Plan): { step: PlanStep; befor
     preActivation: undefined,
     activation: undefined,
     slopes: undefined,
-    algorithm: 'gemm',
+    algorithm: end?.algorithm ?? 'gemm',
     input,
     residual: undefined,
     output: { buffer: -1, offset: 0, ld: shape.c, shape },
+    ...(end?.quant && { quant: end.quant }),
   };
   return { step, before };
 }

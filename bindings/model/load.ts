@@ -25,7 +25,7 @@ import { ACTIVATIONS, type OutputActivation } from './classes.js';
 import { ExecutorModel } from './model.js';
 import { isGraph, isWeightSource, type NetworkLike } from './network-like.js';
 import { openNetwork, type RandomWeights } from './open-network.js';
-import { checkFunction, checkMaxPixels, checkOptions, checkText, checkTexts } from './options.js';
+import { checkChoice, checkFunction, checkMaxPixels, checkOptions, checkText, checkTexts } from './options.js';
 import { type Progress, throttled } from './progress.js';
 import type { Model } from './types.js';
 
@@ -46,6 +46,16 @@ export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache' |
    * float32's least error, and less memory for weights (ResNet-50: 102 MB instead of 238).
    */
   readonly winograd?: boolean;
+  /**
+   * `int8`: convolutions and linear layers on whole numbers, 8 bits a weight and 7 an activation. By default what the
+   * weights are: float32, or whole numbers if a file holds these.
+   */
+  readonly quantize?: 'int8';
+  /**
+   * What layers on whole numbers are for. `fast`, the default: those that are faster in float32 here stay in it, 3×3
+   * convolutions on most machines. `small`: all that can be, for the least memory (ResNet-50: 26 MB of weights).
+   */
+  readonly memory?: 'small' | 'fast';
   /**
    * Times the algorithms of each layer on this machine (a second or three), and keeps the choice for the next time.
    * Without it a rule of shape chooses. Not with `winograd: false`.
@@ -94,6 +104,8 @@ const OPTIONS: Readonly<Record<keyof LoadOptions, true>> = {
   weights: true,
   threads: true,
   winograd: true,
+  quantize: true,
+  memory: true,
   tune: true,
   binary: true,
   wide: true,
@@ -168,6 +180,8 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     prefix,
     threads = 'auto',
     winograd,
+    quantize,
+    memory = 'fast',
     tune,
     binary,
     wide,
@@ -201,6 +215,8 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     const names = Object.keys(ACTIVATIONS).join(', ');
     throw new ResnetError('argument', `activation: expected one of ${names}, got ${activation}.`);
   }
+  checkChoice('quantize', quantize ?? 'int8', ['int8']);
+  checkChoice('memory', memory, ['small', 'fast']);
   checkMaxPixels(maxPixels);
   if (preprocessing !== undefined && !isSource) {
     const graph = typeof network === 'string' ? buildNetwork(network, networkOptions) : network;
@@ -234,6 +250,7 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
       wasm,
       threads,
       winograd,
+      int8: quantize && (memory === 'small' ? 'all' : 'faster'),
       tune,
       signal,
       onTensor: (tensor, loaded) => report({ phase, loaded, total, tensor: tensor.name }),

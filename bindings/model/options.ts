@@ -46,6 +46,12 @@ export function checkText(name: string, value: unknown): void {
   }
 }
 
+/** Throws unless `value` is one of `choices`. */
+export function checkChoice(name: string, value: unknown, choices: readonly string[]): void {
+  if (choices.includes(value as string)) return;
+  throw new ResnetError('argument', `${name}: expected ${choices.join(' or ')}, got ${shown(value)}.`);
+}
+
 /** Of any realm: an iframe's is not an instance of this one's. */
 const isSignal = (value: unknown): value is AbortSignal =>
   typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value;

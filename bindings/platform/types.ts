@@ -15,8 +15,8 @@ export interface DecodeOptions {
   readonly maxPixels?: number | undefined;
 }
 
-/** The file of a binary in build/, without `.wasm`: one of the core, or a set of further kernels. */
-export type BinaryName = 'baseline' | 'relaxed' | 'wide' | 'more';
+/** The file of a binary in build/, without `.wasm`: one of the core, or a set of further kernels, perhaps one for each of the core's. */
+export type BinaryName = 'baseline' | 'relaxed' | 'wide' | 'more' | `int8-${'baseline' | 'relaxed' | 'wide'}`;
 
 /** What a thread needs to take part in a model's runs. */
 export interface ThreadStart {

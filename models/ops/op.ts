@@ -134,8 +134,8 @@ export interface ParameterShape {
 /** Fields of a kernel's record by their names in assembly/step.ts. What is not named is zero. */
 export type Fields = Readonly<Record<string, number>>;
 
-/** Kernels that few networks need: a binary each, `build/more.wasm`, which is loaded only for what needs it. */
-export type KernelSet = 'more';
+/** Kernels that not every network needs: binaries of their own, loaded only for what needs them. */
+export type KernelSet = 'more' | 'int8';
 
 /** All that the rest of the house asks of an operation. */
 export interface OpRow<O extends { readonly kind: OpKind }> {

@@ -2,9 +2,8 @@
 
 import fc from 'fast-check';
 import * as assert from 'uvu/assert';
-import type { AlgorithmName as Algorithm } from '../../bindings/compile/conv-algorithm.js';
 import { uniform } from '../../bindings/weights/uniform.js';
-import { type Case, check, operands, PLAIN, run, square } from '../support/convolutions.js';
+import { type Algorithm, type Case, check, operands, PLAIN, run, square } from '../support/convolutions.js';
 import { eachBinary } from '../support/each-binary.js';
 import { property } from '../support/property.js';
 import { assertSameBits, constant, Desk, edges, packedGroups, tileRows } from '../support/records.js';

@@ -1,6 +1,6 @@
 /** One convolution by a record, compared with float64 and with the shares of threads. */
 
-import type { AlgorithmName as Algorithm } from '../../bindings/compile/conv-algorithm.js';
+import type { AlgorithmName } from '../../bindings/compile/conv-algorithm.js';
 import type { Core } from '../../bindings/engine/core.js';
 import { uniform } from '../../bindings/weights/uniform.js';
 import {
@@ -28,6 +28,9 @@ import {
   type Values,
   windowMaps,
 } from './reference.js';
+
+/** Those on floats. */
+export type Algorithm = Exclude<AlgorithmName, 'int8'>;
 
 /** Outputs of a Winograd tile along a side; 0 for other algorithms. */
 const tileOf = (algorithm: Algorithm): 0 | 2 | 4 => (algorithm === 'winograd4' ? 4 : algorithm === 'winograd2' ? 2 : 0);

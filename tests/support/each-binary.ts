@@ -15,7 +15,7 @@ export interface BinaryContext {
 }
 
 /** All kernels that there are. */
-export const SETS: readonly KernelSet[] = ['more'];
+export const SETS: readonly KernelSet[] = ['more', 'int8'];
 
 async function coreOf(binary: Binary): Promise<Core> {
   const core = await createCore({ binary, sets: SETS });

@@ -1,20 +1,21 @@
 /** Executors of small graphs on a core that many tests share. */
 
 import type { Choose } from '../../bindings/compile/conv-algorithm.js';
+import type { MatrixOp } from '../../bindings/compile/fuse.js';
 import { algorithms } from '../../bindings/engine/algorithms/index.js';
 import type { Core } from '../../bindings/engine/core.js';
 import type { Executor } from '../../bindings/engine/executor.js';
 import { executorOn } from '../../bindings/engine/open-executor.js';
 import { ThreadPool } from '../../bindings/engine/thread-pool.js';
 import type { WeightFile } from '../../bindings/weights/types.js';
-import type { ConvOp, Graph, Node, Shape } from '../../models/index.js';
+import type { Graph, Node, Shape } from '../../models/index.js';
 
 /** More than the records, scratch and activations of any graph in these tests. */
 const POISONED_BYTES = 2 ** 21;
 
-/** Every algorithm that can compute a convolution, in the table's order. */
-export const fitting = (node: Node<ConvOp>, input: Shape) =>
-  Object.values(algorithms).flatMap(({ name, fits }) => (fits(node, input) ? [name] : []));
+/** Every algorithm on floats that can compute a layer, in the table's order. */
+export const fitting = (node: Node<MatrixOp>, input: Shape) =>
+  Object.values(algorithms).flatMap(({ name, isInt8, fits }) => (!isInt8 && fits(node, input) ? [name] : []));
 
 /** Fills `bytes` from the present end of a core's memory with NaN, so that what is read before it is written shows. */
 function poison({ arena }: Core, bytes: number): void {

@@ -9,7 +9,8 @@ const joined = (matrix: Matrix): Matrix => ({ ...matrix, groups: 1 });
 export const depthwise: AlgorithmKernel = {
   ...gemm,
   name: 'depthwise',
-  fits: ({ groups, shape }, input) => groups > 1 && groups === input.c && groups === shape.c,
+  fits: (node, input) =>
+    node.kind === 'conv' && node.groups > 1 && node.groups === input.c && node.groups === node.shape.c,
   kind: 'KIND_DEPTHWISE',
   scratchBytes: () => 0,
   weightBytes: (core, matrix) => gemm.weightBytes(core, joined(matrix)),

@@ -7,7 +7,7 @@ import type { AlgorithmKernel } from './types.js';
 export const grouped: AlgorithmKernel = {
   ...gemm,
   name: 'grouped',
-  fits: ({ groups, shape }) => groups > 1 && (shape.c / groups) % 4 === 0,
+  fits: (node) => node.kind === 'conv' && node.groups > 1 && (node.shape.c / node.groups) % 4 === 0,
   kind: 'KIND_GROUPED',
   scratchBytes({ kernels }, { node, input }) {
     const [kh, kw] = (node as Node<ConvOp>).kernel;

@@ -8,12 +8,13 @@ const isOne = (n: number): boolean => n === 1;
 /** `tile`: m, the outputs of a tile along a side. */
 const winograd = (tile: 2 | 4): AlgorithmKernel => ({
   name: `winograd${tile}`,
-  fits: ({ kernel, stride, dilation, groups, shape }, input) =>
-    kernel.every((n) => n === 3) &&
-    [...stride, ...dilation, groups].every(isOne) &&
+  fits: (node, input) =>
+    node.kind === 'conv' &&
+    node.kernel.every((n) => n === 3) &&
+    [...node.stride, ...node.dilation, node.groups].every(isOne) &&
     input.c >= 8 &&
     input.c % 4 === 0 &&
-    shape.c % 4 === 0,
+    node.shape.c % 4 === 0,
   kind: 'KIND_WINOGRAD',
   fields: () => ({ winogradTile: tile }),
   scratchBytes: ({ kernels }, { input }) => kernels.winogradScratchBytes(tile, input.shape.c),
