@@ -64,7 +64,7 @@ const loadMore = {
   name: 'load-more',
   setup({ onResolve, resolve }) {
     onResolve(
-      { filter: /\/(dequantise|fitted|h5|impostors|int8|prefix|random|reader|sharded|tfjs)\.js$/ },
+      { filter: /\/(dequantise|fitted|h5|impostors|int8|more-ops|prefix|random|reader|sharded|tfjs)\.js$/ },
       ({ kind }) =>
         kind === 'dynamic-import'
           ? resolve('./load-more.ts', { resolveDir: `${root}bindings/worker`, kind })

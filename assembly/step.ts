@@ -53,8 +53,6 @@ export class Step {
   winogradTile: i32;
   /** REDUCTION_…, of KIND_REDUCE. */
   reduction: i32;
-  /** RESIZE_…, of KIND_RESIZE. */
-  resizeMode: i32;
   /** 1 if padding is not in the divisor of KIND_AVG_POOL. */
   leavesPadding: i32;
 }
@@ -98,14 +96,8 @@ export const REDUCTION_MEAN: i32 = 0;
 export const REDUCTION_MAX: i32 = 1;
 export const REDUCTION_SUM: i32 = 2;
 
-/** Values of `Step.resizeMode`. */
-export const RESIZE_NEAREST: i32 = 0;
-export const RESIZE_BILINEAR: i32 = 1;
-/** Bilinear with corner pixels on corner pixels: torch's align_corners=true. */
-export const RESIZE_BILINEAR_ALIGNED: i32 = 2;
-
 /** Room for what a further set's record has beside these: its class extends `Step`. */
-const MORE_BYTES: i32 = 64;
+const MORE_BYTES: i32 = 80;
 
 /** Size of a record, and the byte offset of each field. */
 export const STEP_BYTES: i32 = offsetof<Step>() + MORE_BYTES;
@@ -145,5 +137,4 @@ export const STEP_groups: i32 = offsetof<Step>('groups');
 export const STEP_zerosBefore: i32 = offsetof<Step>('zerosBefore');
 export const STEP_winogradTile: i32 = offsetof<Step>('winogradTile');
 export const STEP_reduction: i32 = offsetof<Step>('reduction');
-export const STEP_resizeMode: i32 = offsetof<Step>('resizeMode');
 export const STEP_leavesPadding: i32 = offsetof<Step>('leavesPadding');

@@ -1,5 +1,7 @@
 /** resnet-wasm in Node: the same API with files, picture decoding and pretrained weights. */
 
+import { moreOps } from '../models/more-ops.js';
+import { addOps } from '../models/ops.js';
 import { type LoadOptions as CoreLoadOptions, checkLoadOptions, load as coreLoad } from './model/load.js';
 import { isWeightSource, type NetworkLike } from './model/network-like.js';
 import { throttled } from './model/progress.js';
@@ -29,6 +31,8 @@ export { seededWeights } from './weights/random.js';
 export { seededInput } from './weights/uniform.js';
 export { type Calibration, type WriteOptions, writeSafetensors } from './weights/write.js';
 
+// A graph that is made by hand may have any operation. A page awaits loadOps.
+addOps(moreOps);
 usePlatform(nodePlatform(() => new URL('../dist/thread.node.js', import.meta.url)));
 
 async function loadInThread(network: NetworkLike, options: CoreLoadOptions): Promise<Model> {

@@ -1,7 +1,7 @@
 /** Makes graphs, and checks what they are made of. */
 
 import type { Activation } from './activation.js';
-import { named, oneOf, shown } from './check.js';
+import { type Check, named, oneOf, shown } from './check.js';
 import { ResnetError } from './errors.js';
 import type { Graph, Node, NodeId, ParameterNames, Ports } from './graph.js';
 import type { Attributes, Op, OpKind, ParameterShape, PoolOp, Reduction, ResizeMode, Role } from './ops/op.js';
@@ -39,7 +39,7 @@ export interface PoolOptions {
 export interface ResizeOptions {
   /** By default `nearest`. */
   readonly mode?: ResizeMode;
-  /** Of `bilinear`; by default false. */
+  /** By default false. */
   readonly alignCorners?: boolean;
 }
 
@@ -222,7 +222,8 @@ export class GraphBuilder {
   /** A map in another size, h × w. */
   resize(name: string, x: NodeId, h: number, w: number, options: ResizeOptions = {}): NodeId {
     const { mode = 'nearest', alignCorners = false } = options;
-    return this.op('resize', name, [x], { h, w, mode, alignCorners });
+    const coordinates = alignCorners ? 'alignCorners' : mode === 'nearest' ? 'asymmetric' : 'halfPixel';
+    return this.op('resize', name, [x], { h, w, mode, coordinates, rounding: 'floor' });
   }
 
   softmax(name: string, x: NodeId): NodeId {
@@ -276,7 +277,7 @@ export class GraphBuilder {
 
   /** The operation with all its attributes and nothing else, each checked by itself. */
   #checkedOp(kind: OpKind, name: string, attributes: object): Op {
-    const checks = ops[kind].attributes;
+    const checks: Readonly<Record<string, Check>> = rowOf({ kind }).attributes;
     const given = attributes as Readonly<Record<string, unknown>>;
     for (const [attribute, check] of Object.entries(checks)) check(given?.[attribute], name);
     for (const attribute of Object.keys(given ?? {})) {

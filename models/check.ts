@@ -51,6 +51,16 @@ export const wholePair =
     for (const each of value) whole(what)(each, subject);
   };
 
+/** A list of whole numbers from `least`; of `count`, if that is told. */
+export const wholes =
+  (what: string, least: 0 | 1, count?: number): Check =>
+  (value, subject) => {
+    if (!Array.isArray(value) || value.length === 0 || (count !== undefined && value.length !== count)) {
+      fail(subject, what, count === undefined ? 'a list of numbers' : `${count} numbers`, value);
+    }
+    for (const each of value) whole(what, least)(each, subject);
+  };
+
 /** Whole numbers from 0 for the four sides. */
 export const sides =
   (what: string): Check =>

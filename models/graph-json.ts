@@ -8,7 +8,7 @@ import { GraphBuilder } from './builder.js';
 import { ResnetError } from './errors.js';
 import { type Graph, inputShapes, type Node, type NodeId } from './graph.js';
 import type { Attributes, OpKind } from './ops/op.js';
-import { rowOf } from './ops.js';
+import { loadOps, rowOf } from './ops.js';
 
 /** A node as JSON has it, before its numbers are checked. */
 interface NodeJson {
@@ -51,10 +51,10 @@ function nodeToJson(graph: Graph, node: Node): NodeJson {
 }
 
 /**
- * Makes the graph that a JSON text tells. Every node passes through a GraphBuilder, which checks it. Throws if the text
+ * Makes the graph that a JSON text tells. Every node passes through a GraphBuilder, which checks it. Rejects if the text
  * is no JSON, or tells no graph that can be run; the message may quote the text.
  */
-export function graphFromJson(text: string): Graph {
+export async function graphFromJson(text: string): Promise<Graph> {
   const json: unknown = JSON.parse(text);
   if (!isRecord(json) || typeof json.name !== 'string' || !Array.isArray(json.nodes) || !isRecord(json.outputs)) {
     throw new ResnetError('argument', 'graph: expected { name, nodes: [], outputs: {} }, got other JSON.');
@@ -62,9 +62,10 @@ export function graphFromJson(text: string): Graph {
   if (json.nodes.length > MAX_NODES) {
     throw new ResnetError('argument', `graph: expected at most ${MAX_NODES} nodes, got ${json.nodes.length}.`);
   }
+  const nodes = json.nodes.map((node, i) => checkedNode(i, node));
+  await loadOps(nodes.map(({ kind }) => kind));
   const g = new GraphBuilder(json.name);
-  for (const [i, node] of json.nodes.entries()) {
-    const { kind, name, inputs = [], attributes = {}, params = {} } = checkedNode(i, node);
+  for (const { kind, name, inputs = [], attributes = {}, params = {} } of nodes) {
     g.op(kind as OpKind, name, inputs, revived(attributes) as Attributes<OpKind>, { params });
   }
   return g.finish(json.outputs as Record<string, NodeId>);

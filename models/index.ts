@@ -44,6 +44,6 @@ export * from './builder.js';
 export * from './graph.js';
 export { closest, lookup } from './lookup.js';
 export type { Network, NetworkOptions, Shortcut, StrideIn } from './network.js';
-export { operationOf, ops, rowOf } from './ops.js';
+export { addOps, loadOps, operationOf, ops, rowOf } from './ops.js';
 export * from './pretrained.js';
 export { shapeText } from './shape.js';

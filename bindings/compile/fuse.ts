@@ -26,7 +26,7 @@ export interface Layer {
 }
 
 /** Kinds of operation that remain after fusion, and `range`, which finds how large a value is (ranges.ts). */
-export type StepKind = Exclude<Op['kind'], 'input' | 'concat' | 'activation' | 'add'> | 'copy' | 'range';
+export type StepKind = Exclude<Op['kind'], 'input' | 'concat' | 'reshape' | 'activation' | 'add'> | 'copy' | 'range';
 
 /** A step before its values have places. */
 export interface Draft {
@@ -40,7 +40,7 @@ export interface Draft {
   /** The node whose parameter the slopes of a PReLU are. */
   readonly slopes: Node<ActivationOp> | undefined;
   readonly input: NodeId;
-  /** What is added before the activation; the second factor of a product. */
+  /** What is added before the activation; the second operand of what takes two. */
   readonly residual: NodeId | undefined;
   readonly output: NodeId;
   /** Steps run in the order of these: the node's id, or of a copy that of the concatenation which wants it. */
@@ -130,7 +130,8 @@ export function fuse(graph: Graph): Draft[] {
       preActivation: before?.node as Node<BatchNormOp> | undefined,
       activation,
       slopes: activation?.kind === 'prelu' ? last.activation : undefined,
-      input: before?.input ?? (node.inputs[0] as NodeId),
+      // A constant reads nothing: its own place stands for an input's.
+      input: before?.input ?? node.inputs[0] ?? node.id,
       residual: sum?.other ?? node.inputs[1],
       output: last.output,
       order: node.id,

@@ -1,13 +1,20 @@
 /** Where values lie: which share memory, how long each lives, and where it is then. */
 
-import type { Graph, Node, NodeId, Shape } from '../../models/index.js';
+import { type Graph, type Node, type NodeId, rowOf, type Shape, type SliceOp } from '../../models/index.js';
 import type { Draft } from './fuse.js';
 
-/** Where values share memory: each has a root value, and a channel offset in the root's buffer. */
-export class Places {
-  readonly #at = new Map<NodeId, { root: NodeId; offset: number }>();
+/** A place in the buffer of a root value: a channel offset and, unless they are the root's, channels from pixel to pixel. */
+export interface Place {
+  readonly root: NodeId;
+  readonly offset: number;
+  readonly ld?: number | undefined;
+}
 
-  of(id: NodeId): { root: NodeId; offset: number } {
+/** Where values share memory. */
+export class Places {
+  readonly #at = new Map<NodeId, Place>();
+
+  of(id: NodeId): Place {
     return this.#at.get(id) ?? { root: id, offset: 0 };
   }
 
@@ -15,9 +22,28 @@ export class Places {
     return this.#at.has(id);
   }
 
-  put(id: NodeId, root: NodeId, offset: number): void {
-    this.#at.set(id, { root, offset });
+  put(id: NodeId, place: Place): void {
+    this.#at.set(id, place);
   }
+
+  /** Moves all that lies in `root` to the start of another root, whose pixels may be of other lengths. */
+  move(root: NodeId, to: NodeId, ld: number): void {
+    for (const [id, at] of this.#at) {
+      if (at.root === root) this.#at.set(id, { root: to, offset: at.offset, ld: at.ld ?? ld });
+    }
+    this.#at.set(root, { root: to, offset: 0, ld });
+  }
+}
+
+/** Values that kernels read or write as one line, without other channels between the pixels. */
+function denseIds({ nodes }: Graph): ReadonlySet<NodeId> {
+  const dense = new Set<NodeId>();
+  for (const node of nodes) {
+    const row = rowOf(node);
+    if (row.dense) for (const id of node.inputs) dense.add(id);
+    if (row.dense === 'all') dense.add(node.id);
+  }
+  return dense;
 }
 
 /** Outputs lie by themselves: nothing shares their memory, and nothing overwrites them. */
@@ -31,6 +57,7 @@ const outputIds = ({ outputs }: Graph): ReadonlySet<NodeId> => new Set(outputs.m
 export function placeConcats(graph: Graph, drafts: Draft[], places: Places): void {
   const written = new Set(drafts.map(({ output }) => output));
   const outputs = outputIds(graph);
+  const dense = denseIds(graph);
   for (const concat of graph.nodes.filter(({ kind }) => kind === 'concat').reverse()) {
     const home = places.of(concat.id);
     const offsets: number[] = [];
@@ -44,26 +71,50 @@ export function placeConcats(graph: Graph, drafts: Draft[], places: Places): voi
       const at = places.of(id);
       return at.root === base.root && at.offset - base.offset === (offsets[i] as number) - home.offset;
     });
-    const mayShare = (id: NodeId): boolean => !places.has(id) && !outputs.has(id);
+    const mayShare = (id: NodeId): boolean => !places.has(id) && !outputs.has(id) && !dense.has(id);
     if (alreadyThere && places.has(concat.inputs[0] as NodeId) && mayShare(concat.id)) {
-      places.put(concat.id, base.root, base.offset);
+      places.put(concat.id, base);
       continue;
     }
     concat.inputs.forEach((id, i) => {
       const repeated = concat.inputs.indexOf(id) !== i;
       const isFree = mayShare(id) && !repeated && (written.has(id) || graph.nodes[id]?.kind === 'concat');
       if (isFree) {
-        places.put(id, home.root, offsets[i] as number);
+        places.put(id, { ...home, offset: offsets[i] as number });
         return;
       }
       // It lies elsewhere: a copy, made when all that stands before the concatenation is done.
       const later = drafts.findIndex(({ order }) => order > concat.id);
       const copy = graph.nodes.length + drafts.length;
-      places.put(copy, home.root, offsets[i] as number);
+      places.put(copy, { ...home, offset: offsets[i] as number });
       drafts.splice(later < 0 ? drafts.length : later, 0, copyOf(graph.nodes[id] as Node, copy, concat.id));
     });
   }
 }
+
+/**
+ * Lets a value that is another, or channels of another, lie where that lies: a reshape has no step at all, and the step of a
+ * slice goes. In the graph's order, so that a slice of a slice finds its place.
+ */
+export function placeViews(graph: Graph, drafts: Draft[], places: Places): void {
+  const outputs = outputIds(graph);
+  const dense = denseIds(graph);
+  for (const node of graph.nodes) {
+    const from = graph.nodes[node.inputs[0] as NodeId];
+    if (!from) continue;
+    const at = places.of(from.id);
+    if (node.kind === 'reshape') places.put(node.id, { ...at, ld: node.shape.c });
+    if (node.kind !== 'slice' || outputs.has(node.id) || dense.has(node.id) || places.has(node.id)) continue;
+    const step = drafts.findIndex(({ output, node: { id } }) => output === node.id && id === node.id);
+    if (step < 0 || !isOfChannels(node, from.shape)) continue;
+    places.put(node.id, { ...at, offset: at.offset + node.start[2] });
+    drafts.splice(step, 1);
+  }
+}
+
+/** Whether a slice is of all pixels, and of channels side by side. */
+const isOfChannels = ({ shape, step }: Node<SliceOp>, { h, w }: Shape): boolean =>
+  shape.h === h && shape.w === w && step.every((n) => n === 1);
 
 /** A copy of a node's value that a concatenation wants. */
 const copyOf = (node: Node, output: NodeId, order: NodeId): Draft => ({
@@ -105,8 +156,8 @@ export function lifetimes(graph: Graph, drafts: readonly Draft[], places: Places
 }
 
 /**
- * Lets a sum or product take the place of its residual if nothing reads that again: the kernel reads each element before
- * it writes it. `elementsOf`: of a root.
+ * Lets what is made of pairs of elements take the place of its residual if nothing reads that again: the kernel reads each
+ * element before it writes it. `elementsOf`: of a root.
  */
 export function placeSums(
   graph: Graph,
@@ -117,17 +168,14 @@ export function placeSums(
 ): void {
   const outputs = outputIds(graph);
   drafts.forEach((draft, step) => {
-    if (draft.residual === undefined || places.has(draft.output) || outputs.has(draft.output)) return;
+    if (draft.residual === undefined || draft.kind === 'matmul') return;
+    if (places.has(draft.output) || outputs.has(draft.output)) return;
     const { root } = places.of(draft.residual);
     const output = lives.get(draft.output);
     const old = lives.get(root);
     if (!output || !old || old.last !== step || places.of(draft.input).root === root) return;
     if (elementsOf(root) !== elementsOf(draft.output)) return;
-    for (const { output: id } of drafts) {
-      const at = places.of(id);
-      if (at.root === draft.output && id !== draft.output) places.put(id, root, at.offset);
-    }
-    places.put(draft.output, root, 0);
+    places.move(draft.output, root, draft.node.shape.c);
     lives.delete(draft.output);
     lives.set(root, { first: old.first, last: output.last });
   });

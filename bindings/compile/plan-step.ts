@@ -27,7 +27,7 @@ export interface PlanStep {
   /** Of a convolution or linear layer; `gemm` for all else. */
   readonly algorithm: AlgorithmName;
   readonly input: View;
-  /** What is added before the activation; the second factor of `mul`. */
+  /** What is added before the activation; the second operand of what takes two. */
   readonly residual: View | undefined;
   readonly output: View;
   /** Of the algorithm `int8`. */

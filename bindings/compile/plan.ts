@@ -7,7 +7,7 @@ import { ResnetError } from '../../models/errors.js';
 import { type Graph, inputShape, type Node, type NodeId, type Port, type Shape } from '../../models/index.js';
 import type { Choose } from './conv-algorithm.js';
 import { type Draft, fuse, multiplies } from './fuse.js';
-import { elements, lifetimes, Places, placeBuffers, placeConcats, placeSums } from './memory.js';
+import { elements, lifetimes, Places, placeBuffers, placeConcats, placeSums, placeViews } from './memory.js';
 import type { PlanStep, View } from './plan-step.js';
 import { withRanges } from './ranges.js';
 
@@ -57,17 +57,18 @@ export interface Plan {
 
 /**
  * Which value each node has, and after which step: a concatenation's is complete when all of its inputs are, and what had
- * to be copied is there.
+ * to be copied is there; that of a node which lies where its input lies, when that is.
  */
 function completions(graph: Graph, drafts: readonly Draft[]): { node: Node; step: number }[] {
   const values: { node: Node; step: number }[] = graph.nodes.map((node) => ({ node, step: -1 }));
   drafts.forEach(({ parts, output }, step) => {
     for (const id of parts) values[id] = { node: graph.nodes[output] as Node, step };
   });
-  for (const node of graph.nodes.filter(({ kind }) => kind === 'concat')) {
+  const computed = new Set(drafts.flatMap(({ parts }) => parts));
+  for (const node of graph.nodes.filter(({ id }) => !computed.has(id))) {
     const inputs = node.inputs.map((id) => values[id]?.step ?? -1);
     const copies = drafts.map(({ order, parts }, step) => (order === node.id && parts.length === 0 ? step : -1));
-    values[node.id] = { node, step: Math.max(...inputs, ...copies) };
+    values[node.id] = { node, step: Math.max(-1, ...inputs, ...copies) };
   }
   return values;
 }
@@ -83,16 +84,8 @@ function shapesOf(graph: Graph, drafts: readonly Draft[]): (id: NodeId) => Shape
   };
 }
 
-/** A draft's step. Throws if its kernel cannot read its input as it lies. */
 function stepOf(graph: Graph, draft: Draft, view: (id: NodeId) => View, choose: Choose): PlanStep {
   const { kind, node, folded, preActivation, activation, slopes, residual } = draft;
-  const input = view(draft.input);
-  if (kind === 'linear' && input.ld !== input.shape.c) {
-    throw new ResnetError(
-      'unsupported',
-      `${node.name}: expected an input that lies by itself, got channels of a concatenation.`,
-    );
-  }
   return {
     kind,
     node,
@@ -101,17 +94,18 @@ function stepOf(graph: Graph, draft: Draft, view: (id: NodeId) => View, choose: 
     activation,
     slopes,
     algorithm: kind !== 'copy' && multiplies(node) ? choose(node, inputShape(graph, node)) : 'gemm',
-    input,
+    input: view(draft.input),
     residual: residual === undefined ? undefined : view(residual),
     output: view(draft.output),
   };
 }
 
-/** Fuses the graph's operations and lays out its activations. Throws if an operation cannot be laid out. */
+/** Fuses the graph's operations and lays out its activations. */
 export function makePlan(graph: Graph, choose: Choose = () => 'gemm'): Plan {
   const drafts = fuse(graph);
   const places = new Places();
   placeConcats(graph, drafts, places);
+  placeViews(graph, drafts, places);
   const shapeOf = shapesOf(graph, drafts);
   const elementsOf = (id: NodeId): number => elements(shapeOf(id));
   const lives = lifetimes(graph, drafts, places);
@@ -120,8 +114,8 @@ export function makePlan(graph: Graph, choose: Choose = () => 'gemm'): Plan {
 
   const indices = new Map(buffers.map(({ root }, index) => [root, index]));
   const view = (id: NodeId): View => {
-    const { root, offset } = places.of(id);
-    return { buffer: indices.get(root) ?? -1, offset, ld: shapeOf(root).c, shape: shapeOf(id) };
+    const { root, offset, ld = shapeOf(root).c } = places.of(id);
+    return { buffer: indices.get(root) ?? -1, offset, ld, shape: shapeOf(id) };
   };
   const [firstInput, ...inputs] = graph.inputs;
   const [firstOutput, ...outputs] = graph.outputs;

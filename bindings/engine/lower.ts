@@ -1,7 +1,7 @@
 /** Plan -> records: what each step writes into its record for the kernel that runs it. */
 
 import { ResnetError } from '../../models/errors.js';
-import { activationFields, type Fields, kernelConstant, type Node, ops, rowOf } from '../../models/index.js';
+import { activationFields, type Fields, kernelConstant, type Node, rowOf, type Shape } from '../../models/index.js';
 import type { Plan, PlanStep, View } from '../compile/plan.js';
 import { algorithms } from './algorithms/index.js';
 import type { Core } from './core.js';
@@ -16,7 +16,7 @@ export function constant({ constants }: Core, name: string): number {
 }
 
 /** Fields that are float32; all others are whole numbers. */
-const FLOATS: ReadonlySet<string> = new Set(['alpha', 'beta', 'inScale']);
+const FLOATS: ReadonlySet<string> = new Set(['alpha', 'beta', 'gamma', 'inScale', 'scaleH', 'scaleW']);
 
 /** Writes one record: `fields`, by their names in assembly/step.ts, and zero for all others. */
 export function writeRecord(core: Core, recordPtr: number, fields: Fields): void {
@@ -36,18 +36,23 @@ const kindOf = ({ kind, algorithm }: PlanStep): string =>
     ? 'KIND_COPY'
     : kind === 'range'
       ? 'KIND_RANGE'
-      : (algorithms[algorithm].kind ?? ops[kind].kernel ?? 'none');
+      : (algorithms[algorithm].kind ?? rowOf({ kind }).kernel ?? 'none');
 
 /** What the kernel of a step needs beside shapes and addresses. */
 const fieldsOf = (core: Core, step: PlanStep): Fields =>
   step.kind === 'copy' || step.kind === 'range'
     ? {}
-    : { ...rowOf(step.node).fields(step.node, [step.input.shape]), ...algorithms[step.algorithm].fields(core, step) };
+    : { ...rowOf(step.node).fields(step.node, operands(step)), ...algorithms[step.algorithm].fields(core, step) };
+
+const operands = ({ input, residual }: PlanStep): Shape[] => [input.shape, ...(residual ? [residual.shape] : [])];
+
+/** Kinds whose second operand is no residual to add. */
+const PAIRS: ReadonlySet<PlanStep['kind']> = new Set(['mul', 'binary', 'matmul']);
 
 /** The flag that says what the second operand is for. */
 function flagOf({ kind, input, residual }: PlanStep): string | undefined {
   if (!residual) return undefined;
-  if (kind !== 'mul') return 'FLAG_ADD';
+  if (!PAIRS.has(kind)) return 'FLAG_ADD';
   const isVector = residual.shape.h < input.shape.h || residual.shape.w < input.shape.w;
   return isVector ? 'FLAG_BROADCAST' : undefined;
 }

@@ -1,7 +1,8 @@
 /** Where the weights of a network lie in linear memory. */
 
 import type { BatchNormOp, Graph, Node, NodeId } from '../../models/graph.js';
-import { inputShape } from '../../models/graph.js';
+import { inputShape, inputShapes } from '../../models/graph.js';
+import { rowOf } from '../../models/ops.js';
 import type { Plan } from '../compile/plan.js';
 import { algorithms } from './algorithms/index.js';
 import type { AlgorithmKernel, Matrix } from './algorithms/types.js';
@@ -9,8 +10,8 @@ import { align } from './arena.js';
 import type { Core } from './core.js';
 
 /**
- * The addresses of a step's weights: packed matrix, a batch norm's scale, or a PReLU's slopes; bias or shift, zero-padded to
- * whole tiles.
+ * The addresses of a step's weights: packed matrix, a batch norm's scale, or a tensor that is kept as it is; bias or shift,
+ * zero-padded to whole tiles.
  */
 export interface WeightAddresses {
   readonly weightPtr: number;
@@ -19,14 +20,23 @@ export interface WeightAddresses {
   readonly inScale?: number;
 }
 
-/** The place of what one step needs: a matrix with its bias, a batch norm, or both folded into one; or slopes. */
+/** The place of what one step needs: a matrix with its bias, a batch norm, or both folded into one; or a kept tensor. */
 export interface Slot extends WeightAddresses {
   inScale?: number;
   readonly node: Node;
   readonly matrix: { readonly algorithm: AlgorithmKernel; readonly size: Matrix } | undefined;
   readonly norm: Node<BatchNormOp> | undefined;
-  /** Whether it is a PReLU's, whose one vector stands in place of a matrix. */
-  readonly hasSlopes: boolean;
+  /** Values of a weight that is neither: a PReLU's slopes, a constant, a norm's scales, taps of a transposed convolution. */
+  readonly kept: number | undefined;
+}
+
+const KEPT: ReadonlySet<Node['kind']> = new Set(['activation', 'constant', 'convTranspose', 'groupNorm', 'layerNorm']);
+
+/** Values of the weight of a node whose kernel reads it as it is; 1 for each channel of a norm that has none. */
+function keptOf(graph: Graph, node: Node): number | undefined {
+  if (!KEPT.has(node.kind)) return undefined;
+  const [weight] = rowOf(node).parameters(node, inputShapes(graph, node));
+  return weight?.shape.reduce((product, n) => product * n, 1);
 }
 
 function matrixOf(graph: Graph, node: Node, quant: Matrix['quant']): Matrix | undefined {
@@ -43,8 +53,9 @@ type Wanted = Omit<Slot, keyof WeightAddresses>;
 /** What a plan's steps need, once per node. */
 function wantedBy({ graph, steps }: Plan): Wanted[] {
   const wanted = new Map<NodeId, Wanted>();
-  const want = (node: Node, matrix: Slot['matrix'], norm: Slot['norm'], hasSlopes = false): void => {
-    if ((matrix || norm || hasSlopes) && !wanted.has(node.id)) wanted.set(node.id, { node, matrix, norm, hasSlopes });
+  const want = (node: Node, matrix: Slot['matrix'], norm: Slot['norm']): void => {
+    const kept = keptOf(graph, node);
+    if ((matrix || norm || kept) && !wanted.has(node.id)) wanted.set(node.id, { node, matrix, norm, kept });
   };
   for (const { kind, node, folded, algorithm, preActivation, slopes, quant } of steps) {
     // A copy makes the value of a node that has its weights elsewhere; a range is of such a value.
@@ -53,7 +64,7 @@ function wantedBy({ graph, steps }: Plan): Wanted[] {
       want(node, size && { algorithm: algorithms[algorithm], size }, node.kind === 'batchNorm' ? node : folded);
     }
     if (preActivation) want(preActivation, undefined, preActivation);
-    if (slopes) want(slopes, undefined, undefined, true);
+    if (slopes) want(slopes, undefined, undefined);
   }
   return [...wanted.values()];
 }
@@ -67,15 +78,16 @@ export class PackedWeights {
   constructor(core: Core, plan: Plan) {
     const { arena, kernels } = core;
     const places = wantedBy(plan).map((wanted) => {
-      const { matrix, node } = wanted;
+      const { matrix, node, kept = node.shape.c } = wanted;
       const vectorBytes = kernels.packedBytes(1, node.shape.c);
-      return { wanted, vectorBytes, weightBytes: matrix?.algorithm.weightBytes(core, matrix.size) ?? vectorBytes };
+      const weightBytes = matrix?.algorithm.weightBytes(core, matrix.size) ?? kernels.packedBytes(1, kept);
+      return { wanted, vectorBytes, weightBytes };
     });
     this.bytes = places.reduce((sum, { vectorBytes, weightBytes }) => sum + align(vectorBytes) + align(weightBytes), 0);
     arena.reserve(this.bytes);
     const panelColumns = kernels.packedBytes(1, 1) / Float32Array.BYTES_PER_ELEMENT;
     const slots = places.map(({ wanted, vectorBytes, weightBytes }): Slot => {
-      const { matrix } = wanted;
+      const { matrix, node, kept } = wanted;
       const weightPtr = arena.alloc(weightBytes);
       const biasPtr = arena.alloc(vectorBytes);
       // Words of whole numbers have up to 4 channels.
@@ -83,6 +95,7 @@ export class PackedWeights {
       const isPadded = !matrix || isCut || (matrix.size.outputs / matrix.size.groups) % panelColumns !== 0;
       if (isPadded) arena.u8(weightPtr, weightBytes).fill(0);
       arena.u8(biasPtr, vectorBytes).fill(0);
+      if (kept && node.params.weight === undefined) arena.f32(weightPtr, kept).fill(1);
       return { ...wanted, weightPtr, biasPtr };
     });
     this.#slots = new Map(slots.map((slot) => [slot.node.id, slot]));

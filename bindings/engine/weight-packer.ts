@@ -10,7 +10,7 @@ import type { PackedWeights, Slot } from './packed-weights.js';
 /** Bytes are staged, converted and packed in pieces of whole rows of about this size. */
 const STAGING_BYTES = 2 ** 20;
 
-type Vectors = Partial<Record<'bias' | 'gamma' | 'beta' | 'mean' | 'variance' | 'slopes', Float32Array>>;
+type Vectors = Partial<Record<'bias' | 'gamma' | 'beta' | 'mean' | 'variance' | 'kept', Float32Array>>;
 
 const NORM_VECTORS = { weight: 'gamma', bias: 'beta', running_mean: 'mean', running_var: 'variance' } as const;
 
@@ -37,11 +37,11 @@ function targetsOf(graph: Graph, slots: Iterable<Slot>): Map<string, Target[]> {
       targets.set(name, [...(targets.get(name) ?? []), { pending, vector }]);
       pending.missing += 1;
     };
-    const { node, matrix, norm, hasSlopes } = slot;
-    if (matrix)
-      for (const { name, role } of nodeParameters(graph, node)) expect(name, role === 'bias' ? 'bias' : undefined);
+    const { node, matrix, norm, kept } = slot;
+    const weight = kept ? 'kept' : undefined;
+    if (matrix || kept)
+      for (const { name, role } of nodeParameters(graph, node)) expect(name, role === 'bias' ? 'bias' : weight);
     if (norm) for (const { name, role } of nodeParameters(graph, norm)) expect(name, NORM_VECTORS[role]);
-    if (hasSlopes) for (const { name } of nodeParameters(graph, node)) expect(name, 'slopes');
   }
   return targets;
 }
@@ -100,10 +100,7 @@ function arrived(core: Core, pending: Pending): void {
 function finish(core: Core, { slot, vectors }: Pending): void {
   const { node, matrix, norm, weightPtr, biasPtr } = slot;
   const channels = node.shape.c;
-  if (vectors.slopes) {
-    core.arena.f32(weightPtr, channels).set(vectors.slopes);
-    return;
-  }
+  if (vectors.kept) core.arena.f32(weightPtr, vectors.kept.length).set(inKernelOrder(node, vectors.kept));
   const shifts = core.arena.f32(biasPtr, channels);
   if (!norm) {
     if (vectors.bias) shifts.set(vectors.bias);
@@ -113,6 +110,19 @@ function finish(core: Core, { slot, vectors }: Pending): void {
   const scales = foldNorm(norm, vectors, shifts);
   if (matrix) matrix.algorithm.finish(core, matrix.size, weightPtr, scales);
   else core.arena.f32(weightPtr, channels).set(scales);
+}
+
+/** A kept weight as its kernel reads it: of a transposed convolution [group][tap][in][out], all others as they are. */
+function inKernelOrder(node: Node, values: Float32Array): Float32Array {
+  if (node.kind !== 'convTranspose') return values;
+  const { groups, kernel, channels } = node;
+  const [taps, outer] = [kernel[0] * kernel[1], channels / groups];
+  const inner = values.length / (groups * taps * outer);
+  return values.map((_, i) => {
+    const [o, k] = [i % outer, Math.floor(i / outer) % inner];
+    const [tap, group] = [Math.floor(i / (outer * inner)) % taps, Math.floor(i / (outer * inner * taps))];
+    return values[((group * inner + k) * outer + o) * taps + tap] as number;
+  });
 }
 
 /** Writes a norm's shifts; returns its scales. */
@@ -181,8 +191,8 @@ class Staging {
     for (const { pending, vector } of this.#targets) {
       const { slot, vectors } = pending;
       if (vector !== undefined) {
-        const kept = vectors[vector] ?? new Float32Array(this.#rows);
-        kept.set(arena.f32(this.#ptr, values), this.#row);
+        const kept = vectors[vector] ?? new Float32Array(this.#rows * this.#rowLength);
+        kept.set(arena.f32(this.#ptr, values), this.#row * this.#rowLength);
         vectors[vector] = kept;
       } else if (slot.matrix) {
         const rows = { ptr: this.#ptr, first: this.#row, count, order };

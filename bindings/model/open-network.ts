@@ -1,7 +1,7 @@
 /** From what a caller names to a file of weights and the graph that they are for. */
 
 import { ResnetError } from '../../models/errors.js';
-import { buildNetwork, type Graph, type NetworkOptions, parameters } from '../../models/index.js';
+import { buildNetwork, type Graph, loadOps, type NetworkOptions, parameters } from '../../models/index.js';
 import { type OpenOptions, openWeights, prefixed, type WeightFile, type WeightSource } from '../weights/open.js';
 import { isWeightSource, type NetworkLike } from './network-like.js';
 
@@ -25,6 +25,7 @@ export async function openNetwork(
   networkOptions: NetworkOptions,
 ): Promise<Opened> {
   if (isWeightSource(network)) return openIdentified(network, options, networkOptions);
+  if (typeof network === 'object') await loadOps(network.nodes.map(({ kind }) => kind));
   const build = (config: NetworkOptions): Graph =>
     typeof network === 'string'
       ? buildNetwork(network, { ...config, ...networkOptions })
@@ -69,8 +70,10 @@ async function fittedTo(
 /** Opens a file of weights; what is one already is handed on. */
 async function openFile(weights: WeightSource | WeightFile, options: OpenOptions): Promise<WeightFile> {
   const isFile = typeof weights === 'object' && weights !== null && 'pieces' in weights;
-  if (!isFile) return openWeights(weights, options);
-  return options.prefix === undefined ? weights : prefixed(weights, options.prefix);
+  const file = isFile ? weights : await openWeights(weights, options);
+  // What a file brings may come from another script, which has its own table.
+  await loadOps(file.graph?.nodes.map(({ kind }) => kind) ?? []);
+  return isFile && options.prefix !== undefined ? prefixed(file, options.prefix) : file;
 }
 
 /** The graph that a file brings, or that of the network whose tensors it has. */

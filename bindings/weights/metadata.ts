@@ -68,15 +68,15 @@ const LONGEST_MESSAGE = 300;
 export const graphToMetadata = (graph: Graph | undefined): Record<string, string> =>
   graph ? { [GRAPH]: graphToJson(graph) } : {};
 
-/** Takes the graph out of a file's metadata, if it is there. Throws, `subject` first, if it is none that can be run. */
-export function graphFromMetadata(
+/** Takes the graph out of a file's metadata, if it is there. Rejects, `subject` first, if it is none that can be run. */
+export async function graphFromMetadata(
   subject: string,
   metadata: Readonly<Record<string, string>>,
-): { readonly graph?: Graph; readonly rest: Readonly<Record<string, string>> } {
+): Promise<{ readonly graph?: Graph; readonly rest: Readonly<Record<string, string>> }> {
   const { [GRAPH]: text, ...rest } = metadata;
   if (text === undefined) return { rest };
   try {
-    return { graph: graphFromJson(text), rest };
+    return { graph: await graphFromJson(text), rest };
   } catch (cause) {
     throw new ResnetError('weights', `${subject}: ${GRAPH}: ${label(plain(cause), LONGEST_MESSAGE)}.`, { cause });
   }

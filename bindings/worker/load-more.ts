@@ -16,6 +16,7 @@ export const {
   fitted,
   h5,
   refusal,
+  moreOps,
   networkIn,
   pytorch,
   randomWeights,

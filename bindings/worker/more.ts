@@ -1,5 +1,6 @@
 /** What few weight files need of a worker, in a script of its own (dist/worker-more.js), which worker.js loads then. */
 
+import { moreOps } from '../../models/more-ops.js';
 import { usePlatform } from '../platform/platform.js';
 import { dequantised } from '../weights/dequantise.js';
 import { fitted, networkIn } from '../weights/fitted.js';
@@ -18,6 +19,7 @@ const more = {
   fitted,
   h5,
   refusal,
+  moreOps,
   networkIn,
   pytorch,
   randomWeights,

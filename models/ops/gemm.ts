@@ -49,6 +49,7 @@ export const conv: OpRow<ConvOp> = {
 
 export const linear: OpRow<LinearOp> = {
   kernel: 'KIND_LINEAR',
+  dense: 'inputs',
   arity: [1, 1],
   attributes: { channels: whole('outputs') },
   shape: ({ channels }) => ({ h: 1, w: 1, c: channels }),

@@ -1,4 +1,4 @@
-/** Operations that make a map smaller or larger, channel by channel. */
+/** Operations that make a map smaller, channel by channel. */
 
 import { among, boolean, optional, sides, whole, wholePair } from '../check.js';
 import { ResnetError } from '../errors.js';
@@ -10,8 +10,6 @@ import {
   type PoolOp,
   type ReduceOp,
   type Reduction,
-  type ResizeMode,
-  type ResizeOp,
   type ShortcutOp,
   weightless,
 } from './op.js';
@@ -33,10 +31,10 @@ function pool<Kind extends PoolOp['kind']>(kernel: string, name: string): OpRow<
     shape(op, inputs, subject) {
       const { kernel, padding } = op;
       const { top, left, bottom, right } = padding;
-      if (Math.max(top, bottom) * 2 > kernel[0] || Math.max(left, right) * 2 > kernel[1]) {
+      if (Math.max(top, bottom) >= kernel[0] || Math.max(left, right) >= kernel[1]) {
         throw new ResnetError(
           'argument',
-          `${subject}: expected padding of at most half the ${kernel.join('x')} window, got ${top} above, ${left} left, ${bottom} below, ${right} right.`,
+          `${subject}: expected less padding than the ${kernel.join('x')} window has rows and columns, got ${top} above, ${left} left, ${bottom} below, ${right} right.`,
         );
       }
       const from = first(inputs);
@@ -75,29 +73,6 @@ export const reduce: OpRow<ReduceOp> = {
   shape: (_, inputs) => ({ h: 1, w: 1, c: first(inputs).c }),
   words: ({ reduction }) => REDUCTIONS[reduction][0],
   fields: ({ reduction }) => ({ reduction: REDUCTIONS[reduction][1] }),
-};
-
-const RESIZE_MODES: readonly ResizeMode[] = ['nearest', 'bilinear'];
-
-export const resize: OpRow<ResizeOp> = {
-  ...weightless,
-  kernel: 'KIND_RESIZE',
-  kernelSet: 'more',
-  arity: [1, 1],
-  attributes: {
-    h: whole('height'),
-    w: whole('width'),
-    mode: among('mode', RESIZE_MODES),
-    alignCorners: boolean('alignCorners'),
-  },
-  shape({ h, w, mode, alignCorners }, inputs, subject) {
-    if (alignCorners && mode !== 'bilinear') {
-      throw new ResnetError('argument', `${subject}: expected alignCorners to go with bilinear, got it with ${mode}.`);
-    }
-    return { h, w, c: first(inputs).c };
-  },
-  words: ({ h, w, mode }) => `resize to ${h}x${w}, ${mode}`,
-  fields: ({ mode, alignCorners }) => ({ resizeMode: mode === 'nearest' ? 0 : alignCorners ? 2 : 1 }),
 };
 
 export const zeroPadShortcut: OpRow<ShortcutOp> = {

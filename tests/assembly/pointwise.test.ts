@@ -33,7 +33,6 @@ import {
   maxPool,
   type Reference,
   relu,
-  resize,
   size,
   softmax,
   type Values,
@@ -41,6 +40,7 @@ import {
   windowMaps,
   zeroPadShortcut,
 } from '../support/reference.js';
+import { anyGaps, anyMaps, count, data, runStep as run, type Step } from '../support/run-step.js';
 
 /** What is exact, or rounded once for each of `terms` operations on values of about `magnitude`. */
 const exactly = (values: Float64Array, terms = 0, magnitude: Values = values.map(Math.abs)): Reference => ({
@@ -48,42 +48,6 @@ const exactly = (values: Float64Array, terms = 0, magnitude: Values = values.map
   terms,
   magnitudes: Float64Array.from(magnitude, (v) => (terms ? v : 0)),
 });
-
-interface Step {
-  readonly kind: string;
-  readonly from: Maps;
-  readonly to: Maps;
-  readonly x: Values;
-  readonly gaps: readonly [number, number];
-  readonly fields?: Fields;
-}
-
-/** Runs a record whole and in the shares of several threads, whose results must be the same bits. */
-function run(core: Core, step: Step, extra: (desk: Desk, output: Region) => Fields = () => ({})): Float32Array {
-  const { kind, from, to, x, gaps, fields } = step;
-  const results = [1, 2, 3, 4].map((threads) => {
-    const desk = new Desk(core);
-    const input = desk.put(x, from.c, from.c + gaps[0]);
-    const output = desk.room(to.batch * to.h * to.w, to.c, to.c + gaps[1]);
-    const maps = { batch: from.batch, ih: from.h, iw: from.w, ic: from.c, oh: to.h, ow: to.w, oc: to.c };
-    const places = { inPtr: input.ptr, ldIn: input.ld, outPtr: output.ptr, ldOut: output.ld };
-    runRecord(desk, kind, { ...maps, ...places, mr: 5, ...fields, ...extra(desk, output) }, threads);
-    desk.assertIntact(kind, output);
-    const result = desk.read(output);
-    desk.clear();
-    return result;
-  });
-  const [whole, ...shared] = results as [Float32Array, ...Float32Array[]];
-  shared.forEach((result, i) => {
-    assertSameBits(result, whole, `${kind} on ${i + 2} threads`);
-  });
-  return whole;
-}
-
-const count = (min: number, max: number) => fc.integer({ min, max });
-const anyMaps = fc.record({ batch: count(1, 3), h: count(1, 9), w: count(1, 9), c: count(1, 13) });
-const anyGaps = fc.tuple(fc.nat(5), fc.nat(5));
-const data = (maps: Maps, low = -2, high = 2) => uniform(JSON.stringify(maps), size(maps), low, high);
 
 const anyPool = fc
   .record({
@@ -202,48 +166,6 @@ eachBinary('reductions over the map', (test) => {
       assertClose(result, exactly(mapMax(x, from).values), `NaN at pixel ${pixel}`);
       assert.ok(Number.isNaN(result[1]) && Number.isNaN(result[4]));
     }
-  });
-});
-
-eachBinary('resizing of maps', (test) => {
-  const MODES = ['NEAREST', 'BILINEAR', 'BILINEAR_ALIGNED'] as const;
-
-  test('from any size to any, larger or smaller', async ({ core }) => {
-    await property(
-      fc.tuple(anyMaps, count(1, 20), count(1, 20), anyGaps, fc.constantFrom(...MODES)),
-      ([from, h, w, gaps, mode]) => {
-        const x = data(from);
-        const fields = { resizeMode: constant(core, `RESIZE_${mode}`) };
-        const result = run(core, { kind: 'KIND_RESIZE', from, to: { ...from, h, w }, x, gaps, fields });
-        const expected = resize(x, from, h, w, mode);
-        assertClose(result, mode === 'NEAREST' ? exactly(expected.values) : expected, mode);
-      },
-      { runs: 200 },
-    );
-  });
-
-  test('to its own size: the map itself, bit for bit', ({ core }) => {
-    const from = { batch: 2, h: 5, w: 6, c: 9 };
-    const x = data(from);
-    for (const mode of MODES) {
-      const fields = { resizeMode: constant(core, `RESIZE_${mode}`) };
-      assertSameBits(run(core, { kind: 'KIND_RESIZE', from, to: from, x, gaps: [1, 2], fields }), x, mode);
-    }
-  });
-
-  test('the four pixels of 2 × 2 to 4 × 4, as torch has them', ({ core }) => {
-    const from = { batch: 1, h: 2, w: 2, c: 1 };
-    const first = (mode: string) => {
-      const fields = { resizeMode: constant(core, `RESIZE_${mode}`) };
-      const x = Float32Array.of(0, 12, 24, 36);
-      return [...run(core, { kind: 'KIND_RESIZE', from, to: { ...from, h: 4, w: 4 }, x, gaps: [0, 0], fields })].slice(
-        0,
-        8,
-      );
-    };
-    assert.equal(first('NEAREST'), [0, 0, 12, 12, 0, 0, 12, 12]);
-    assert.equal(first('BILINEAR'), [0, 3, 9, 12, 6, 9, 15, 18]);
-    assert.equal(first('BILINEAR_ALIGNED').map(Math.round), [0, 4, 8, 12, 8, 12, 16, 20]);
   });
 });
 

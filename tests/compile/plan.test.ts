@@ -256,15 +256,38 @@ test('every node has a value: its own, or that of the last node that is fused wi
   assert.equal(valueFor('densenet121', `${dense1}.concat`), { value: `${dense1}.concat`, step: `${dense1}.conv2` });
 });
 
-test('a linear layer over concatenated channels is refused in one sentence, unless they are all of them', () => {
+test('a linear layer reads what lies by itself, and a concatenation a copy of it', () => {
   const g = new GraphBuilder('linear');
   const x = g.conv('x', g.input({ h: 2, w: 2, c: 4 }), 4, { kernel: 1 });
   const c = g.concat('c', [x, g.conv('y', x, 4, { kernel: 1 })]);
-  makePlan(g.finish(g.linear('all', c, 3)));
-  assert.throws(
-    () => makePlan(g.finish(g.add('sum', g.linear('one', x, 3), g.linear('both', c, 3)))),
-    /^one: expected an input that lies by itself, got channels of a concatenation\.$/,
+  const { steps } = makePlan(g.finish(g.add('sum', g.linear('one', x, 3), g.linear('both', c, 3))));
+  const inputs = steps.filter(({ kind }) => kind === 'linear').map(({ input }) => [input.ld, input.offset]);
+  assert.equal(inputs, [
+    [4, 0],
+    [8, 0],
+  ]);
+  assert.equal(
+    steps.map(({ kind }) => kind),
+    ['conv', 'conv', 'copy', 'linear', 'linear', 'copy'],
   );
+});
+
+test('a reshape has no step; nor has a slice of channels, unless its value leaves the graph', () => {
+  const g = new GraphBuilder('views');
+  const x = g.conv('x', g.input({ h: 2, w: 3, c: 4 }), 8, { kernel: 1 });
+  const low = g.op('slice', 'low', [x], { h: 2, w: 3, c: 4, start: [0, 0, 0], step: [1, 1, 1] });
+  const high = g.op('slice', 'high', [x], { h: 2, w: 3, c: 3, start: [0, 0, 5], step: [1, 1, 1] });
+  const product = g.mul('product', g.activation('gate', low, { kind: 'sigmoid' }), low);
+  const flat = g.op('reshape', 'flat', [product], { h: 1, w: 1, c: 24 });
+  const plan = makePlan(g.finish({ flat, high }));
+  assert.equal(
+    plan.steps.map(({ kind, node }) => `${kind} ${node.name}`),
+    ['conv x', 'slice high', 'copy gate', 'mul product'],
+  );
+  const view = (id: number) => plan.values[id]?.view;
+  assert.equal([view(low)?.ld, view(low)?.offset, view(low)?.shape.c], [8, 0, 4]);
+  assert.equal([view(flat)?.ld, view(flat)?.buffer], [24, view(product)?.buffer]);
+  assert.equal(plan.values[flat]?.step, 3);
 });
 
 test.run();

@@ -1,12 +1,11 @@
 /** Plans in float64, without kernels: fusion, places and lifetimes together, with several inputs and outputs. */
 
-import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { makePlan } from '../../bindings/compile/plan.js';
 import { uniform } from '../../bindings/weights/uniform.js';
 import { type Graph, GraphBuilder } from '../../models/index.js';
-import { anyGraph, isRefused } from '../support/any-graph.js';
+import { anyGraph } from '../support/any-graph.js';
 import { evaluateAll, type Inputs } from '../support/evaluate.js';
 import { anyTensors } from '../support/memory-weights.js';
 import { property } from '../support/property.js';
@@ -65,14 +64,13 @@ test('every plan comes to what its graph does, value by value', async () => {
   await property(
     anyGraph,
     (graph) => {
-      fc.pre(!isRefused(graph));
       check(graph);
       for (const { kind } of graph.nodes) kinds.add(kind);
       outputs = Math.max(outputs, graph.outputs.length);
     },
     { runs: 800 },
   );
-  assert.is(kinds.size, 15, [...kinds].join(', '));
+  assert.is(kinds.size, 29, [...kinds].join(', '));
   assert.is(outputs, 2);
 });
 

@@ -38,8 +38,8 @@ test('shape rules refuse what cannot be', () => {
     [() => g.conv('c', x, 8, { kernel: 1, stride: 0 }), 'c: expected stride to be a whole number from 1, got 0.'],
     [() => g.conv('c', x, 8, { kernel: 1, padding: -1 }), 'c: expected padding to be a whole number from 0, got -1.'],
     [
-      () => g.maxPool('p', x, { kernel: 3, padding: { top: 0, left: 0, bottom: 2, right: 0 } }),
-      'p: expected padding of at most half the 3x3 window, got 0 above, 0 left, 2 below, 0 right.',
+      () => g.maxPool('p', x, { kernel: 3, padding: { top: 0, left: 0, bottom: 3, right: 0 } }),
+      'p: expected less padding than the 3x3 window has rows and columns, got 0 above, 0 left, 3 below, 0 right.',
     ],
     [() => g.adaptiveAvgPool('p', x, 0, 7), 'p: expected height to be a whole number from 1, got 0.'],
     [() => g.softmax('s', x), 's: expected a vector for softmax, got 5x6x6.'],

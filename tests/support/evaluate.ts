@@ -1,15 +1,8 @@
 /** Runs a graph node by node in float64: what every plan of it must come to. */
 
 import * as assert from 'uvu/assert';
-import {
-  type Activation,
-  type Graph,
-  inputShape,
-  inputShapes,
-  type Node,
-  type ResizeMode,
-  type Role,
-} from '../../models/index.js';
+import { type Activation, type Graph, inputShapes, type Node, type Role, type Shape } from '../../models/index.js';
+import * as more from './more-reference.js';
 import type { Maps, Values } from './reference.js';
 import * as reference from './reference.js';
 
@@ -56,16 +49,13 @@ export function mul(x: Values, { h, w, c }: Maps, y: Values, isBroadcast: boolea
 
 const REDUCTIONS = { mean: reference.globalAvgPool, max: reference.mapMax, sum: reference.mapSum } as const;
 
-const resizeMode = (mode: ResizeMode, alignCorners: boolean): reference.ResizeMode =>
-  mode === 'nearest' ? 'NEAREST' : alignCorners ? 'BILINEAR_ALIGNED' : 'BILINEAR';
-
-/** What a node makes of `inputs`; `from`: the maps of the first; `channels`: of each. */
+/** What a node makes of `inputs`; `from`: the maps of the first; `shapes`: of each. */
 export function evaluateNode(
   node: Node,
   from: Maps,
   inputs: readonly Values[],
   tensors: Tensors,
-  channels: readonly number[] = [],
+  shapes: readonly Shape[] = [],
 ): Values {
   const [x, y] = inputs as [Values, Values];
   const optional = (role: Role): Values | undefined => {
@@ -99,7 +89,7 @@ export function evaluateNode(
     case 'mul':
       return mul(x, from, y, y.length !== x.length);
     case 'concat':
-      return reference.concat(inputs.map((part, i) => ({ x: part, c: channels[i] as number })));
+      return reference.concat(inputs.map((part, i) => ({ x: part, c: (shapes[i] as Shape).c })));
     case 'maxPool':
       return reference.maxPool(x, from, node).values;
     case 'avgPool':
@@ -109,11 +99,45 @@ export function evaluateNode(
     case 'reduce':
       return REDUCTIONS[node.reduction](x, from).values;
     case 'resize':
-      return reference.resize(x, from, node.h, node.w, resizeMode(node.mode, node.alignCorners)).values;
+      return more.resize(x, from, node).values;
     case 'softmax':
       return reference.softmax(x, from.c);
     case 'zeroPadShortcut':
       return reference.zeroPadShortcut(x, from, node.stride, node.before, node.after);
+    case 'constant':
+      return more.constant(parameter('weight'), from.batch);
+    case 'unary':
+      return more.unary(x, node);
+    case 'binary':
+      return more.binary(x, from, y, shapes[1] as Shape, node.operator);
+    case 'matmul':
+      return more.matmul(x, from, y, shapes[1] as Shape, node.transposesB).values;
+    case 'reshape':
+      return x;
+    case 'rearrange':
+      return more.rearrange(x, from.batch, node.dims, node.order);
+    case 'slice':
+      return more.slice(x, from, node);
+    case 'expand':
+      return more.expand(x, from, node);
+    case 'pad':
+      return more.pad(x, from, node);
+    case 'reduceAxes':
+      return more.reduceAxes(x, from, node.reduction, node.axes).values;
+    case 'softmaxAxes':
+      return more.softmaxAxes(x, from, node.axes, node.isLog);
+    case 'dilatedPool':
+      return more.dilatedPool(x, from, node.shape, node).values;
+    case 'layerNorm':
+      return more.layerNorm(x, from, { eps: node.eps, weight: optional('weight'), bias: optional('bias') });
+    case 'groupNorm': {
+      const affine = { eps: node.eps, weight: optional('weight'), bias: optional('bias') };
+      return more.groupNorm(x, from, node.groups, affine);
+    }
+    case 'localResponseNorm':
+      return more.localResponseNorm(x, from, node);
+    case 'convTranspose':
+      return more.convTranspose(x, from, parameter('weight'), optional('bias'), node.shape, node).values;
     case 'input':
       throw new Error(`${node.name}: expected an operation, got an input.`);
   }
@@ -138,8 +162,8 @@ export function evaluateAll(graph: Graph, tensors: Tensors, input: Inputs, batch
       values.push(inputOf(graph, node, input));
       continue;
     }
-    const channels = inputShapes(graph, node).map(({ c }) => c);
-    values.push(evaluateNode(node, { batch, ...inputShape(graph, node) }, inputs, tensors, channels));
+    const shapes = inputShapes(graph, node);
+    values.push(evaluateNode(node, { batch, ...(shapes[0] ?? node.shape) }, inputs, tensors, shapes));
   }
   return values;
 }

@@ -212,41 +212,6 @@ export function mapMax(x: Values, from: Maps): Reference {
   return maxPool(x, from, { kernel: [from.h, from.w], stride: [1, 1], padding });
 }
 
-export type ResizeMode = 'NEAREST' | 'BILINEAR' | 'BILINEAR_ALIGNED';
-
-/** Maps of h × w as torch's interpolate makes them, without antialiasing. */
-export function resize(x: Values, from: Maps, h: number, w: number, mode: ResizeMode): Reference {
-  /** The two source pixels of a target along one side, and the weight of the second. */
-  const sources = (target: number, inSize: number, outSize: number): [number, number, number] => {
-    if (mode === 'NEAREST') {
-      const at = Math.floor((target * inSize) / outSize);
-      return [at, at, 0];
-    }
-    const aligned = outSize > 1 ? (target * (inSize - 1)) / (outSize - 1) : 0;
-    const centred = Math.max(((target + 0.5) * inSize) / outSize - 0.5, 0);
-    const source = mode === 'BILINEAR' ? centred : aligned;
-    const first = Math.min(Math.floor(source), inSize - 1);
-    return [first, Math.min(first + 1, inSize - 1), source - first];
-  };
-  const to: Maps = { ...from, h, w };
-  const out = reference(size(to), 4);
-  for (let b = 0, at = 0; b < to.batch; b++)
-    for (let oy = 0; oy < h; oy++)
-      for (let ox = 0; ox < w; ox++)
-        for (let c = 0; c < to.c; c++, at++) {
-          const [y0, y1, wy] = sources(oy, from.h, h);
-          const [x0, x1, wx] = sources(ox, from.w, w);
-          const pixel = (y: number, column: number) => get(x, ((b * from.h + y) * from.w + column) * from.c + c);
-          const corners = [pixel(y0, x0), pixel(y0, x1), pixel(y1, x0), pixel(y1, x1)] as const;
-          const weights = [(1 - wy) * (1 - wx), (1 - wy) * wx, wy * (1 - wx), wy * wx] as const;
-          corners.forEach((v, i) => {
-            out.values[at] = (out.values[at] as number) + v * (weights[i] as number);
-            out.magnitudes[at] = (out.magnitudes[at] as number) + Math.abs(v);
-          });
-        }
-  return out;
-}
-
 /** exp(x) / Σ exp(x) of each row of `c`. */
 export function softmax(x: Values, c: number): Float64Array {
   const out = new Float64Array(x.length);
@@ -347,7 +312,7 @@ export const activations = (channels: number): Activation[] => [
 ];
 
 /** The complementary error function of z ≥ 0: its series as far as that is exact, then a continued fraction. */
-function erfc(z: number): number {
+export function erfc(z: number): number {
   if (z < 2) {
     let [sum, term] = [0, z];
     for (let n = 1; n < 60; n++) {

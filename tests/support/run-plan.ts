@@ -1,7 +1,7 @@
 /** Runs a plan step by step in float64, without kernels: what its steps, places and lifetimes come to. */
 
 import type { Plan, PlanStep, View } from '../../bindings/compile/plan.js';
-import { activate, evaluateNode, type Inputs, mul, type Tensors } from './evaluate.js';
+import { activate, evaluateNode, type Inputs, type Tensors } from './evaluate.js';
 import { add, type Maps, relu, type Values } from './reference.js';
 
 /** One arena for `batch` images; a buffer's images lie one after the other. All of it is NaN until it is written. */
@@ -49,11 +49,12 @@ function resultOf(step: PlanStep, memory: Memory, batch: number, tensors: Tensor
   const other = residual && memory.read(residual);
   let x: Values = memory.read(input);
   if (preActivation) x = relu(evaluateNode(preActivation, from, [x], tensors));
-  if (kind === 'mul') x = mul(x, from, other as Values, other?.length !== x.length);
-  else if (kind !== 'copy') x = evaluateNode(node, from, [x], tensors);
+  const isPair = kind === 'mul' || kind === 'binary' || kind === 'matmul';
+  const shapes = [input.shape, ...(residual ? [residual.shape] : [])];
+  if (kind !== 'copy') x = evaluateNode(node, from, isPair ? [x, other as Values] : [x], tensors, shapes);
   const to: Maps = { batch, ...output.shape };
   if (folded) x = evaluateNode(folded, to, [x], tensors);
-  if (other && kind !== 'mul') x = add(x, other);
+  if (other && !isPair) x = add(x, other);
   return activation ? activate(x, activation, tensors.get(slopes?.params.weight ?? '')) : x;
 }
 

@@ -46,7 +46,7 @@ export const safetensors: Reader = {
     }
     const subject = `${stream.name}: header`;
     const config = configFromMetadata(subject, metadata);
-    const { graph, rest } = graphFromMetadata(subject, metadata);
+    const { graph, rest } = await graphFromMetadata(subject, metadata);
     const preprocessing = preprocessingFromMetadata(subject, metadata);
     const labels = labelsFromMetadata(subject, metadata);
     const floats = spansOf(entries);
