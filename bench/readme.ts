@@ -1,8 +1,11 @@
-/** Writes the README's tables: the networks, and what bench:peers measured last. */
+/** Writes the README's tables: the networks, the operations, and what bench:peers measured last. */
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { summary } from '../bindings/compile/summary.js';
-import { buildNetwork, networks } from '../models/index.js';
+import { activations } from '../models/activation.js';
+import { buildNetwork, networks, ops } from '../models/index.js';
+import { moreOps } from '../models/more-ops.js';
+import { BINARY, UNARY } from '../models/ops/arithmetic.js';
 
 const README = new URL('../README.md', import.meta.url);
 const RESULTS = new URL('./peers/RESULTS.md', import.meta.url);
@@ -21,6 +24,23 @@ function networkTable(): string {
   ].join('\n');
 }
 
+const listed = (names: Iterable<string>): string => [...names].map((name) => `\`${name}\``).join(', ');
+
+function operationTable(): string {
+  const kinds = Object.entries({ ...ops, ...moreOps }).filter(([kind]) => kind !== 'unary' && kind !== 'binary');
+  const inSet = (set: string | undefined): string =>
+    listed(kinds.filter(([, { kernelSet }]) => kernelSet === set).map(([kind]) => kind));
+  return [
+    '| operations | |',
+    '| --- | --- |',
+    `| in the core | ${inSet(undefined)} |`,
+    `| loaded for a graph that has one | ${inSet('more')} |`,
+    `| \`activation\`, computed with the layer before it | ${listed(Object.keys(activations))} |`,
+    `| \`unary\`, of each value | ${listed(Object.keys(UNARY))} |`,
+    `| \`binary\`, of two values, of which axes of 1 are repeated | ${listed(Object.keys(BINARY))} |`,
+  ].join('\n');
+}
+
 /** Replaces what stands between `<!-- NAME -->` and `<!-- /NAME -->`. */
 function fill(text: string, name: string, content: string): string {
   const [open, close] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
@@ -30,5 +50,6 @@ function fill(text: string, name: string, content: string): string {
 }
 
 let text = fill(readFileSync(README, 'utf8'), 'networks', networkTable());
+text = fill(text, 'operations', operationTable());
 if (existsSync(RESULTS)) text = fill(text, 'peers', readFileSync(RESULTS, 'utf8').replace(/<!--.*?-->/gs, ''));
 writeFileSync(README, text);
