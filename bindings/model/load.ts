@@ -29,7 +29,7 @@ import { checkChoice, checkFunction, checkMaxPixels, checkOptions, checkText, ch
 import { type Progress, throttled } from './progress.js';
 import type { Model } from './types.js';
 
-export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache' | 'hdf5' | 'prefix'> {
+export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache' | 'hdf5' | 'prefix' | 'data'> {
   /**
    * Path (in Node), URL, Response, Blob, stream, async iterable or bytes of a weight file; tensors in memory
    * (`fromTensors`); or `{ seed }` for random weights, with which a network can be timed. Not given if the first argument
@@ -113,6 +113,7 @@ const OPTIONS: Readonly<Record<keyof LoadOptions, true>> = {
   cache: true,
   hdf5: true,
   prefix: true,
+  data: true,
   signal: true,
   onProgress: true,
   onWarning: true,
@@ -178,6 +179,7 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     cache,
     hdf5,
     prefix,
+    data,
     threads = 'auto',
     winograd,
     quantize,
@@ -226,7 +228,7 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
   prepareExecutor({ binary, wide, wasm, threads });
   let file: WeightFile | undefined;
   try {
-    const opened = await openNetwork(network, weights, { signal, cache, hdf5, prefix }, networkOptions);
+    const opened = await openNetwork(network, weights, { signal, cache, hdf5, prefix, data }, networkOptions);
     file = opened.file;
     const { graph } = opened;
     if (file.tensors.some(({ scales }) => scales)) {

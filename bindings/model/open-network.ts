@@ -1,7 +1,7 @@
 /** From what a caller names to a file of weights and the graph that they are for. */
 
 import { ResnetError } from '../../models/errors.js';
-import { buildNetwork, type Graph, loadOps, type NetworkOptions, parameters } from '../../models/index.js';
+import { buildNetwork, type Graph, graphInput, loadOps, type NetworkOptions, parameters } from '../../models/index.js';
 import { type OpenOptions, openWeights, prefixed, type WeightFile, type WeightSource } from '../weights/open.js';
 import { isWeightSource, type NetworkLike } from './network-like.js';
 
@@ -52,7 +52,8 @@ export async function openIdentified(
   networkOptions: NetworkOptions,
 ): Promise<Opened> {
   const subject = typeof weights === 'string' ? weights : 'weights';
-  return closedOnError(await openFile(weights, options), (file) => identified(file, subject, networkOptions));
+  const sized = { ...options, size: networkOptions.size };
+  return closedOnError(await openFile(weights, sized), (file) => identified(file, subject, networkOptions));
 }
 
 /** Takes a network's tensors out of a file. Whoever asks for a number of classes wants a last layer. */
@@ -78,7 +79,7 @@ async function openFile(weights: WeightSource | WeightFile, options: OpenOptions
 
 /** The graph that a file brings, or that of the network whose tensors it has. */
 async function identified(file: WeightFile, subject: string, options: NetworkOptions): Promise<Opened> {
-  if (file.graph) return { file, graph: withoutOptions(file.graph, options) };
+  if (file.graph) return { file, graph: withoutOptions(file.graph, sizeless(file.graph, options)) };
   const { exactNetwork } = await import('../weights/exact.js');
   const found = exactNetwork(file.tensors) ?? (await import('../weights/fitted.js')).networkIn(file, subject);
   const graph = buildNetwork(found.network, { ...file.config, ...found.options, ...options });
@@ -91,6 +92,13 @@ function checkOwn({ graph: own, tensors }: WeightFile, graph: Graph): void {
   if (names && !parameters(graph).every(({ name }) => names.has(name))) {
     throw new ResnetError('weights', `${graph.name}: the file is of another network; load it without a name.`);
   }
+}
+
+/** The options but for the size, if the graph was made of it. */
+function sizeless(graph: Graph, { size, ...options }: NetworkOptions): NetworkOptions {
+  const { h, w } = graphInput(graph);
+  const [rows, columns] = typeof size === 'number' ? [size, size] : (size ?? []);
+  return rows === h && columns === w ? options : { ...options, size };
 }
 
 /** A graph takes no options: they are in it. */

@@ -1,6 +1,6 @@
 /** Opens weights of any format that the project reads. */
 
-import { isHdf5, isIndex, isJson, isLegacyPytorch, isSafetensors, isZip } from './formats/sniff.js';
+import { isHdf5, isIndex, isJson, isLegacyPytorch, isSafetensors, isVersioned, isZip } from './formats/sniff.js';
 import type { ByteStream } from './stream/byte-stream.js';
 import { openSource } from './stream/open.js';
 import type { ByteSource, OpenOptions, WeightSource } from './stream/types.js';
@@ -23,6 +23,7 @@ const FORMATS: readonly Format[] = [
     reader: async () => (await import('./formats/pytorch/reader.js')).pytorch,
   },
   { name: 'Keras HDF5 file', matches: isHdf5, reader: async () => (await import('./formats/keras/h5.js')).h5 },
+  { name: 'ONNX model', matches: isVersioned, reader: async () => (await import('./formats/onnx/reader.js')).onnx },
   {
     name: 'index of shards',
     matches: isIndex,

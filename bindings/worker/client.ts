@@ -231,11 +231,11 @@ interface PostedLoad {
 }
 
 async function postedLoad(
-  { weights, wasm, hdf5, ...others }: Omit<LoadOptions, 'signal' | 'onProgress' | 'onWarning'>,
+  { weights, wasm, hdf5, data, ...others }: Omit<LoadOptions, 'signal' | 'onProgress' | 'onWarning'>,
   signal: AbortSignal | undefined,
 ): Promise<PostedLoad> {
   const posted = isA(wasm, 'Response') ? await wasmBytes(wasm) : isA(wasm, 'URL') ? wasm.href : wasm;
-  const rest = { ...others, hdf5: hdf5 && String(hdf5), wasm: posted };
+  const rest = { ...others, hdf5: hdf5 && String(hdf5), data: isA(data, 'URL') ? data.href : data, wasm: posted };
   if (typeof weights === 'string' || isA(weights, 'URL')) {
     return { options: { ...rest, weights: String(weights) }, transfer: [] };
   }

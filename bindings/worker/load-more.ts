@@ -18,6 +18,7 @@ export const {
   refusal,
   moreOps,
   networkIn,
+  onnx,
   pytorch,
   randomWeights,
   shards,

@@ -8,6 +8,7 @@ import { refusal } from '../weights/formats/impostors.js';
 import { withScales } from '../weights/formats/int8.js';
 import { h5 } from '../weights/formats/keras/h5.js';
 import { tfjs } from '../weights/formats/keras/tfjs.js';
+import { onnx } from '../weights/formats/onnx/reader.js';
 import { pytorch } from '../weights/formats/pytorch/reader.js';
 import { shards } from '../weights/formats/sharded.js';
 import { withPrefix } from '../weights/prefix.js';
@@ -21,6 +22,7 @@ const more = {
   refusal,
   moreOps,
   networkIn,
+  onnx,
   pytorch,
   randomWeights,
   shards,

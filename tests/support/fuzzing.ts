@@ -232,6 +232,10 @@ export const READERS: Readonly<Record<string, readonly Model[]>> = {
   'pytorch of before 1.6': folder('pth', /legacy\.pt$/),
   hdf5: folder('h5', /^(plain|latest|weights|model|chunked|dense|keras3|keras3_named|functional)\.h5$/),
   keras: folder('h5', /\.keras$/),
+  onnx: [
+    ...folder('onnx', /^(gated|quantised|shuffled)\.onnx$/),
+    { ...folder('onnx', /^apart\.onnx$/)[0], ...folder('onnx', /^apart\.onnx\.data$/)[0] },
+  ],
   shards: [
     {
       'index.json': utf8(JSON.stringify(index)),

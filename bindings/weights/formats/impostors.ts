@@ -23,16 +23,9 @@ const isGguf = (head: Uint8Array): boolean => bytesAt(head, 0, [0x47, 0x47, 0x55
 
 const isTflite = (head: Uint8Array): boolean => bytesAt(head, 4, [0x54, 0x46, 0x4c, 0x33]);
 
-/** As ONNX, but with a description (field 2) that begins with the model's inputs, where ONNX has the producer's name. */
+/** As ONNX (sniff.ts), but with a description (field 2) that begins with the model's inputs. */
 const isCoreMl = (head: Uint8Array): boolean =>
   head[0] === 8 && isBetween(head[1], 1, 20) && head[2] === 0x12 && [4, 5].some((at) => head[at] === 0x0a);
-
-/**
- * A protocol buffer that begins with a version (field 1) as ONNX has it, from 3 on, and another of a model's fields: the
- * producer's name, its version, the domain, the model's version, the graph or the sets of operations.
- */
-const isOnnx = (head: Uint8Array): boolean =>
-  head[0] === 8 && isBetween(head[1], 3, 99) && [0x12, 0x1a, 0x22, 0x28, 0x3a, 0x42].includes(head[2] ?? 0);
 
 /** A protocol buffer of version 1 with graphs in it. */
 const isSavedModel = (head: Uint8Array): boolean => bytesAt(head, 0, [8, 1, 0x12]);
@@ -72,7 +65,6 @@ const IMPOSTORS: readonly { readonly is: (head: Uint8Array, text: string) => boo
     what: "an HTML or XML page (a server's answer in the file's place; the hub has files under resolve/, not blob/)",
   },
   { is: isCoreMl, what: 'a Core ML model (save the weights of the PyTorch model that it was made of)' },
-  { is: isOnnx, what: 'an ONNX model (save the weights of the PyTorch model that it was made of)' },
   { is: isTflite, what: 'a TensorFlow Lite model (save the Keras model that it was made of as HDF5)' },
   { is: isSavedModel, what: "TensorFlow's SavedModel (load it with Keras, and save it as HDF5)" },
   { is: isGguf, what: 'a GGUF file, which holds language models' },

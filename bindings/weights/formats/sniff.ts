@@ -26,3 +26,6 @@ export function textStart(head: Uint8Array): string {
 export const isIndex = (head: Uint8Array): boolean => /^\{\s*"(metadata|weight_map)"\s*:/.test(textStart(head));
 
 export const isJson = (head: Uint8Array): boolean => /^[{[]/.test(textStart(head));
+
+/** Tells a protocol buffer whose first field is a version: ONNX has it so; its reader tells others. */
+export const isVersioned = (head: Uint8Array): boolean => head[0] === 8;

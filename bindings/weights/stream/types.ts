@@ -83,6 +83,10 @@ export interface OpenOptions {
    * PyTorch checkpoint it is, or begins with, the key of a state_dict: `state_dict_ema`.
    */
   readonly prefix?: string | undefined;
+  /** Rows and columns of an ONNX model's input, one number or both, if the file leaves them open. */
+  readonly size?: number | readonly [number, number] | undefined;
+  /** The file that an ONNX model has its tensors in (`model.onnx.data`), if it does not lie beside the model. */
+  readonly data?: string | URL | Blob | ArrayBuffer | Uint8Array | undefined;
   /** When downloads are tried again, and when they are given up. */
   readonly retry?: RetryOptions | undefined;
 }
