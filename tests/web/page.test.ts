@@ -106,7 +106,7 @@ if (isBuilt) {
   test('a load is cancelled, goes on from there, and works offline from then on', async (state) => {
     const { page, found } = state;
     const begins: number[] = [];
-    const weights = await readFile(join(folder, 'weights', 'resnet50.safetensors'));
+    const weights = await readFile(join(folder, 'weights', 'resnet50-int8.safetensors'));
     const files = sirv(folder, { dev: true });
     const slow = await listen((request, response) => {
       for (const [name, value] of Object.entries(ISOLATED)) response.setHeader(name, value);
@@ -126,7 +126,7 @@ if (isBuilt) {
     await sample(page, /cat/);
     await page
       .locator('.figures')
-      .filter({ hasText: /1\d\.\d of 51\.\d MB/ })
+      .filter({ hasText: /1\d\.\d of 26\.\d MB/ })
       .waitFor();
     await press(page, 'Cancel');
     await page.getByText('The weights are not loaded.', { exact: true }).waitFor();

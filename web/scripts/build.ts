@@ -22,13 +22,18 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** The folder that is made. */
 export const OUT = join(ROOT, 'dist-web');
 
-const PUBLISHED = { set: 'resnet50', title: 'ResNet-50 (ImageNet)', file: 'resnet50.safetensors' };
+const PUBLISHED = 'resnet50';
+/** What visitors can choose of it: the first one, unless they do. */
+const FORMS = [
+  { title: 'ResNet-50 (ImageNet), int8', file: 'resnet50-int8.safetensors', dtype: 'I8' },
+  { title: 'ResNet-50 (ImageNet), float16', file: 'resnet50.safetensors', dtype: 'F16' },
+] as const;
 const STATIC = ['index.html', 'icon.svg', 'manifest.webmanifest'];
 const PHOTOS = ['chelsea.jpg', 'coffee.jpg'];
 const WASM = ['baseline.wasm', 'relaxed.wasm'];
 
 export interface BuildOptions {
-  /** True (the default) fetches the published weights, and puts them into the folder in float16. */
+  /** True (the default) fetches the published weights, and puts them into the folder in int8 and in float16. */
   readonly weights?: boolean;
   /** By default dist-web. What is in it is removed first. */
   readonly folder?: string;
@@ -97,26 +102,19 @@ async function copyFiles(folder: string): Promise<void> {
   ]);
 }
 
-/** Writes the published weights in float16, which halves the download, and their list. */
+/** Writes the published weights, a quarter and a half of their bytes, and their list. */
 async function putWeights(folder: string, isWanted: boolean): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const found = isWanted ? await pretrained.fetch(PUBLISHED.set) : await pretrained.find(PUBLISHED.set);
   const sets: PublishedSet[] = [];
-  if (isWanted && found) {
+  if (isWanted) {
+    const found = await pretrained.fetch(PUBLISHED);
     const { network, options, preprocessing } = found.set;
-    const path = join(folder, PUBLISHED.file);
-    await pipeline(
-      Readable.from(writeSafetensors(withNetworkNames(await openWeights(found.path)), { dtype: 'F16' })),
-      createWriteStream(path),
-    );
-    sets.push({
-      title: PUBLISHED.title,
-      network,
-      options,
-      preprocessing,
-      file: PUBLISHED.file,
-      bytes: (await stat(path)).size,
-    });
+    for (const { title, file, dtype } of FORMS) {
+      const path = join(folder, file);
+      const bytes = writeSafetensors(withNetworkNames(await openWeights(found.path)), { dtype });
+      await pipeline(Readable.from(bytes), createWriteStream(path));
+      sets.push({ title, network, options, preprocessing, file, bytes: (await stat(path)).size });
+    }
   }
   await writeFile(join(folder, 'sets.json'), JSON.stringify(sets));
 }
