@@ -76,11 +76,11 @@ export function classifyCommand(signal: AbortSignal): Command {
     .option('--head <file>', 'classes of your own, as resnet-wasm teach writes them');
   for (const option of [...modelOptions(), ...pictureOptions(), ...classOptions()]) command.addOption(option);
   return command.addHelpText('after', EXAMPLES).action(async (args: string[], given: ClassifyFlags) => {
+    checkCam(command, args, given);
+    checkMean(command, given);
     const flags = await withHeadsModel(command, given);
     needWeights(command, flags);
     checkStdin(command, [...args, flags.weights]);
-    checkCam(command, args, flags);
-    checkMean(command, flags);
     await classify(args, flags, isModelGiven(command), signal);
   });
 }
