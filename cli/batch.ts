@@ -99,7 +99,7 @@ const submitCommand = (signal: AbortSignal): Command =>
 
 interface WorkFlags extends QueueFlags, ModelFlags, PictureFlags, ClassFlags {
   readonly workers?: number;
-  readonly concurrency: number;
+  readonly concurrency?: number;
   readonly takeover: number;
   readonly metricsPort?: number;
 }
@@ -121,15 +121,9 @@ async function serveMetrics(metrics: Metrics, port: number) {
 }
 
 async function runWorker(flags: WorkFlags, isGiven: boolean, signal: AbortSignal): Promise<void> {
-  const {
-    model: name,
-    weights,
-    workers = availableParallelism(),
-    concurrency,
-    maxPixels,
-    takeover,
-    metricsPort,
-  } = flags;
+  const { model: name, weights, workers = availableParallelism(), maxPixels, takeover, metricsPort } = flags;
+  // While one job ends, the models have pictures of the next.
+  const { concurrency = Math.max(2, Math.ceil(workers / 8)) } = flags;
   const model = weights ?? name;
   await using connection = await openQueue(flags);
   let pool: ModelPool | undefined;
@@ -159,7 +153,7 @@ function workCommand(signal: AbortSignal): Command {
   const command = ofQueue(new Command('work').description('Answer the jobs of the queue until Ctrl-C'))
     .option('--model <name>', 'network, or its weights by name', pretrainedOrNetwork, 'resnet50')
     .option('--workers <n>', 'models that run beside each other (default: one per core)', positive)
-    .option('--concurrency <n>', 'jobs at a time; pictures of the next are decoded while one runs', positive, 2)
+    .option('--concurrency <n>', 'jobs at a time (default: 2, or one per 8 workers if that is more)', positive)
     .option('--takeover <seconds>', 'how long a worker may be silent before others take its jobs', positive, 30)
     .option('--metrics-port <n>', 'serve numbers for Prometheus at this port (with the package prom-client)', port);
   for (const option of [...replicaOptions(), ...pictureOptions(), ...classOptions()]) command.addOption(option);

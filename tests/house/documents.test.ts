@@ -62,7 +62,14 @@ for (const file of documents) {
 const ABOUT_FILES = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs/architecture.md'];
 
 /** Made by a build, or entries of the package. */
-const NOT_THERE = ['dist-web/', 'build/api', 'resnet-wasm/node', 'resnet-wasm/static', 'resnet-wasm/web'];
+const NOT_THERE = [
+  'dist-web/',
+  'build/api',
+  'resnet-wasm/node',
+  'resnet-wasm/server',
+  'resnet-wasm/static',
+  'resnet-wasm/web',
+];
 
 /** Paths from the root or from bindings/ that a text names in code, without patterns. */
 const pathsOf = (text: string): string[] =>
