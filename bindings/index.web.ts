@@ -25,13 +25,20 @@ export { seededInput } from './weights/uniform.js';
 const newWorker = (): Worker => new Worker(new URL('../dist/worker.js', import.meta.url), { type: 'module' });
 
 usePlatform(
-  browserPlatform(newWorker, async (binary) => {
-    try {
-      return await fetchAsset(binaryUrl(binary));
-    } catch {
-      return (await import('./worker/inline-assets.js')).inlineWasm(binary);
-    }
-  }),
+  browserPlatform(
+    (request) => {
+      const worker = newWorker();
+      worker.postMessage(request, [request.port]);
+      return worker;
+    },
+    async (binary) => {
+      try {
+        return await fetchAsset(binaryUrl(binary));
+      } catch {
+        return (await import('./worker/inline-assets.js')).inlineWasm(binary);
+      }
+    },
+  ),
 );
 
 export interface LoadOptions extends CoreLoadOptions {
@@ -49,12 +56,12 @@ interface StartedWorker {
 async function startWorker(binary: Binary | undefined): Promise<StartedWorker | undefined> {
   if (typeof document === 'undefined') return undefined;
   try {
-    return { worker: await whenRunning(webWorker(newWorker())) };
+    return { worker: await whenRunning(webWorker(newWorker)) };
   } catch {}
   try {
     const { inlineWorker, inlineWasm } = await import('./worker/inline-assets.js');
     return {
-      worker: await whenRunning(webWorker(inlineWorker())),
+      worker: await whenRunning(webWorker(inlineWorker)),
       wasm: inlineWasm(binary ?? (supportsRelaxed() ? 'relaxed' : 'baseline')),
     };
   } catch (reason) {

@@ -1,7 +1,8 @@
 /** The platform of browsers, in a page or in a worker. */
 
 import { ResnetError } from '../../models/errors.js';
-import { type Platform, RUNNING } from '../platform/platform.js';
+import type { Platform } from '../platform/platform.js';
+import type { ThreadRequest } from '../platform/types.js';
 import { label, plain } from '../util/messages.js';
 import { absolute } from './absolute.js';
 import { decodeImage } from './decode-image.js';
@@ -11,6 +12,9 @@ const MEASURED = 'resnet-wasm measured';
 
 /** The name of a key: caches have requests for keys. */
 const request = (key: string): string => `https://measured.invalid/?${encodeURIComponent(key)}`;
+
+/** How long a thread may take to start. */
+const THREAD_STARTS_MS = 10_000;
 
 /** How long a thread that was told to stop may take to end by itself. */
 const THREAD_ENDS_MS = 1000;
@@ -34,10 +38,13 @@ export async function fetchAsset(url: URL): Promise<Uint8Array<ArrayBuffer>> {
 }
 
 /**
- * Makes the platform of a browser. `startWorker` starts another worker of this package, which waits for a first message;
+ * Makes the platform of a browser. `startWorker` starts another worker of this package, or has the page do so, and sends it the request;
  * `fetchBinary` reads one of the binaries.
  */
-export const browserPlatform = (startWorker: () => Worker, fetchBinary: Platform['fetchBinary']): Platform => ({
+export const browserPlatform = (
+  startWorker: (request: ThreadRequest) => Worker | undefined,
+  fetchBinary: Platform['fetchBinary'],
+): Platform => ({
   machine: `${globalThis.navigator?.userAgent} ${globalThis.navigator?.hardwareConcurrency}`,
   // Storage may be missing, full or forbidden; the next load then measures again.
   getCached: async (key) => {
@@ -56,16 +63,19 @@ export const browserPlatform = (startWorker: () => Worker, fetchBinary: Platform
   whyNoSharedMemory: whyNoSharedMemory(),
   mayBlock: typeof document === 'undefined',
   startThread: (start, onMessage, onError) => {
-    const worker = startWorker();
-    worker.onmessage = ({ data }) => data === RUNNING || onMessage(data);
-    worker.onerror = (event) => {
-      // Otherwise it also fires window.onerror.
-      event.preventDefault();
-      onError(new ResnetError('worker', `A worker for a thread did not start (${event.message ?? 'no script'}).`));
+    const { port1, port2 } = new MessageChannel();
+    const fail = (reason: string) =>
+      onError(new ResnetError('worker', `A worker for a thread did not start (${reason}).`));
+    const timer = setTimeout(fail, THREAD_STARTS_MS, 'no answer');
+    port1.onmessage = ({ data }) => {
+      clearTimeout(timer);
+      if (data.failed) fail(data.failed);
+      else onMessage(data);
     };
-    worker.postMessage({ kind: 'thread', start });
+    port1.postMessage(start);
+    const worker = startWorker({ kind: 'thread', port: port2 });
     // A thread that is told to stop ends by itself. To end one that sleeps takes a browser seconds.
-    return { terminate: () => setTimeout(() => worker.terminate(), THREAD_ENDS_MS) };
+    return { terminate: () => setTimeout(() => worker?.terminate(), THREAD_ENDS_MS) };
   },
   v8HoistsSplats: false,
   whyNarrow: () => 'Vectors of 128 bits, since 256 were not asked for: see the option wide.',

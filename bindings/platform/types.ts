@@ -29,6 +29,12 @@ export interface ThreadStart {
   readonly isAwaited: boolean;
 }
 
+/** Makes a worker of a browser a thread, whose start comes through the port, and so what it says. */
+export interface ThreadRequest {
+  readonly kind: 'thread';
+  readonly port: MessagePort;
+}
+
 /** `ready`: a thread waits for jobs. `done`: a job is finished. */
 export type ThreadMessage = 'ready' | 'done';
 

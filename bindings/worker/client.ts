@@ -155,19 +155,28 @@ export function whenRunning(worker: ModelWorker): Promise<ModelWorker> {
   });
 }
 
-/** A Web Worker as `loadInWorker` takes it. */
-export const webWorker = (worker: Worker): ModelWorker => ({
-  listen(take, fail) {
-    worker.onmessage = ({ data }) => take(data);
-    worker.onerror = (event) => {
-      // Otherwise it also fires window.onerror.
-      event.preventDefault();
-      fail(event.message);
-    };
-  },
-  post: (message, transfer = []) => worker.postMessage(message, transfer),
-  end: () => void setTimeout(() => worker.terminate(), END_MS),
-});
+/** A Web Worker as `loadInWorker` takes it; `start` starts it, and the threads that it asks for. */
+export const webWorker = (start: () => Worker): ModelWorker => {
+  const workers = [start()];
+  const worker = workers[0] as Worker;
+  return {
+    listen(take, fail) {
+      worker.onmessage = ({ data }) => {
+        if (data.kind === 'thread') workers[workers.push(start()) - 1]?.postMessage(data, [data.port]);
+        else take(data);
+      };
+      worker.onerror = (event) => {
+        // Otherwise it also fires window.onerror.
+        event.preventDefault();
+        fail(event.message);
+      };
+    },
+    post: (message, transfer = []) => worker.postMessage(message, transfer),
+    end: () => {
+      for (const each of workers) setTimeout(() => each.terminate(), END_MS);
+    },
+  };
+};
 
 /**
  * Loads a model in `worker`, whose script runs, with the options of model/load.ts. `wasm` is needed if the worker cannot

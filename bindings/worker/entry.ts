@@ -4,29 +4,14 @@ import { binaryUrl } from '../assets.js';
 import { browserPlatform, fetchAsset } from '../browser/platform.js';
 import { runThread } from '../engine/thread-loop.js';
 import { RUNNING, usePlatform } from '../platform/platform.js';
-import type { ThreadStart } from '../platform/types.js';
+import type { ThreadRequest, ThreadStart } from '../platform/types.js';
 import type { ModelRequest, WorkerPort } from './protocol.js';
 import { serveModel } from './server.js';
 
-/**
- * Tells whether a bundler made a classic script of this module: only there importScripts goes on to read the URL, which is
- * none. Parcel refuses the plain call.
- */
-function isClassic(): boolean {
-  try {
-    (globalThis as unknown as { importScripts: (url: string) => void }).importScripts('http://[');
-    return true;
-  } catch (error) {
-    return !(error instanceof TypeError);
-  }
-}
-
-const type = isClassic() ? 'classic' : 'module';
-
-// Threads run this very script, wherever it is: a bundler may have moved it, or made a blob of it.
+// The page starts the threads: Firefox's workers that start workers wait for ever now and then (2 of 100 loads).
 usePlatform(
   browserPlatform(
-    () => new Worker(location.href, { type }),
+    (request) => void postMessage(request, { transfer: [request.port] }),
     (binary) => fetchAsset(binaryUrl(binary)),
   ),
 );
@@ -37,17 +22,15 @@ const port: WorkerPort = {
   close,
 };
 
-type FirstMessage = { readonly kind: 'thread'; readonly start: ThreadStart } | ModelRequest;
-
 addEventListener(
   'message',
-  ({ data }: MessageEvent<FirstMessage>) => {
-    // reportError reaches the starter's `worker.onerror`; an unhandled rejection would not.
-    if (data.kind === 'thread')
-      runThread(data.start, (message) => postMessage(message))
-        .catch(reportError)
+  ({ data }: MessageEvent<ThreadRequest | ModelRequest>) => {
+    if (data.kind !== 'thread') return serveModel(data, port);
+    const { port: own } = data;
+    own.onmessage = ({ data: start }: MessageEvent<ThreadStart>) =>
+      runThread(start, (message) => own.postMessage(message))
+        .catch(({ message }: Error) => own.postMessage({ failed: message }))
         .finally(close);
-    else serveModel(data, port);
   },
   { once: true },
 );

@@ -43,12 +43,11 @@ test('the package has no dependencies, and names the files that have side effect
   assert.equal([...sideEffects].sort(), entries.sort());
 });
 
-test('Parcel, which reads no exports, takes the entry of pages, and no worker calls importScripts by its name', async () => {
+test('Parcel, which reads no exports, takes the entry of pages, and no worker calls importScripts', async () => {
   const { browser } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
   assert.is(browser, './dist/web.js');
   const worker = await readFile(join(root, 'dist/worker.js'), 'utf8');
-  assert.match(worker, /\.importScripts\(/);
-  assert.not.match(worker, /(?<!\.)\bimportScripts\(/);
+  assert.not.match(worker, /\bimportScripts\b/);
 });
 
 test('the licences of all bundled packages are in the package', async () => {
