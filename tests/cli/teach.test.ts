@@ -134,7 +134,7 @@ test('search finds what is most alike, and its index is used again', () => {
   assert.equal(run(...args), first);
   assert.equal(readFileSync(at('index.safetensors')), index);
   assert.match(
-    run('search', at('learn'), at('new.png'), '--index', weights, ...own).err,
+    run('search', at('learn'), at('new.png'), '--index', at('head.safetensors'), ...own).err,
     /expected an index of search/,
   );
 });
