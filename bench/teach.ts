@@ -19,6 +19,9 @@ const TESTED = 60;
 const CLASSES = 10;
 const IMAGE = 32 * 32 * 3;
 
+/** Debian's, which has its packages. */
+const PYTHON = '/usr/bin/python3';
+
 const SKLEARN = `
 import sys, numpy
 from sklearn.linear_model import LogisticRegression
@@ -53,7 +56,7 @@ async function embedded(model: Model): Promise<readonly [learned: Set, tested: S
 
 /** The accuracy of scikit-learn's default, from Debian's package; undefined, aloud, if it cannot be had. */
 async function sklearn(learned: Set, tested: Set): Promise<number | undefined> {
-  const has = () => spawnSync('python3', ['-c', 'import sklearn']).status === 0;
+  const has = () => spawnSync(PYTHON, ['-c', 'import sklearn']).status === 0;
   if (!has()) spawnSync('apt-get', ['install', '-y', '-qq', 'python3-sklearn'], { stdio: 'ignore' });
   if (!has()) {
     console.log('scikit-learn: SKIPPED, since apt-get did not install python3-sklearn.');
@@ -76,7 +79,7 @@ async function sklearn(learned: Set, tested: Set): Promise<number | undefined> {
         await writeNpy(paths.at(-1) as string, array);
       }
     }
-    const { stdout, stderr } = spawnSync('python3', ['-c', SKLEARN, ...paths], { encoding: 'utf8' });
+    const { stdout, stderr } = spawnSync(PYTHON, ['-c', SKLEARN, ...paths], { encoding: 'utf8' });
     if (stdout === '') throw new Error(`scikit-learn: ${stderr}`);
     return Number(stdout);
   } finally {

@@ -11,6 +11,7 @@ Examples:
   resnet-wasm bench
   resnet-wasm bench --model resnet18 --threads 1 --binary baseline --json
   resnet-wasm bench --html report.html
+  resnet-wasm bench --model resnet18 --throughput
 
 The weights are random. The peak is that of multiply-adds in registers, of vectors as wide as the kernels take (128 or 256
 bits), on all threads. GFLOP/s count the operations of a convolution's definition. Winograd's algorithm takes up to 4 times
@@ -24,7 +25,7 @@ interface BenchFlags extends MeasureOptions {
 
 const percent = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(1)} %`;
 
-function report({ model, machine, info, batch, rounds, ms, gflops, peak, layers }: BenchResult): string {
+function report({ model, machine, info, batch, rounds, ms, gflops, peak, layers, throughput }: BenchResult): string {
   const MiB = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
   const total = layers.reduce((sum, layer) => sum + layer.ms, 0);
   const rows = layers.map((layer) => [
@@ -43,6 +44,7 @@ function report({ model, machine, info, batch, rounds, ms, gflops, peak, layers 
     columns([['layer', 'by', 'output', 'ms', 'share', 'GFLOP/s', 'of peak'], ...rows], [3, 4, 5, 6]),
     '',
     `${ms.median.toFixed(1)} ms (median of ${rounds}; ${ms.min.toFixed(1)} to ${ms.max.toFixed(1)}), ${gflops.toFixed(1)} GFLOP/s, ${percent(gflops, peak)} of the peak of ${peak.toFixed(1)} GFLOP/s`,
+    ...(throughput ? [`${throughput.imagesPerSecond.toFixed(1)} images/s in runs of ${throughput.batch}`] : []),
     ...(info.threadsNote ? [info.threadsNote] : []),
   ].join('\n');
 }
@@ -60,6 +62,7 @@ export function benchCommand(signal: AbortSignal): Command {
     )
     .option('--rounds <n>', 'runs to take the median of', positive, 15)
     .option('--batch <n>', 'images per run', positive, 1)
+    .option('--throughput', 'also run several images at once, and print how many per second')
     .addOption(sizeOption())
     .option('--tune', 'first time the algorithms for each layer, and take the fastest')
     .option('--no-winograd', "compute no convolution by Winograd's algorithm")

@@ -5,7 +5,7 @@ import { type Classification, createHead, headNetwork } from '../bindings/index.
 import { CAM_FORMATS, camClass, drawCam } from './cam.js';
 import { eachPicture } from './each-picture.js';
 import { inputsOf } from './inputs.js';
-import { isModelGiven, labelsOf, needWeights, openModel } from './load-model.js';
+import { isModelGiven, labelsOf, needWeights, openModel, picturesAtOnce } from './load-model.js';
 import {
   type ClassFlags,
   checkMean,
@@ -124,19 +124,22 @@ async function classify(
     const head = flags.head === undefined ? undefined : await createHead(model, flags.head);
     const labels = await labelsOf(model);
     const mapped = file === undefined ? undefined : camClass(model, labels, flags.camClass);
-    await eachPicture(pictures, { signal, maxPixels }, async ({ name }, pixels, ms) => {
+    const atOnce = picturesAtOnce(model);
+    await eachPicture(pictures, { signal, maxPixels, atOnce }, async ({ name }, pixels) => {
       const { classes, cam } =
         file === undefined
           ? { classes: await (head ?? model).classify(pixels, { topK, signal }) }
           : await model.analyse(pixels, { topK, cam: mapped === undefined ? true : { classes: [mapped] }, signal });
       const labelled = (found: Classification) => ({ ...found, label: found.label ?? labels?.[found.index] });
-      const answer = { image: name, model: model.name, topK: classes.map(labelled), ms: ms() };
       const [map] = cam?.maps ?? [];
       if (file !== undefined && cam && map) await drawCam(file, pixels, cam);
-      answers++;
-      if (json) return `${answers > 1 ? ',' : '['}\n${indented(JSON.stringify(answer, undefined, 2))}`;
-      const where = map && `  where it saw ${nameOf(labelled(map))}: ${file}\n`;
-      return `${answers > 1 ? '\n' : ''}${answerText(answer, flags.activation !== 'none')}${where ?? ''}`;
+      return (ms) => {
+        const answer = { image: name, model: model.name, topK: classes.map(labelled), ms };
+        answers++;
+        if (json) return `${answers > 1 ? ',' : '['}\n${indented(JSON.stringify(answer, undefined, 2))}`;
+        const where = map && `  where it saw ${nameOf(labelled(map))}: ${file}\n`;
+        return `${answers > 1 ? '\n' : ''}${answerText(answer, flags.activation !== 'none')}${where ?? ''}`;
+      };
     });
   }
   if (json) process.stdout.write(answers > 0 ? '\n]\n' : '[]\n');

@@ -8,6 +8,8 @@ import { showPictures } from './progress.js';
 interface EachOptions {
   readonly signal: AbortSignal;
   readonly maxPixels: number | undefined;
+  /** Pictures that `use` may have at once: a model's threads share those that wait. */
+  readonly atOnce: number;
 }
 
 /** Settles as `promise` does, or rejects with the signal's reason. */
@@ -26,26 +28,40 @@ async function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal)
 }
 
 /**
- * Hands each picture that can be read to `use`, which returns text for stdout; `ms` tells the milliseconds since the picture
- * was opened, or since the last one was done if that came later. A picture that fails is reported on stderr, and
- * the next one follows. Rejects with the signal's reason once it is aborted.
+ * Hands each picture that can be read to `use`, several at once. What that resolves to is called in the pictures' order, and
+ * returns text for stdout; `ms` is then the milliseconds since the picture was opened, or since the last one was done if that
+ * came later. A picture that fails is reported on stderr, and the next one follows. Rejects with the signal's reason once it
+ * is aborted.
  */
 export async function eachPicture(
   pictures: readonly Picture[],
-  { signal, maxPixels }: EachOptions,
-  use: (picture: Picture, pixels: Pixels, ms: () => number) => Promise<string>,
+  { signal, maxPixels, atOnce }: EachOptions,
+  use: (picture: Picture, pixels: Pixels) => Promise<(ms: number) => string>,
 ): Promise<void> {
   const view = showPictures(pictures.length);
   let done = 0;
   let last = performance.now();
   try {
     view.update(0);
-    for (const { picture, pixels } of decoded(pictures, maxPixels)) {
-      const ms = () => Math.round(10 * (performance.now() - last)) / 10;
+    const started: { picture: Picture; result: Promise<(ms: number) => string> }[] = [];
+    const next = decoded(pictures, maxPixels);
+    for (;;) {
+      while (started.length < atOnce) {
+        const { value } = next.next();
+        if (!value) break;
+        const { picture, pixels } = value;
+        const result = untilAborted(pixels, signal).then((read) => use(picture, read));
+        // Awaited later, perhaps never.
+        result.catch(() => {});
+        started.push({ picture, result });
+      }
+      const first = started.shift();
+      if (!first) return;
+      const { picture, result } = first;
       let write: () => void;
       let isOnTerminal = process.stdout.isTTY === true;
       try {
-        const text = await use(picture, await untilAborted(pixels, signal), ms);
+        const text = (await result)(Math.round(10 * (performance.now() - last)) / 10);
         write = () => process.stdout.write(text);
       } catch (error) {
         signal.throwIfAborted();

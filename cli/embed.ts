@@ -3,7 +3,7 @@
 import { Command } from 'commander';
 import { eachPicture } from './each-picture.js';
 import { inputsOf } from './inputs.js';
-import { isModelGiven, needWeights, openModel } from './load-model.js';
+import { isModelGiven, needWeights, openModel, picturesAtOnce } from './load-model.js';
 import { writeNpy } from './npy.js';
 import {
   checkMean,
@@ -67,11 +67,14 @@ async function embed(args: readonly string[], flags: EmbedFlags, isGiven: boolea
   const options = await loadOptions(flags);
   const rows: Float32Array[] = [];
   using model = await openModel(flags, isGiven, { signal, options });
-  await eachPicture(pictures, { signal, maxPixels }, async ({ name }, pixels) => {
+  const atOnce = picturesAtOnce(model);
+  await eachPicture(pictures, { signal, maxPixels, atOnce }, async ({ name }, pixels) => {
     const row = await model.embed(pixels, { normalise: normalize, signal });
-    if (out === undefined) return `${JSON.stringify({ image: name, embedding: Array.from(row, shortest) })}\n`;
-    rows.push(row);
-    return `${name}\n`;
+    return () => {
+      if (out === undefined) return `${JSON.stringify({ image: name, embedding: Array.from(row, shortest) })}\n`;
+      rows.push(row);
+      return `${name}\n`;
+    };
   });
   const [first] = rows;
   if (out === undefined || !first) return;

@@ -79,6 +79,12 @@ function located(weights: string): ReturnType<typeof weightSource> {
   return weightSource(isName && !isStdin(weights) ? `./${weights}` : weights);
 }
 
+/** Pictures to give a model at once: one thread takes them one by one, several share those that wait. */
+export const picturesAtOnce = (model: Model): number => {
+  const { threads } = model.info();
+  return threads > 1 ? 4 * threads : 1;
+};
+
 /** Labels of a model's classes: its own, or those of ImageNet if it has as many. */
 export async function labelsOf({ labels, graph }: Model): Promise<readonly string[] | undefined> {
   const classes = graph.nodes[graph.outputs[0].node]?.shape.c;

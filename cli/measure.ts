@@ -12,6 +12,9 @@ import {
   seededInput,
 } from '../bindings/index.node.js';
 
+/** Images of a run whose throughput is measured. */
+const MANY = 8;
+
 /** Runs before the timed ones, in which the engine optimises the kernels. */
 const WARM_UP = 6;
 
@@ -38,6 +41,8 @@ export interface BenchResult {
   /** GFLOP/s of all threads, each in a loop of multiply-adds on registers alone. */
   readonly peak: number;
   readonly layers: readonly BenchLayer[];
+  /** Of runs of several images; undefined if it was not asked for. */
+  readonly throughput: { readonly batch: number; readonly imagesPerSecond: number } | undefined;
 }
 
 /** How to run a network that is measured. */
@@ -52,6 +57,7 @@ export interface MeasureOptions {
   readonly winograd?: boolean;
   readonly quantize?: 'int8';
   readonly memory?: 'small' | 'fast';
+  readonly throughput?: boolean;
 }
 
 const median = (values: readonly number[]): number => {
@@ -61,11 +67,14 @@ const median = (values: readonly number[]): number => {
 
 /** Runs a network with seeded weights, whole and step by step. Rejects with the signal's reason once it is aborted. */
 export async function measure(name: string, options: MeasureOptions, signal: AbortSignal): Promise<BenchResult> {
-  const { rounds, batch, size, threads, binary, tune, winograd, quantize, memory } = options;
+  const { rounds, batch, size, threads, binary, tune, winograd, quantize, memory, throughput = false } = options;
   const graph = buildNetwork(name, { size });
   const { h, w, c } = graphInput(graph);
-  const shape = [batch, c, h, w];
-  const input = { data: seededInput(shape), shape, layout: 'NCHW' as const };
+  const images = (count: number) => {
+    const shape = [count, c, h, w];
+    return { data: seededInput(shape), shape, layout: 'NCHW' as const };
+  };
+  const input = images(batch);
   const how = { threads, binary, tune, winograd, quantize, memory };
   const model = await load(name, { weights: { seed: 0 }, size, ...how, signal });
   try {
@@ -80,6 +89,14 @@ export async function measure(name: string, options: MeasureOptions, signal: Abo
     for (let round = 0; round < rounds; round++) {
       signal.throwIfAborted();
       profiles.push((await model.run(input, { profile: true })).profile ?? []);
+    }
+    const manyMs: number[] = [];
+    const many = throughput ? images(MANY) : undefined;
+    for (let round = -1; many && round < rounds; round++) {
+      signal.throwIfAborted();
+      const start = performance.now();
+      await model.run(many);
+      if (round >= 0) manyMs.push(performance.now() - start);
     }
     const info = model.info();
     const gflops = (macs: number, ms: number): number => (2 * macs) / ms / 1e6;
@@ -104,6 +121,7 @@ export async function measure(name: string, options: MeasureOptions, signal: Abo
       gflops: gflops(macs, median(times)),
       peak: (await measurePeak(info.binary)) * info.threads,
       layers,
+      throughput: many && { batch: MANY, imagesPerSecond: (1000 * MANY) / median(manyMs) },
     };
   } finally {
     model.dispose();

@@ -74,7 +74,10 @@ interface DecodedPicture {
 }
 
 /** Decodes pictures in their order, some ahead of the one that is asked for. */
-export function* decoded(pictures: readonly Picture[], maxPixels: number | undefined): Generator<DecodedPicture> {
+export function* decoded(
+  pictures: readonly Picture[],
+  maxPixels: number | undefined,
+): Generator<DecodedPicture, undefined> {
   const waiting: DecodedPicture[] = [];
   let next = 0;
   for (;;) {

@@ -71,9 +71,9 @@ export async function analyse(runner: Runner, image: ImageSource, options: Analy
   const extra = cam ? camStep(plan) : undefined;
   const values = embedding ? [...wanted, featuresOf(runner)] : wanted;
   return runner.each(image, { values, extra }, signal, (result, crop) => {
-    const ranked = runner.ranked(result.outputs[0] as Float32Array);
-    const best = ranked.slice(0, topK);
-    const chosen = classes?.map((index) => ranked.find((found) => found.index === index) as Classification) ?? best;
+    const [output] = result.outputs as [Float32Array];
+    const best = runner.classes(output, topK);
+    const chosen = classes ? runner.classes(output, classes) : best;
     return {
       classes: best,
       cam: extra && camOf(chosen, extra.step.output.shape, result.extra as Float32Array, crop),

@@ -16,15 +16,37 @@ const sigmoid = (logits: Float32Array): Float64Array => Float64Array.from(logits
 
 export const ACTIVATIONS = { softmax, sigmoid, none: (values: Float32Array) => values } as const;
 
-/** Every class, the most probable first; of equals, the one of lower index. */
-export function rankedClasses(
+/**
+ * Puts the `count` most probable classes first, the best at the head; of equals, the one of lower index. Most of a thousand
+ * classes are compared with the last of them alone: 5 of 1000 take TOPK µs, where sorting all takes SORT.
+ */
+function bestOf(probabilities: ArrayLike<number>, count: number): number[] {
+  const at = (index: number | undefined): number => probabilities[index as number] as number;
+  const best: number[] = [];
+  for (let index = 0; index < probabilities.length; index++) {
+    if (best.length === count && at(index) <= at(best[count - 1])) continue;
+    let place = best.length;
+    while (place > 0 && at(index) > at(best[place - 1])) place--;
+    best.splice(place, 0, index);
+    best.length = Math.min(best.length, count);
+  }
+  return best;
+}
+
+/** More than this are sorted with all. */
+const FEW = 100;
+
+/** The `count` most probable classes, or the given ones in their order. */
+export function classesOf(
   output: Float32Array,
   activation: OutputActivation,
   labels: readonly string[] | undefined,
+  wanted: number | readonly number[],
 ): Classification[] {
-  return Array.from(ACTIVATIONS[activation](output), (probability, index) => ({
-    index,
-    label: labels?.[index],
-    probability,
-  })).sort((a, b) => b.probability - a.probability || a.index - b.index);
+  const probabilities = ACTIVATIONS[activation](output);
+  const at = (index: number): number => probabilities[index] as number;
+  const sorted = (): number[] => [...probabilities.keys()].sort((a, b) => at(b) - at(a) || a - b);
+  const chosen =
+    typeof wanted !== 'number' ? wanted : wanted > FEW ? sorted().slice(0, wanted) : bestOf(probabilities, wanted);
+  return chosen.map((index) => ({ index, label: labels?.[index], probability: at(index) }));
 }

@@ -74,9 +74,7 @@ export class ExecutorModel implements Model {
     runner.checkClassifier();
     // One picture of an idle model is read within the call.
     const taken = runner.isIdle && !Array.isArray(images) ? images : copiesOf(images);
-    return runner.each(taken, OUTPUTS, signal, ({ outputs: [output] }) =>
-      runner.ranked(output as Float32Array).slice(0, topK),
-    );
+    return runner.each(taken, OUTPUTS, signal, ({ outputs: [output] }) => runner.classes(output as Float32Array, topK));
   }
 
   embed(image: ImageSource, options?: EmbedOptions): Promise<Float32Array>;

@@ -9,7 +9,7 @@ import { platform } from '../platform/platform.js';
 import type { Pixels } from '../platform/types.js';
 import { nextTask } from '../util/next-task.js';
 import { untilAborted } from '../util/until-aborted.js';
-import { type OutputActivation, rankedClasses } from './classes.js';
+import { classesOf, type OutputActivation } from './classes.js';
 import type { Classification, ImageSource } from './types.js';
 
 /** Pictures that share a run. */
@@ -109,13 +109,13 @@ export class Runner {
       throw new ResnetError('argument', `${this.name}: expected a classifier, got a ${h}x${w}x${c} output.`);
   }
 
-  /** Every class with its probability, best first. */
-  ranked(output: Float32Array): Classification[] {
+  /** The best classes with their probabilities, so many, or the given ones. */
+  classes(output: Float32Array, wanted: number | readonly number[]): Classification[] {
     const { labels, activation } = this.options;
     const end = graphOutput(this.executor.plan.graph);
     const isDone = end.kind === 'softmax' || (end.kind === 'activation' && end.activation.kind === 'sigmoid');
     const usual = isDone ? 'none' : output.length === 1 ? 'sigmoid' : 'softmax';
-    return rankedClasses(output, activation ?? usual, labels);
+    return classesOf(output, activation ?? usual, labels, wanted);
   }
 
   /** Whether a run would begin within the call. */
