@@ -90,7 +90,7 @@ export function localResponseNorm(step: Step, piece: i32, pieces: i32, scratchPt
       const base = <f64>s.gamma + <f64>s.alpha * max(sum, 0);
       // Every published network has 3/4.
       const root = Math.sqrt(base);
-      const divisor = s.beta == 0.75 ? root * Math.sqrt(root) : Math.pow(base, <f64>s.beta);
+      const divisor = s.beta == 0.75 ? root * Math.sqrt(root) : <f64>Mathf.pow(<f32>base, s.beta);
       store<f32>(outPtr + (<usize>i << 2), <f32>(<f64>load<f32>(inPtr + (<usize>i << 2)) / divisor));
     }
   }

@@ -69,7 +69,7 @@ function overChannels(s: Step, first: i32, height: i32, width: i32, rowPixels: i
       }
     }
   }
-  const shift = f32x4.splat(isLog ? <f32>Math.log(sum) : 0);
+  const shift = f32x4.splat(isLog ? Mathf.log(<f32>sum) : 0);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const outPtr = s.outPtr + (<usize>s.ldOut << 2) * (first + y * rowPixels + x);
