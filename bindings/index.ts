@@ -102,6 +102,7 @@ export type { Crop } from './image/preprocess.js';
 export { createHead, headNetwork } from './learning/create-head.js';
 export type {
   AddOptions,
+  Embedder,
   EvaluateOptions,
   Evaluation,
   Example,

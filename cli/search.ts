@@ -5,7 +5,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { fromTensors, openWeights, writeSafetensors } from '../bindings/index.node.js';
 import { eachPicture } from './each-picture.js';
 import { inputsOf } from './inputs.js';
-import { isModelGiven, needWeights, openModel } from './load-model.js';
+import { isModelGiven, needWeights, openModel, picturesAtOnce } from './load-model.js';
 import {
   checkMean,
   loadOptions,
@@ -109,23 +109,24 @@ async function search(
     if (entry && entry.version === version && version !== '') entries.push(entry);
     else fresh.push({ ...picture, version });
   }
+  const atOnce = picturesAtOnce(model);
   const versions = new Map(fresh.map(({ name, version }) => [name, version]));
-  await eachPicture(fresh, { signal, maxPixels }, async ({ name }, pixels) => {
+  await eachPicture(fresh, { signal, maxPixels, atOnce }, async ({ name }, pixels) => {
     const embedding = await model.embed(pixels, { normalise: true, signal });
     entries.push({ image: name, version: versions.get(name) as string, embedding });
-    return '';
+    return () => '';
   });
   entries.sort((a, b) => (a.image < b.image ? -1 : 1));
   if (index !== undefined) await writeIndex(index, model.name, entries);
   if (queried) {
-    await eachPicture([queried], { signal, maxPixels }, async (_, pixels) => {
+    await eachPicture([queried], { signal, maxPixels, atOnce: 1 }, async (_, pixels) => {
       const embedding = await model.embed(pixels, { normalise: true, signal });
       const found = entries
         .map(({ image, embedding: other }) => ({ image, similarity: product(embedding, other) }))
         .sort((a, b) => b.similarity - a.similarity)
         .slice(0, topK);
-      if (json) return `${JSON.stringify(found, undefined, 2)}\n`;
-      return found.map(({ image, similarity }) => `${similarity.toFixed(3)}  ${image}\n`).join('');
+      const lines = found.map((entry) => `${entry.similarity.toFixed(3)}  ${entry.image}\n`);
+      return () => (json ? `${JSON.stringify(found, undefined, 2)}\n` : lines.join(''));
     });
     return;
   }

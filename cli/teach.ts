@@ -7,7 +7,7 @@ import { createHead, type Evaluation, type Head } from '../bindings/index.node.j
 import { eachPicture } from './each-picture.js';
 import { reportFailure } from './failure.js';
 import { inputsOf } from './inputs.js';
-import { fetchPretrained, isModelGiven, needWeights, openModel } from './load-model.js';
+import { fetchPretrained, isModelGiven, needWeights, openModel, picturesAtOnce } from './load-model.js';
 import {
   checkMean,
   loadOptions,
@@ -98,10 +98,18 @@ async function teach(folder: string, flags: TeachFlags, isGiven: boolean, signal
   using model = await openModel(flags, isGiven, { signal, options: await loadOptions(flags) });
   const head = await createHead(model);
   const labels = new Map(pictures.map(({ source, label }) => [source, label]));
-  await eachPicture(pictures, { signal, maxPixels }, async ({ source }, pixels) => {
-    await head.add(pixels, labels.get(source) as string, { variants, signal });
-    return '';
+  const atOnce = variants === undefined ? picturesAtOnce(model) : 1;
+  const added: Promise<number>[] = [];
+  await eachPicture(pictures, { signal, maxPixels, atOnce }, async ({ source }, pixels) => {
+    const label = labels.get(source) as string;
+    const embedding = variants === undefined ? await model.embed(pixels, { signal }) : undefined;
+    if (!embedding) await head.add(pixels, label, { variants, signal });
+    return () => {
+      if (embedding) added.push(head.add(embedding, label));
+      return '';
+    };
   });
+  await Promise.all(added);
   const tested = await crossValidated(head, folds, epochs, signal);
   const { accuracy, loss } = await head.train({ epochs, signal });
   const { weights, model: name } = flags;

@@ -3,7 +3,7 @@
 import { ResnetError } from '../../models/errors.js';
 import { graphOutput } from '../../models/index.js';
 import { RowMatrix } from '../engine/row-matrix.js';
-import { rankedClasses } from '../model/classes.js';
+import { classesOf } from '../model/classes.js';
 import { checkFunction, checkOptions, checkTopK } from '../model/options.js';
 import type { CallOptions, Cam, Classification, ImageSource } from '../model/types.js';
 import { platform } from '../platform/platform.js';
@@ -143,7 +143,7 @@ export class EmbeddingHead implements Head {
     checkTopK(topK);
     const layer = this.#trained('classify');
     const scores = scoresOf(layer, await this.#embedding(example, signal));
-    return rankedClasses(scores, 'softmax', layer.labels).slice(0, topK);
+    return classesOf(scores, 'softmax', layer.labels, topK);
   }
 
   async cam(image: ImageSource, options: CallOptions & { readonly topK?: number | undefined } = {}): Promise<Cam> {
@@ -156,7 +156,7 @@ export class EmbeddingHead implements Head {
     const embedding = new Float32Array(c);
     for (let i = 0; i < data.length; i++)
       embedding[i % c] = (embedding[i % c] as number) + (data[i] as number) / (h * w);
-    const maps = rankedClasses(scoresOf(layer, embedding), 'softmax', layer.labels).slice(0, topK);
+    const maps = classesOf(scoresOf(layer, embedding), 'softmax', layer.labels, topK);
     const evidence = (index: number): Float32Array =>
       Float32Array.from({ length: h * w }, (_, i) => {
         let sum = 0;

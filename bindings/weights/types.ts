@@ -14,9 +14,9 @@ export const DTYPE_BYTES: Readonly<Record<Dtype, number>> = { F32: 4, F16: 2, BF
 
 /** What whole numbers stand for. Of a file that is read, both are there when the tensor's first piece comes. */
 export interface Int8Scales {
-  /** [O]: a weight of output o is its number · weight[o]. */
+  /** One per output, [O]: a weight of output o is its number · weight[o]. */
   readonly weight: Float32Array;
-  /** [1], if the file was calibrated: inputs of the layer are clipped to ±127 · input[0]. */
+  /** One value, if the file was calibrated: inputs of the layer are clipped to ±127 · input[0]. */
   readonly input?: Float32Array | undefined;
 }
 
