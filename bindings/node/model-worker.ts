@@ -21,8 +21,8 @@ function found(script: () => URL): URL {
 
 /** Starts a script as a thread, with the face of worker/protocol.ts. Throws if the script is not there. */
 export function threadWorker<Message>(script: () => URL) {
-  // Not every option of the process fits a thread: --input-type fails.
-  const worker = new Worker(found(script), { execArgv: [] });
+  // Not every option of the process fits a thread: --input-type fails. Of `new Worker` Turbopack would bundle all files here.
+  const worker: Worker = Reflect.construct(Worker, [found(script), { execArgv: [] }]);
   return {
     listen(take: (message: Message) => void, fail: (reason: string) => void): void {
       worker.removeAllListeners();

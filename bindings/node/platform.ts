@@ -148,7 +148,7 @@ export const nodePlatform = (thread: () => URL): Platform => ({
   startThread: (start, onMessage, onError) => {
     const started = findThread(thread).then((script) => {
       // Not every option of the process fits a thread: --input-type fails.
-      const worker = new Worker(script, { workerData: start, execArgv: [] });
+      const worker: Worker = Reflect.construct(Worker, [script, { workerData: start, execArgv: [] }]);
       worker.on('message', onMessage);
       worker.on('error', onError);
       // From its first message on it waits for jobs. A model that was not disposed must not keep the process alive.
