@@ -36,15 +36,15 @@ export const installedVersion = (name: string): string =>
 const lastLine = (text: string): string => text.trim().split('\n').at(-1) ?? '';
 
 /**
- * Copies an example and installs its packages as its README says, with the packed package for this clone. Returns undefined
+ * Copies an example and installs its packages as its README says, and `packages`, with the packed package for this clone. Returns undefined
  * if npm cannot, and says so.
  */
-export async function installedExample(name: string): Promise<string | undefined> {
+export async function installedExample(name: string, packages: readonly string[] = []): Promise<string | undefined> {
   const home = await exampleApp(name);
   const file = join(home, 'package.json');
   await writeFile(file, (await readFile(file, 'utf8')).replace('file:../..', `file:${packed.tarball}`));
   try {
-    await promisify(execFile)('npm', ['install', '--prefer-offline', ...QUIET], { cwd: home });
+    await promisify(execFile)('npm', ['install', '--prefer-offline', ...packages, ...QUIET], { cwd: home });
     return home;
   } catch (error) {
     console.error(

@@ -31,7 +31,7 @@ const nameOf = ({ label, index }: Classification): string => label ?? `class ${i
 
 const test = suite('examples of Node');
 
-test('an example imports the package alone, and is short', async () => {
+test('an example imports what its package.json names, and is short', async () => {
   const files = (await readdir(join(root, 'examples'), { recursive: true })).filter(
     (file) => /\.(js|html)$/.test(file) && !file.includes('node_modules'),
   );
@@ -41,12 +41,12 @@ test('an example imports the package alone, and is short', async () => {
   for (const file of files) {
     const text = await readFile(join(root, 'examples', file), 'utf8');
     assert.ok(text.split('\n').length <= 61, `${file}: expected 60 lines at most`);
+    const about = JSON.parse(await readFile(join(root, 'examples', folderOf(file) as string, 'package.json'), 'utf8'));
+    const dependencies = Object.keys(about.dependencies);
     for (const [, specifier = ''] of text.matchAll(/^\s*import\b.*?'([^']+)';$/gm)) {
-      assert.match(
-        specifier,
-        /^(resnet-wasm|node:.+|\.\/[\w-]+\.js|\.\/node_modules\/resnet-wasm\/dist\/(web|static)\.js)$/,
-        file,
-      );
+      const isNamed = dependencies.some((name) => specifier === name || specifier.startsWith(`${name}/`));
+      const isOwn = /^(node:.+|\.\/[\w-]+\.js|\.\/node_modules\/resnet-wasm\/dist\/(web|static)\.js)$/.test(specifier);
+      assert.ok(isNamed || isOwn, `${file}: ${specifier}`);
       if (specifier.includes('resnet-wasm')) using.add(folderOf(file));
     }
   }
