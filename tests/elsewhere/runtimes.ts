@@ -4,15 +4,16 @@
  */
 
 import '../support/flags.mjs';
-import { execFile } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Binary, type Classification, type decodeImage, load, seededInput } from '../../bindings/index.node.js';
 import { emptyApp, root, writeRandomWeights } from '../support/packed.js';
-import { installed, installedVersion, installRuntimes } from './install.js';
+import { installed, installedExample, installedVersion, installRuntimes } from './install.js';
 
 const run = promisify(execFile);
 const NETWORK = 'resnet18';
@@ -80,6 +81,21 @@ async function assertJob(program: string, args: readonly string[], file: string)
   assert.is(stderr, '');
   return answers.map(({ binary }) => binary);
 }
+
+/** A Worker with its modules, and the folder of its assets in the place of Cloudflare's. */
+const workerdConfig = (modules: readonly string[]) => `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [(name = "main", worker = .main), (name = "assets", disk = "public")],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+);
+const main :Workerd.Worker = (
+  modules = [
+    (name = "worker.js", esModule = embed "dist/worker.js"),
+    ${modules.map((name) => `(name = "${name}", wasm = embed "dist/${name}"),`).join('\n    ')}
+  ],
+  bindings = [(name = "ASSETS", service = "assets")],
+  compatibilityDate = "2026-01-01",
+);`;
 
 const ALL = ['baseline', 'baseline', 'relaxed', 'relaxed'];
 const test = suite('runtimes');
@@ -156,6 +172,49 @@ for (const source of [weights, await bytes(weights), new Blob([await bytes(weigh
     );
     const answers = await assertJob(installed('node24/bin/node'), [], 'jsdom.mjs');
     assert.is(answers.length, 18);
+  });
+
+  test('workerd, as Wrangler bundles examples/cloudflare-worker', async () => {
+    const example = await installedExample('cloudflare-worker');
+    if (!example) return;
+    const env = { ...process.env, WRANGLER_SEND_METRICS: 'false' };
+    await mkdir(join(example, 'public'));
+    await copyFile(weights, join(example, 'public', `${NETWORK}.safetensors`));
+    const wrangler = ['node_modules/wrangler/bin/wrangler.js', 'deploy', '--dry-run', '--outdir', 'dist'];
+    await run(installed('node24/bin/node'), wrangler, { cwd: example, env });
+    const modules = (await readdir(join(example, 'dist'))).filter((name) => name.endsWith('.wasm'));
+    await writeFile(join(example, 'config.capnp'), workerdConfig(modules));
+    const version: string = JSON.parse(
+      await readFile(join(example, 'node_modules/workerd/package.json'), 'utf8'),
+    ).version;
+    const program = join(example, 'node_modules/@cloudflare/workerd-linux-64/bin/workerd');
+    const server = spawn(program, ['serve', 'config.capnp', '--control-fd=3'], {
+      cwd: example,
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+    });
+    try {
+      const [told] = await once(server.stdio[3] as NodeJS.ReadableStream, 'data');
+      const url = `http://127.0.0.1:${/"port":(\d+)/.exec(String(told))?.[1]}/`;
+      const residentKiB = async () =>
+        Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${server.pid}/status`, 'utf8'))?.[1]);
+      const before = await residentKiB();
+      const post = async (body: Uint8Array<ArrayBuffer>) => (await fetch(url, { method: 'POST', body })).json();
+      const photo = new Uint8Array(await readFile(PHOTO));
+      const answers = (await Promise.all([post(photo), post(photo)])) as (Classification & Record<string, unknown>)[];
+      for (const { index, probability, threads, binary, memoryBytes } of answers) {
+        assert.equal([index, threads, binary], [here.relaxed.best.index, 1, 'relaxed']);
+        // Another JPEG decoder, and no Winograd.
+        const wanted = here.relaxed.best.probability;
+        assert.ok(Math.abs(probability - wanted) < 1e-3 * wanted, `expected ${wanted}, got ${probability}`);
+        assert.ok((memoryBytes as number) < 60e6, `got ${memoryBytes} bytes`);
+      }
+      const taken = (await residentKiB()) - before;
+      console.log(`workerd ${version}: a ${NETWORK} takes ${Math.round(taken / 1024)} MiB`);
+      assert.ok(taken < 128 * 1024, `expected less than 128 MiB, got ${taken} KiB`);
+      assert.match((await post(new TextEncoder().encode('no picture'))).error, /\w/);
+    } finally {
+      server.kill();
+    }
   });
 }
 
