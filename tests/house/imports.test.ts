@@ -128,7 +128,7 @@ const rooms: readonly Room[] = [
   {
     name: 'page scripts',
     files: /^web\/scripts\//,
-    may: [...ENTRIES, 'web', 'node:', 'esbuild', 'sirv', 'playwright-core'],
+    may: [...ENTRIES, 'web', 'node:', 'esbuild', 'sirv', 'playwright-core', 'puppeteer-core'],
   },
   { name: 'web', files: /^web\/(?!scripts\/)/, may: [...ENTRIES, 'uplot'] },
 ];

@@ -1,4 +1,4 @@
-/** The page's side of browser.test.ts: each function runs in Chromium, on the package as it is built. */
+/** The page's side of tests/browser: each function runs in a browser, on the package as it is built. */
 
 import type * as Api from '../../bindings/index.web.js';
 import { tinyGraph } from './tiny-graph.js';
@@ -18,6 +18,9 @@ const message = (task: Promise<unknown>): Promise<string> =>
 const fetched = async (url: string): Promise<Blob> => (await fetch(url)).blob();
 
 const pages = {
+  /** The binary that this browser runs by default. */
+  binary: (): Api.Binary => (api.supportsRelaxed() ? 'relaxed' : 'baseline'),
+
   /** Logits of a network with seeded weights, and what the model says of itself. */
   async logits(name: string, options: Partial<Api.LoadOptions>) {
     using model = await api.load(name, { weights: { seed: 1 }, ...options });
@@ -332,12 +335,10 @@ const pages = {
   brokenThread: (): Promise<string> =>
     new Promise((resolve) => {
       const worker = new Worker('/dist/worker.js', { type: 'module' });
-      worker.onmessage = ({ data }) =>
-        data === 'running' && worker.postMessage({ kind: 'thread', start: { modules: [{}] } });
-      worker.onerror = (event) => {
-        event.preventDefault();
-        resolve(event.message);
-      };
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = ({ data }) => resolve(data.failed);
+      port1.postMessage({ modules: [{}] });
+      worker.postMessage({ kind: 'thread', port: port2 }, [port2]);
     }),
 
   /** How many parts of weights the cache has, whether or not it tells of them. */

@@ -1,11 +1,12 @@
 /** Chromium for tests and measurements, and a server on this machine for the pages that it opens. */
 
-import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { installPackages } from './debian.js';
+import type { TestBrowser } from './tab.js';
 
 /** Names of the program on PATH; CHROMIUM names another. */
 const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'];
@@ -28,27 +29,38 @@ function program(): string | undefined {
   return process.env.CHROMIUM ?? found;
 }
 
-/** Installs Debian's Chromium, if that is possible; otherwise returns what prevented it. */
-function install(): string | undefined {
-  if (!existsSync('/usr/bin/apt-get')) return 'there is no apt-get to install it with';
-  if (process.getuid?.() !== 0) return 'installing it needs root ("sudo apt-get install chromium" does it)';
-  const apt = (...args: string[]) =>
-    spawnSync('apt-get', args, { encoding: 'utf8', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
-  apt('update');
-  // Text without a font has no size, and cannot be clicked.
-  const { stderr } = apt('install', '-y', '--no-install-recommends', 'chromium', 'fonts-dejavu-core');
-  return program() ? undefined : `apt-get failed (${(stderr ?? '').trim().split('\n').at(-1)})`;
-}
-
 /** Starts a browser, which the caller closes. Returns undefined if there is none, and says so on stderr. */
 export async function openChromium(...flags: string[]): Promise<Browser | undefined> {
-  const hindrance = program() ? undefined : install();
+  // Text without a font has no size, and cannot be clicked.
+  const hindrance = program() ? undefined : installPackages('chromium', 'fonts-dejavu-core');
   const executablePath = program();
   if (!executablePath) {
     console.error(`SKIPPED: everything in Chromium: none of ${PROGRAMS.join(', ')} is on PATH, and ${hindrance}.`);
     return undefined;
   }
   return chromium.launch({ executablePath, args: [...FLAGS, ...flags] });
+}
+
+/** Starts Chromium as any other browser. */
+export async function anyChromium(): Promise<TestBrowser | undefined> {
+  const browser = await openChromium();
+  return (
+    browser && {
+      name: 'Chromium',
+      version: browser.version(),
+      close: () => browser.close(),
+      async open() {
+        const context = await browser.newContext();
+        const page = await context.newPage();
+        return {
+          found: complaints(page),
+          open: async (url) => void (await page.goto(url)),
+          evaluate: (expression) => page.evaluate(expression),
+          close: () => context.close(),
+        };
+      },
+    }
+  );
 }
 
 /** Starts the browser that `openChromium` found with the profile in a folder, which is made if there is none. */
