@@ -7,7 +7,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -109,14 +109,17 @@ async function rateOf(count: number): Promise<number> {
   return rate;
 }
 
+console.log(machineText());
 const cost = await queueCost();
+for (const [name, ms] of Object.entries(cost)) console.log(`${name.padEnd(10)}${ms.toFixed(4)} ms per picture`);
 await writeFile(weights, seededWeights(buildNetwork(network), 1));
 const photo = fileURLToPath(new URL('../tests/data/photos/chelsea.jpg', import.meta.url));
-await writeFile(join(folder, 'photos.txt'), `${photo}\n`.repeat(5000));
+await mkdir(join(folder, 'photos'));
+for (let i = 0; i < 3000; i++) await symlink(photo, join(folder, 'photos', `${i}.jpg`));
 {
   await using connection = await openQueue({ queue: url, name: 'gain' });
   const options = { task: { kind: 'classify', topK: 5 }, maxJobs: 100_000, signal, onWaiting: () => {} } as const;
-  await submit(connection, [join(folder, 'photos.txt')], options);
+  await submit(connection, [join(folder, 'photos')], options);
 }
 const rates = [await rateOf(1), await rateOf(2), await rateOf(1)] as const;
 redis.kill();
@@ -125,8 +128,6 @@ await rm(folder, { recursive: true });
 
 const total = Object.values(cost).reduce((sum, ms) => sum + ms, 0);
 const gain = rates[1] / ((rates[0] + rates[2]) / 2);
-console.log(machineText());
-for (const [name, ms] of Object.entries(cost)) console.log(`${name.padEnd(10)}${ms.toFixed(4)} ms per picture`);
 console.log(`the queue ${total.toFixed(4)} ms per picture, of ${PICTURES}`);
 console.log(
   `${network}: one worker ${rates[0].toFixed(2)} and ${rates[2].toFixed(2)} images/s, two ${rates[1].toFixed(2)}: ${gain.toFixed(2)} times`,

@@ -2,6 +2,7 @@
 
 import { createServer } from 'node:http';
 import { availableParallelism } from 'node:os';
+import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { type Metrics, openMetrics } from '../server/metrics.js';
@@ -124,7 +125,7 @@ async function runWorker(flags: WorkFlags, isGiven: boolean, signal: AbortSignal
   const { model: name, weights, workers = availableParallelism(), maxPixels, takeover, metricsPort } = flags;
   // While one job ends, the models have pictures of the next.
   const { concurrency = Math.max(2, Math.ceil(workers / 8)) } = flags;
-  const model = weights ?? name;
+  const model = weights === undefined ? name : basename(weights);
   await using connection = await openQueue(flags);
   let pool: ModelPool | undefined;
   const metrics = await openMetrics({ queued: () => ({ [model]: pool?.queued ?? 0 }) });

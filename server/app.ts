@@ -5,22 +5,12 @@ import type { HttpBindings } from '@hono/node-server';
 import type { Context, Hono } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { CLIENT_GONE, HttpError, httpErrorOf } from './http-error.js';
+import type { Log } from './log.js';
 import type { Metrics } from './metrics.js';
 import { infer, metadataOf, VERSION } from './open-inference.js';
 import { classifyPicture, embedPictures } from './pictures.js';
 import type { Call, Service } from './service.js';
 import type { Tracer } from './tracing.js';
-
-/** One line of the server's log. */
-export interface LogEntry {
-  /** ISO 8601. */
-  readonly time: string;
-  readonly level: 'info' | 'error';
-  readonly message: string;
-  readonly [name: string]: unknown;
-}
-
-export type Log = (level: LogEntry['level'], message: string, more?: Readonly<Record<string, unknown>>) => void;
 
 export interface AppOptions {
   readonly service: Service;
@@ -93,6 +83,8 @@ export function addRoutes(app: App, options: AppOptions): void {
       response = context.json({ error: message }, sent as ContentfulStatusCode, { ...headers });
     }
     end();
+    // A connection that is kept would hold the end of the server.
+    if (isDraining()) response.headers.set('connection', 'close');
     const ms = performance.now() - start;
     // A name that is none would make a series of its own.
     const known = service.pools.has(model) ? model : 'none';

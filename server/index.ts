@@ -5,15 +5,16 @@ import type { AddressInfo } from 'node:net';
 import { availableParallelism } from 'node:os';
 import type { HttpBindings } from '@hono/node-server';
 import { type Model, ResnetError } from '../bindings/index.node.js';
-import { addRoutes, type Log, type LogEntry } from './app.js';
+import { addRoutes } from './app.js';
 import { BodyReader } from './body.js';
+import type { Log, LogEntry } from './log.js';
 import { openMetrics } from './metrics.js';
 import { peer } from './peer.js';
 import { ModelPool } from './pool.js';
 import { Service } from './service.js';
 import { openTracer } from './tracing.js';
 
-export type { LogEntry } from './app.js';
+export type { LogEntry } from './log.js';
 
 export interface ServeOptions {
   /**

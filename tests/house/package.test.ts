@@ -87,6 +87,14 @@ test('an installed package works without its optional peers, and says what they 
   const args = ['classify', '--weights', 'weights.safetensors', 'picture.png'];
   const failed = await run(bin, args, { cwd: home }).catch((error) => error);
   assert.equal([failed.code, failed.stderr.split('\n').slice(1)], [1, [`picture.png: ${sharp}`, '']]);
+  for (const [command, name] of [
+    ['serve --port 0 --model resnet20_cifar --weights weights.safetensors', 'hono'],
+    ['batch status', 'bullmq'],
+  ] as const) {
+    const { code, stderr } = await run(bin, command.split(' '), { cwd: home }).catch((error) => error);
+    assert.is(code, 1);
+    assert.match(stderr, new RegExp(`^[\\w ]+ needs the package ${name}: npm install ${name}\\.\n$`));
+  }
   assert.match((await run(bin, ['summary', 'resnet18'], { cwd: home })).stdout, /11,689,512/);
   const html = ['bench', '--model', 'resnet20_cifar', '--rounds', '1', '--html', 'page.html'];
   await run(bin, html, { cwd: home });
