@@ -8,6 +8,7 @@ import { identifyNetwork } from './identify.js';
 import { withNetworkNames } from './network-names.js';
 import { type OpenOptions, openWeights, type WeightFile, type WeightSource } from './open.js';
 import { Kept, signalToNoise } from './signal-to-noise.js';
+import { networkOf } from './structure.js';
 import { DTYPE_BYTES, type TensorInfo } from './types.js';
 import { wholeValues } from './whole-values.js';
 
@@ -90,6 +91,8 @@ export async function inspectWeights(
 
 /** The network in a file, and what `load` would say of it. */
 function recognised(file: WeightFile): Pick<WeightReport, 'network' | 'warnings'> {
+  const found = file.graph && networkOf(file.graph);
+  if (found) return { network: found, warnings: [] };
   try {
     const network = networkIn(file, 'weights');
     const graph = buildNetwork(network.network, { ...file.config, ...network.options });

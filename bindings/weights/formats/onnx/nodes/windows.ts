@@ -136,6 +136,7 @@ const pool =
     const x = mapOf(net, call, call.value());
     const { kernel, stride, dilation, padding } = windowOf(call, x, call.ints('kernel_shape') ?? []);
     if (call.node.outputs.slice(1).some((name) => name !== '')) throw call.refusal('its indices are wanted too');
+    if ([...kernel, ...stride].every((n) => n === 1) && Object.values(padding).every((n) => n === 0)) return x;
     const isCeil = call.int('ceil_mode', 0) === 1;
     const countsPadding = call.int('count_include_pad', 0) === 1;
     const isPlain = dilation.every((n) => n === 1) && isHalf(padding, kernel);
