@@ -1,7 +1,9 @@
-/** Writes the README's tables: the networks, the operations, and what bench:peers measured last. */
+/** Writes the README's tables: the networks, the operations, ONNX's, and what bench:peers measured last. */
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { summary } from '../bindings/compile/summary.js';
+import { FOLDERS } from '../bindings/weights/formats/onnx/fold/table.js';
+import { HANDLERS } from '../bindings/weights/formats/onnx/nodes/table.js';
 import { activations } from '../models/activation.js';
 import { buildNetwork, networks, ops } from '../models/index.js';
 import { moreOps } from '../models/more-ops.js';
@@ -41,6 +43,16 @@ function operationTable(): string {
   ].join('\n');
 }
 
+function onnxTable(): string {
+  const folded = Object.keys(FOLDERS).filter((op) => !Object.hasOwn(HANDLERS, op));
+  return [
+    '| ONNX operations | |',
+    '| --- | --- |',
+    `| of a run | ${listed(Object.keys(HANDLERS).sort())} |`,
+    `| on constants alone | ${listed(folded.sort())} |`,
+  ].join('\n');
+}
+
 /** Replaces what stands between `<!-- NAME -->` and `<!-- /NAME -->`. */
 function fill(text: string, name: string, content: string): string {
   const [open, close] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
@@ -51,5 +63,6 @@ function fill(text: string, name: string, content: string): string {
 
 let text = fill(readFileSync(README, 'utf8'), 'networks', networkTable());
 text = fill(text, 'operations', operationTable());
+text = fill(text, 'onnx', onnxTable());
 if (existsSync(RESULTS)) text = fill(text, 'peers', readFileSync(RESULTS, 'utf8').replace(/<!--.*?-->/gs, ''));
 writeFileSync(README, text);

@@ -22,10 +22,11 @@ const [FEWEST, MOST] = [16, 128];
 const EXAMPLES = `
 Examples:
   resnet-wasm convert checkpoint.pth model.safetensors
+  resnet-wasm convert model.onnx model.safetensors
   resnet-wasm convert model.safetensors half.safetensors --dtype f16
   resnet-wasm convert model.safetensors quarter.safetensors --dtype i8 --calibrate photos
 
-Tensors get torchvision's names. --dtype f16 halves the file; the network still computes in float32. --dtype i8 quarters
+Tensors get torchvision's names; those of an ONNX model too, if its graph is that of a network of this package. --dtype f16 halves the file; the network still computes in float32. --dtype i8 quarters
 it: the weights of convolutions and linear layers become whole numbers with a float32 scale per output.
 --calibrate runs the network on pictures of a folder, on ${MOST} at most, and keeps for each layer the range of inputs that
 has the least mean squared error; without it, ranges are found picture by picture. ${FEWEST} pictures of what the network is
@@ -42,7 +43,7 @@ interface ConvertFlags {
 export function convertCommand(signal: AbortSignal): Command {
   const command = new Command('convert')
     .description('Convert weights of any supported format to safetensors')
-    .argument('<in>', 'path or URL of weights, or - for stdin: safetensors, PyTorch, Keras or TensorFlow.js')
+    .argument('<in>', 'path or URL of weights, or - for stdin: safetensors, PyTorch, ONNX, Keras or TensorFlow.js')
     .argument('<out>', 'path of the file to write')
     .addOption(
       new Option('--dtype <type>', "type of the values (default: the file's own)").choices(Object.keys(DTYPES)),
@@ -60,8 +61,11 @@ export function convertCommand(signal: AbortSignal): Command {
     await checkOutput(to, '<out>', await weightFiles(from));
     const calibration = pictures === undefined ? undefined : await calibrated(from, pictures, prefix, signal);
     const file = await openWeights(weightSource(from), { signal, prefix });
+    let tensors = 0;
     try {
-      const bytes = writeSafetensors(withNetworkNames(file), { dtype: dtype && DTYPES[dtype], calibration });
+      const named = withNetworkNames(file);
+      tensors = named.tensors.length;
+      const bytes = writeSafetensors(named, { dtype: dtype && DTYPES[dtype], calibration });
       await writeOutput(to, bytes, signal);
     } catch (error) {
       throw signal.aborted ? signal.reason : error;
@@ -69,7 +73,7 @@ export function convertCommand(signal: AbortSignal): Command {
       await file.close();
     }
     const { size } = await stat(to);
-    process.stdout.write(`${to}: ${file.tensors.length} tensors, ${(size / 1e6).toFixed(1)} MB\n`);
+    process.stdout.write(`${to}: ${tensors} tensors, ${(size / 1e6).toFixed(1)} MB\n`);
   });
 }
 

@@ -24,7 +24,7 @@ interface InspectFlags {
 export function inspectCommand(signal: AbortSignal): Command {
   return new Command('inspect')
     .description('Show what a weight file holds: tensors, types, shapes, metadata, and which network it looks like')
-    .argument('<file>', 'path or URL of weights, or - for stdin: safetensors, PyTorch, Keras or TensorFlow.js')
+    .argument('<file>', 'path or URL of weights, or - for stdin: safetensors, PyTorch, ONNX, Keras or TensorFlow.js')
     .option('--against <file>', 'weights that an int8 file was made of: says how near it is to them')
     .addOption(prefixOption())
     .option('--json', 'print a JSON object')

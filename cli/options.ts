@@ -47,7 +47,7 @@ export const pretrainedOrNetwork = named(
 );
 
 const WEIGHTS_HELP =
-  'path or URL of weights, or - for stdin: safetensors, PyTorch, Keras (.h5) or TensorFlow.js (model.json)';
+  'path or URL of weights, or - for stdin: safetensors, PyTorch, ONNX, Keras (.h5) or TensorFlow.js (model.json)';
 
 /** Makes the option that chooses among the tensors of a weight file. */
 export const prefixOption = (): Option =>

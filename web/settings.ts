@@ -25,7 +25,12 @@ export function settingsPanel(app: App): HTMLElement {
       networkField(app),
       binaryField(app),
       threadsField(app),
-      fileButton('Open a weight file', '.safetensors,.pth,.pt,.bin,.h5,.keras', (file) => takeWeights(app, file), true),
+      fileButton(
+        'Open a weight file',
+        '.safetensors,.pth,.pt,.bin,.onnx,.h5,.keras',
+        (file) => takeWeights(app, file),
+        true,
+      ),
     ),
     info(app),
     h(
