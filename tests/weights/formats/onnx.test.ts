@@ -88,6 +88,16 @@ for (const each of CASES) {
   });
 }
 
+/** The float32 values of a tensor of a model. */
+async function tensorOf(model: string, name: string): Promise<Float32Array> {
+  const file = await openWeights(path(model));
+  const parts: number[] = [];
+  for await (const { tensor, bytes: piece } of file.pieces()) {
+    if (tensor.name === name) parts.push(...new Float32Array(piece.slice().buffer));
+  }
+  return Float32Array.from(parts);
+}
+
 const [gated, shuffled, apart] = CASES as [Case, Case, Case];
 
 test('bytes, Blobs and streams cut anywhere are read alike', async () => {
@@ -152,6 +162,24 @@ test('what is one operation is one: gates, GELU, layer norm, padding', async () 
     assert.is(kinds.filter((kind) => kind === 'layerNorm').length, 1);
     assert.not(kinds.includes('pad'));
   }
+});
+
+test('class activation maps, feature maps and embeddings take imported graphs', async () => {
+  const model = await load(path('gated.onnx'), { ...QUIET, size: 16 });
+  const pixels = { data: new Uint8Array(3 * 400).map((_, i) => (i * 37) % 256), width: 20, height: 20 };
+  const { maps, shape } = await model.cam(pixels, { classes: [2] });
+  assert.equal(shape, [8, 8]);
+  const { data } = await model.run(await model.preprocess(pixels));
+  const evidence = Array.from(maps[0]?.data ?? []).reduce((sum, value) => sum + value, 0) / 64;
+  const embedding = await model.embed(pixels);
+  assert.is(embedding.length, 8);
+  const { layers } = model;
+  assert.ok(layers.includes('stem.0'), layers.join());
+  assert.equal((await model.featureMap(pixels, 'stem.0')).shape, [8, 8, 8]);
+  // A map's mean and the bias are the logit.
+  const bias = (await tensorOf('gated.onnx', 'fc.bias'))[2] as number;
+  near(evidence + bias, data[2] as number, 1e-5, 'logit');
+  model.dispose();
 });
 
 test('an operation that is none is refused by its node', async () => {
