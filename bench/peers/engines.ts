@@ -87,6 +87,7 @@ async function tfjs(tf: TfWasm, folder: string, layers: Layers, threads: number)
 
 interface OrtSession {
   readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
   run(feeds: Record<string, unknown>): Promise<Record<string, { data: Float32Array }>>;
 }
 
