@@ -3,7 +3,7 @@
 import { size } from '../../../util/shape.js';
 import { Call } from './call.js';
 import { constantOf } from './constant.js';
-import { FOLDERS } from './fold/table.js';
+import { folderOf } from './fold/table.js';
 import { isStored, type OnnxModel, type Tensor } from './types.js';
 
 /** The model without the nodes that make constants of at most `most` values; those are tensors of it. */
@@ -11,7 +11,7 @@ export function foldedAhead(model: OnnxModel, opset: number, most: number): Onnx
   const tensors = new Map(model.tensors);
   const outputs = new Set(model.outputs.map(({ name }) => name));
   const nodes = model.nodes.filter((node) => {
-    const folder = node.domain === '' && Object.hasOwn(FOLDERS, node.op) ? FOLDERS[node.op] : undefined;
+    const folder = node.domain === '' ? folderOf(node.op) : undefined;
     const [made = ''] = node.outputs;
     if (!folder || node.outputs.length !== 1 || outputs.has(made)) return true;
     const held: (Tensor | undefined)[] = [];

@@ -17,7 +17,7 @@ import { Call } from './call.js';
 import { type Constant, constantOf, mappedConstant, storedConstant } from './constant.js';
 import { broadcastDims, permutation, REDIMENSIONS } from './dims.js';
 import { splitConstant } from './fold/layout.js';
-import { FOLDERS } from './fold/table.js';
+import { FOLDERS, folderOf } from './fold/table.js';
 import { subjectOf } from './messages.js';
 import { BatchMoved, Network, type Use } from './network.js';
 import { HANDLERS } from './nodes/table.js';
@@ -262,7 +262,7 @@ class Importer {
 
   /** What a node makes of constants; undefined if it reads a value of a run, or is not done on constants. */
   #folded(call: Call): Operand | readonly Operand[] | undefined {
-    const folder = Object.hasOwn(FOLDERS, call.op) ? FOLDERS[call.op] : undefined;
+    const folder = folderOf(call.op);
     const constants = call.operands.filter((each) => each !== undefined);
     if (call.op === 'Split' && constants.length > 0 && constants.every((each) => !isValue(each) && each.tensor))
       return splitConstant(call, call.tensor(0, 'input') as Tensor).map(constantOf);
