@@ -98,14 +98,17 @@ for (const open of [anyChromium, openFirefox, openWebKit]) {
     const { binaries, messages } = await run(tab, 'wasm');
     assert.equal(new Set(Object.values(binaries)), new Set(['baseline']));
     assert.is(Object.keys(binaries).length, 6);
-    const { silent, ...others } = messages;
+    const { other, silent, ...others } = messages;
+    assert.match(
+      other ?? '',
+      /^ResnetError: (wasm: expected the relaxed binary, got the baseline one|binary: .* for relaxed, .*)\.$/,
+    );
     // Why there is none is told in the browser's words.
     assert.match(
       silent ?? '',
       /^ResnetError: http:\/\/127\.0\.0\.1:9\/none\.wasm: no answer from the server \(.+\)\.$/,
     );
     assert.equal(others, {
-      other: 'ResnetError: wasm: expected the relaxed binary, got the baseline one.',
       module: 'ResnetError: wasm: expected a binary of this package, got another module.',
       noModule: 'ResnetError: wasm: expected a binary of this package, got one that does not compile here.',
       missing: `ResnetError: ${isolated.url}build/none.wasm: expected status 200, got 404.`,
@@ -134,10 +137,10 @@ for (const open of [anyChromium, openFirefox, openWebKit]) {
   test('profiles, alpha and orientation are as in Node', async ({ tab }) => {
     using model = await load('resnet20_cifar', { weights: { seed: 1 }, preprocessing: CIFAR });
     const one = 1.001 / 255 / Math.min(...CIFAR.std);
+    // WebKit applies profiles and gamma, whatever it is told.
+    const converts = browser.name === 'WebKit';
     for (const file of [
-      'profile.png',
-      'profile.jpg',
-      'gamma.png',
+      ...(converts ? [] : ['profile.png', 'profile.jpg', 'gamma.png']),
       'alpha.png',
       'palette-alpha.png',
       'orientation-6.jpg',
@@ -205,7 +208,8 @@ for (const open of [anyChromium, openFirefox, openWebKit]) {
     await tab.open(`${isolated.url}page.html`);
     const again = await run(tab, 'fromUrl', DEEP, WEIGHTS);
     assert.equal(again.logits, resumed.logits);
-    assert.is(hub.ranges.length, 2);
+    // WebKit's sessions under automation forget with the page.
+    assert.is(hub.ranges.length, browser.name === 'WebKit' ? 3 : 2);
 
     await run(tab, 'clear', WEIGHTS);
     assert.is(await run(tab, 'storedParts'), 0);
@@ -216,9 +220,11 @@ for (const open of [anyChromium, openFirefox, openWebKit]) {
 
   test('a connection that breaks is taken up, and a file that changed is fetched anew', async ({ tab }) => {
     hub.drop = 3_000_000;
+    // WebKit gives nothing of what breaks off at once.
+    hub.everyMs = 30;
     const broken = await run(tab, 'fromUrl', DEEP, WEIGHTS);
     assert.is(broken.outcome, 'no error');
-    // How much of what was sent arrives before the end is Chromium's.
+    // How much of what was sent arrives before the end is the browser's.
     assert.match(hub.ranges.join(), /^all(,bytes=\d+-)+$/);
 
     await run(tab, 'clear');
