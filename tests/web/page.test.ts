@@ -20,7 +20,7 @@ import { concat } from '../support/weight-files.js';
 
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 const PHOTOS = fileURLToPath(new URL('../data/photos/', import.meta.url));
-const VIEWS = ['classify', 'where', 'inside', 'compare'];
+const VIEWS = ['classify', 'where', 'teach', 'inside', 'compare'];
 const SLICE = 2 ** 18;
 
 const folder = await mkdtemp(join(tmpdir(), 'resnet-wasm-page-'));
@@ -309,7 +309,7 @@ if (isBuilt) {
     const [canvas] = await all('body', 'backgroundColor');
     const [current, ...others] = links;
     assert.ok(bars.length === 5 && bars.every((bar) => bar === bars[0] && bar !== canvas), bars.join());
-    assert.ok(others.length === 3 && others.every((other) => other !== current), links.join());
+    assert.ok(others.length === 4 && others.every((other) => other !== current), links.join());
     assert.equal(found, []);
   });
 
