@@ -1,19 +1,24 @@
-/** The accuracy of a trained CIFAR-10 network on the 10,000 test images: cifar.ts WEIGHTS [NETWORK]. */
+/** The accuracy of a trained CIFAR-10 network on the 10,000 test images: cifar.ts WEIGHTS [NETWORK] [--quantize int8]. */
 
-import { load } from '../bindings/index.node.js';
+import { parseArgs } from 'node:util';
+import { type LoadOptions, load } from '../bindings/index.node.js';
 import { preprocessings } from '../models/index.js';
 import { cifarImages } from './cifar-images.js';
 
 const BATCH = 100;
 
-const [weights, network = 'resnet20_cifar'] = process.argv.slice(2);
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { quantize: { type: 'string' }, memory: { type: 'string' } },
+});
+const [weights, network = 'resnet20_cifar'] = positionals;
 if (!weights) {
   console.error('cifar.ts: expected the path of a weight file, got none.');
   process.exit(2);
 }
 const { data, classes } = await cifarImages();
 
-using model = await load(network, { weights });
+using model = await load(network, { weights, ...(flags as Pick<LoadOptions, 'quantize' | 'memory'>) });
 const count = classes.length;
 const { mean, std, scale } = preprocessings.cifar;
 const perImage = 32 * 32 * 3;

@@ -27,15 +27,16 @@ function tile(
   residualPtr: usize, residualStride: usize, prefetchPtr: usize, prefetchStride: usize,
 ): void {
   const q = changetype<QuantGemm>(g);
-  const zero = i32x4.splat(0);
+  // Not the constant: V8 would hold it in a register through the loop, for the activation, which spills a sum.
+  const none = i32x4.splat(g.k0);
   const stepBytes = stepBytesOf(isBytes);
   const end = bPtr + stepBytes * g.depth;
-  let c00 = zero, c01 = zero;
-  let c10 = zero, c11 = zero;
-  let c20 = zero, c21 = zero;
-  let c30 = zero, c31 = zero;
-  let c40 = zero, c41 = zero;
-  let c50 = zero, c51 = zero;
+  let c00 = none, c01 = none;
+  let c10 = none, c11 = none;
+  let c20 = none, c21 = none;
+  let c30 = none, c31 = none;
+  let c40 = none, c41 = none;
+  let c50 = none, c51 = none;
   do {
     const b0 = loadB(isBytes, bPtr, 0);
     const b1 = loadB(isBytes, bPtr, 1);
@@ -114,6 +115,7 @@ function tile(
   }
   if (g.activation == ACTIVATION_RELU) {
     // As in the float tiles: keeps NaN.
+    const zero = f32x4.splat(0);
     c00 = f32x4.pmax(c00, zero); c01 = f32x4.pmax(c01, zero);
     if (rows > 1) {
       c10 = f32x4.pmax(c10, zero); c11 = f32x4.pmax(c11, zero);

@@ -21,17 +21,18 @@ function tile(
   residualPtr: usize, residualStride: usize, prefetchPtr: usize, prefetchStride: usize,
 ): void {
   const q = changetype<QuantGemm>(g);
-  const zero = i32x4.splat(0);
+  // Not the constant: V8 would hold it in a register through the loop, for the activation, which spills a sum.
+  const none = i32x4.splat(g.k0);
   const stepBytes = stepBytesOf(isBytes);
   const end = bPtr + stepBytes * g.depth;
   const aheadStride = g.aheadStride;
   let nextPtr = bPtr + g.bStride;
-  let c00 = zero, c01 = zero, c02 = zero, c03 = zero;
-  let c10 = zero, c11 = zero, c12 = zero, c13 = zero;
-  let c20 = zero, c21 = zero, c22 = zero, c23 = zero;
-  let c30 = zero, c31 = zero, c32 = zero, c33 = zero;
-  let c40 = zero, c41 = zero, c42 = zero, c43 = zero;
-  let c50 = zero, c51 = zero, c52 = zero, c53 = zero;
+  let c00 = none, c01 = none, c02 = none, c03 = none;
+  let c10 = none, c11 = none, c12 = none, c13 = none;
+  let c20 = none, c21 = none, c22 = none, c23 = none;
+  let c30 = none, c31 = none, c32 = none, c33 = none;
+  let c40 = none, c41 = none, c42 = none, c43 = none;
+  let c50 = none, c51 = none, c52 = none, c53 = none;
   do {
     const b0 = loadB(isBytes, bPtr, 0);
     const b1 = loadB(isBytes, bPtr, 1);
@@ -136,6 +137,7 @@ function tile(
   }
   if (g.activation == ACTIVATION_RELU) {
     // As in the float tiles: keeps NaN.
+    const zero = f32x4.splat(0);
     c00 = f32x4.pmax(c00, zero); c01 = f32x4.pmax(c01, zero);
     c02 = f32x4.pmax(c02, zero); c03 = f32x4.pmax(c03, zero);
     if (rows > 1) {

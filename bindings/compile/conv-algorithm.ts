@@ -33,7 +33,7 @@ export interface RuleOptions {
 const ORDER: readonly AlgorithmName[] = ['depthwise', 'grouped', 'winograd4', 'winograd2', 'gemm'];
 
 const ORDERS: Readonly<Record<Int8Layers, readonly AlgorithmName[]>> = {
-  all: ['depthwise', 'int8', ...ORDER],
+  all: ['int8', ...ORDER],
   faster: ['depthwise', 'grouped', 'winograd4', 'winograd2', 'int8', 'gemm'],
 };
 

@@ -70,6 +70,10 @@ export class Arena {
     return new Int32Array(this.memory.buffer, ptr, length);
   }
 
+  i8(ptr: number, length: number): Int8Array {
+    return new Int8Array(this.memory.buffer, ptr, length);
+  }
+
   u8(ptr: number, length: number): Uint8Array {
     return new Uint8Array(this.memory.buffer, ptr, length);
   }

@@ -41,7 +41,7 @@ function shapeKey({ node, input, isPositive }: Layer): string {
 /** Whole numbers take part if they are wanted at all; if they are wanted wherever they can be, nothing else does there. */
 function algorithmsFor({ node, input }: Layer, int8: RuleOptions['int8']): AlgorithmName[] {
   const able = Object.values(algorithms).flatMap(({ name, fits }) => (fits(node, input) ? [name] : []));
-  if (int8 === 'all' && able.includes('int8') && !able.includes('depthwise')) return ['int8'];
+  if (int8 === 'all' && able.includes('int8')) return ['int8'];
   return able.filter((name) => name !== 'int8' || int8 === 'faster');
 }
 

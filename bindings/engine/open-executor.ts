@@ -76,7 +76,8 @@ export async function openExecutor(graph: Graph, file: WeightFile, options: Exec
   const core = await createCore({ binary, wide, wasm, shared: isShared(count), sets: kernelSets(graph, int8) });
   const pool = await ThreadPool.start(core, count, note);
   try {
-    const byRule = chooseByRule(Object.values(algorithms), { winograd, int8 });
+    const isInt8Fastest = int8 === 'faster' && !tune && (await (await import('./int8-speed.js')).isInt8Fastest(core));
+    const byRule = chooseByRule(Object.values(algorithms), { winograd: winograd && !isInt8Fastest, int8 });
     const isTuned = tune && winograd;
     const choose = isTuned ? await (await import('./autotune.js')).tune(graph, core, pool, options) : byRule;
     return await executorOn(core, pool, graph, file, choose, options);

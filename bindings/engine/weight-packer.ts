@@ -188,8 +188,10 @@ class Staging {
     const { dtype, order } = this.tensor;
     if (dtype === 'F16') kernels.f16ToF32(this.#rawPtr, this.#ptr, values);
     if (dtype === 'BF16') kernels.bf16ToF32(this.#rawPtr, this.#ptr, values);
+    if (dtype === 'I8') this.#packWhole(count);
     for (const { pending, vector } of this.#targets) {
       const { slot, vectors } = pending;
+      if (dtype === 'I8' && slot.matrix?.algorithm.isInt8) continue;
       if (vector !== undefined) {
         const kept = vectors[vector] ?? new Float32Array(this.#rows * this.#rowLength);
         kept.set(arena.f32(this.#ptr, values), this.#row * this.#rowLength);
@@ -201,5 +203,32 @@ class Staging {
     }
     this.#row += count;
     this.#filled = 0;
+  }
+
+  /** Has layers on whole numbers take int8 as it is, with its scales; then makes floats of it, for others. */
+  #packWhole(count: number): void {
+    const { arena } = this.#core;
+    const { order, scales } = this.tensor;
+    const weight = scales?.weight ?? new Float32Array([1]);
+    for (const { pending, vector } of this.#targets) {
+      const { slot } = pending;
+      if (vector !== undefined || !slot.matrix?.algorithm.isInt8) continue;
+      const rows = { ptr: this.#rawPtr, first: this.#row, count, order, scales: weight };
+      slot.matrix.algorithm.pack(this.#core, slot.matrix.size, rows, slot.weightPtr);
+      if (scales?.input) slot.inScale = scales.input[0];
+    }
+    const values = count * this.#rowLength;
+    const whole = arena.i8(this.#rawPtr, values);
+    const floats = arena.f32(this.#ptr, values);
+    const before = this.#row * this.#rowLength;
+    const perOutput = (this.#rows * this.#rowLength) / weight.length;
+    // Forwards: a float lies before the bytes that are still to be read.
+    for (let i = 0; i < values; ) {
+      const output = Math.floor((before + i) / perOutput);
+      const scale = weight[output] as number;
+      for (const end = Math.min(values, (output + 1) * perOutput - before); i < end; i++) {
+        floats[i] = (whole[i] as number) * scale;
+      }
+    }
   }
 }

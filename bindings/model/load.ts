@@ -231,9 +231,7 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     const opened = await openNetwork(network, weights, { signal, cache, hdf5, prefix, data }, networkOptions);
     file = opened.file;
     const { graph } = opened;
-    if (file.tensors.some(({ scales }) => scales)) {
-      file = (await import('../weights/dequantise.js')).dequantised(file);
-    }
+    const isInt8 = quantize !== undefined || file.tensors.some(({ scales }) => scales);
     const classes = graphOutput(graph).shape.c;
     // What has no classes has no labels; `classify` says why.
     const isClassifier = graph.outputs[0].name !== FEATURES;
@@ -252,7 +250,7 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
       wasm,
       threads,
       winograd,
-      int8: quantize && (memory === 'small' ? 'all' : 'faster'),
+      int8: isInt8 ? (memory === 'small' ? 'all' : 'faster') : undefined,
       tune,
       signal,
       onTensor: (tensor, loaded) => report({ phase, loaded, total, tensor: tensor.name }),

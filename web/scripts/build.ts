@@ -30,7 +30,7 @@ const FORMS = [
 ] as const;
 const STATIC = ['index.html', 'icon.svg', 'manifest.webmanifest'];
 const PHOTOS = ['chelsea.jpg', 'coffee.jpg'];
-const WASM = ['baseline.wasm', 'relaxed.wasm'];
+const WASM = ['baseline.wasm', 'relaxed.wasm', 'int8-baseline.wasm', 'int8-relaxed.wasm'];
 
 export interface BuildOptions {
   /** True (the default) fetches the published weights, and puts them into the folder in int8 and in float16. */

@@ -8,6 +8,9 @@ import type { AlgorithmKernel, Matrix } from './types.js';
 /** The most that K may be, so that no sum leaves int32 (assembly/int8/micro.ts). */
 const MAX_K = 65536;
 
+/** Narrower groups, depthwise ones above all, are faster in float32, and their weights are few. */
+const LEAST_GROUP = 16;
+
 /** What the layer has of a convolution; a linear layer is one whose kernel is the whole map. */
 function windowOf({ node, input }: PlanStep) {
   if (node.kind === 'conv') return node;
@@ -27,9 +30,11 @@ function packing(core: Core, { outputs, groups, inner, taps, quant }: Matrix) {
 
 export const int8: AlgorithmKernel = {
   name: 'int8',
-  fits: (node, input) =>
-    (node.kind === 'conv' ? node.kernel[0] * node.kernel[1] * (input.c / node.groups) : input.h * input.w * input.c) <=
-    MAX_K,
+  fits(node, input) {
+    if (node.kind === 'linear') return input.h * input.w * input.c <= MAX_K;
+    const inner = input.c / node.groups;
+    return inner * node.kernel[0] * node.kernel[1] <= MAX_K && (node.groups === 1 || inner >= LEAST_GROUP);
+  },
   kind: 'KIND_QUANT_CONV',
   kernelSet: 'int8',
   isInt8: true,
