@@ -28,6 +28,7 @@ export { networkIn } from './weights/fitted.js';
 export { type InspectOptions, inspectWeights, type TensorReport, type WeightReport } from './weights/inspect.js';
 export { openWeights } from './weights/open.js';
 export { seededWeights } from './weights/random.js';
+export { asNetwork } from './weights/structure.js';
 export { seededInput } from './weights/uniform.js';
 export { type Calibration, type WriteOptions, writeSafetensors } from './weights/write.js';
 

@@ -3,6 +3,7 @@
 import { stat } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import {
+  asNetwork,
   type Calibration,
   calibrate,
   openWeights,
@@ -63,7 +64,7 @@ export function convertCommand(signal: AbortSignal): Command {
     const file = await openWeights(weightSource(from), { signal, prefix });
     let tensors = 0;
     try {
-      const named = withNetworkNames(file);
+      const named = asNetwork(file) ?? withNetworkNames(file);
       tensors = named.tensors.length;
       const bytes = writeSafetensors(named, { dtype: dtype && DTYPES[dtype], calibration });
       await writeOutput(to, bytes, signal);

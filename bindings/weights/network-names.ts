@@ -4,18 +4,16 @@ import { type Graph, networks } from '../../models/index.js';
 import { exactly, exactNames, exactNetwork, hasAll, renamed } from './exact.js';
 import { type Fit, type FitOptions, fitsOf, type Held } from './fit.js';
 import { networksIn } from './identify.js';
-import { asNetwork } from './structure.js';
 import type { WeightFile } from './types.js';
 
 /**
  * Gives a file's tensors the names and shapes of a network: of the registry's one called `network`, of a graph, or by
  * default of the one that the tensors are identified as. What comes before a network's names (`module.`) is cut off, unless
- * it is in a graph's own names; tensors that are not the network's keep their names. A file that brings the graph of one of
- * the registry's networks is weights of that one. One with another graph, one that holds several networks, and any whose
- * names fit already, is returned as it is. Throws if two tensors come to have one name.
+ * it is in a graph's own names; tensors that are not the network's keep their names. A file that brings its graph, one that
+ * holds several networks, and any whose names fit already, is returned as it is. Throws if two tensors come to have one name.
  */
 export function withNetworkNames(file: WeightFile, network?: string | Graph): WeightFile {
-  if (file.graph) return (network === undefined && asNetwork(file)) || file;
+  if (file.graph) return file;
   const target = network ?? exactNetwork(file.tensors)?.network;
   const exact = exactly(file.tensors, target);
   if (exact && target !== undefined && (network === undefined || hasAll(exact, target))) return renamed(file, exact);

@@ -3,7 +3,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { load } from '../../bindings/index.node.js';
-import { withNetworkNames } from '../../bindings/weights/network-names.js';
 import { randomWeights } from '../../bindings/weights/random.js';
 import { asNetwork, networkOf } from '../../bindings/weights/structure.js';
 import {
@@ -52,14 +51,13 @@ test('a graph that computes something else is none', () => {
   assert.is(networkOf(graph), undefined);
   const file = { ...randomWeights(graph, 1), graph };
   assert.is(asNetwork(file), undefined);
-  assert.is(withNetworkNames(file), file);
 });
 
 test('its tensors get the names of the network, which computes the same with them', async () => {
   const graph = folded(buildNetwork('resnet20_cifar', {}));
   const file = () => ({ ...randomWeights(graph, 3), graph });
-  const named = withNetworkNames(file());
-  assert.is(named.graph, undefined);
+  const named = asNetwork(file());
+  assert.is(named?.graph, undefined);
   const [own, other] = await Promise.all([
     load('resnet20_cifar', { weights: named, threads: 1 }),
     load(graph, { weights: file(), threads: 1 }),
