@@ -64,7 +64,9 @@ const loadMore = {
   name: 'load-more',
   setup({ onResolve, resolve }) {
     onResolve(
-      { filter: /\/(dequantise|fitted|h5|impostors|int8|more-ops|prefix|random|reader|sharded|tfjs)\.js$/ },
+      {
+        filter: /\/(dequantise|fitted|h5|impostors|int8|more-ops|prefix|random|reader|sharded|tfjs|whole-numbers)\.js$/,
+      },
       ({ kind }) =>
         kind === 'dynamic-import'
           ? resolve('./load-more.ts', { resolveDir: `${root}bindings/worker`, kind })

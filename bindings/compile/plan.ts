@@ -9,7 +9,12 @@ import type { Choose } from './conv-algorithm.js';
 import { type Draft, fuse, multiplies } from './fuse.js';
 import { elements, lifetimes, Places, placeBuffers, placeConcats, placeSums, placeViews } from './memory.js';
 import type { PlanStep, View } from './plan-step.js';
-import { withRanges } from './ranges.js';
+import type { withRanges } from './ranges.js';
+
+/** Adds to a plan's steps what those on whole numbers need. */
+export type Arrange = typeof withRanges;
+
+const asTheyAre: Arrange = (_, __, steps) => ({ steps, ranges: 0, places: [...steps.keys()] });
 
 export type { StepKind } from './fuse.js';
 export type { PlanStep, View } from './plan-step.js';
@@ -101,7 +106,7 @@ function stepOf(graph: Graph, draft: Draft, view: (id: NodeId) => View, choose: 
 }
 
 /** Fuses the graph's operations and lays out its activations. */
-export function makePlan(graph: Graph, choose: Choose = () => 'gemm'): Plan {
+export function makePlan(graph: Graph, choose: Choose = () => 'gemm', arrange: Arrange = asTheyAre): Plan {
   const drafts = fuse(graph);
   const places = new Places();
   placeConcats(graph, drafts, places);
@@ -124,7 +129,7 @@ export function makePlan(graph: Graph, choose: Choose = () => 'gemm'): Plan {
     steps,
     ranges,
     places: at,
-  } = withRanges(
+  } = arrange(
     graph,
     drafts,
     drafts.map((draft) => stepOf(graph, draft, view, choose)),

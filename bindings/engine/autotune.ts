@@ -6,7 +6,7 @@ import { type AlgorithmName, type Choose, chooseByRule, type RuleOptions } from 
 import { makePlan } from '../compile/plan.js';
 import { isNonNegative } from '../compile/ranges.js';
 import { platform } from '../platform/platform.js';
-import { algorithms } from './algorithms/index.js';
+import { algorithms, arrange } from './algorithms/index.js';
 import type { Core } from './core.js';
 import { PlanExecutor } from './executor.js';
 import { PackedWeights } from './packed-weights.js';
@@ -52,7 +52,7 @@ async function time({ node, input, isPositive }: Layer, algorithm: AlgorithmName
   const { kernel, stride, dilation, padding, groups } = node;
   const from = isPositive ? builder.relu('relu', builder.input(input)) : builder.input(input);
   const x = builder.conv('conv', from, node.shape.c, { kernel, stride, dilation, padding, groups });
-  const plan = makePlan(builder.finish(x), () => algorithm);
+  const plan = makePlan(builder.finish(x), () => algorithm, arrange);
   const executor = new PlanExecutor(core, plan, new PackedWeights(core, plan), pool);
   executor.setInput(1, new Float32Array(input.h * input.w * input.c));
   let least = Number.POSITIVE_INFINITY;

@@ -1,15 +1,13 @@
 /** What runs a plan: the interface that models use, and its implementation on the wasm core. */
 
 import { ResnetError } from '../../models/errors.js';
-import type { Node } from '../../models/graph.js';
 import type { Plan, PlanStep, PlanValue, View } from '../compile/plan.js';
-import { rangeStep } from '../compile/ranges.js';
 import { algorithms } from './algorithms/index.js';
 import { align } from './arena.js';
 import type { Binary } from './binary.js';
 import type { Core, Vectors } from './core.js';
 import { writeRecords } from './lower.js';
-import type { PackedWeights, WeightAddresses } from './packed-weights.js';
+import type { PackedWeights } from './packed-weights.js';
 import type { Job } from './thread-control.js';
 import type { ThreadPool } from './thread-pool.js';
 
@@ -195,35 +193,15 @@ export class PlanExecutor implements Executor {
     if (first < last) await this.#pool.run(this.#job(first, last));
   }
 
-  /** Runs a step that reads what lies in the arena now; returns a copy of its output. */
   async #runExtra(step: PlanStep): Promise<Float32Array> {
-    const { arena, constants, kernels } = this.#core;
-    const { h, w, c } = step.output.shape;
-    const mark = arena.mark();
-    try {
-      // On whole numbers it wants to know the range of its own input, whatever calibration said of its node's.
-      const range = step.quant && rangeStep(step, step.node, step.quant.range);
-      const steps = range ? [range, step] : [step];
-      const recordsPtr = arena.alloc((constants.STEP_BYTES as number) * steps.length);
-      const rangesPtr = arena.alloc(this.#batch * BYTES);
-      arena.i32(rangesPtr, this.#batch).fill(0);
-      const biasBytes = kernels.packedBytes(1, c);
-      const biasPtr = arena.alloc(biasBytes);
-      arena.u8(biasPtr, biasBytes).fill(0);
-      const count = this.#batch * h * w * c;
-      const outPtr = arena.alloc(count * BYTES);
-      const place = (view: View): number => (view === step.output ? outPtr : this.#place(view));
-      const weights = (node: Node): WeightAddresses => ({
-        ...this.#weights.at(node),
-        biasPtr,
-        ...(range && { inScale: 0 }),
-      });
-      writeRecords(this.#core, { ...this.plan, steps }, this.#batch, recordsPtr, place, weights, () => rangesPtr);
-      await this.#pool.run({ ...this.#job(0, steps.length), recordsPtr });
-      return new Float32Array(arena.f32(outPtr, count));
-    } finally {
-      arena.release(mark);
-    }
+    return (await import('./extra-step.js')).runExtra(step, {
+      core: this.#core,
+      plan: this.plan,
+      weights: this.#weights,
+      batch: this.#batch,
+      place: (view) => this.#place(view),
+      run: (recordsPtr, count) => this.#pool.run({ ...this.#job(0, count), recordsPtr }),
+    });
   }
 
   dispose(): void {

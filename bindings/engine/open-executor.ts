@@ -5,7 +5,7 @@ import { type Choose, chooseByRule, type Int8Layers } from '../compile/conv-algo
 import { makePlan } from '../compile/plan.js';
 import { platform } from '../platform/platform.js';
 import type { TensorInfo, WeightFile } from '../weights/types.js';
-import { algorithms } from './algorithms/index.js';
+import { algorithms, arrange, loadInt8 } from './algorithms/index.js';
 import type { TuneOptions } from './autotune.js';
 import { type Binary, compiled, type WasmSource } from './binary.js';
 import type { Core } from './core.js';
@@ -43,7 +43,7 @@ export async function executorOn(
   choose: Choose = chooseByRule(Object.values(algorithms)),
   { onTensor = () => {}, signal }: ExecutorOptions = {},
 ): Promise<Executor> {
-  const plan = makePlan(graph, choose);
+  const plan = makePlan(graph, choose, arrange);
   const weights = new PackedWeights(core, plan);
   await packWeights(core, graph, weights, file, onTensor, signal);
   await core.measured;
@@ -73,6 +73,7 @@ export function prepareExecutor({ binary, wide, wasm, threads = 'auto' }: Execut
 export async function openExecutor(graph: Graph, file: WeightFile, options: ExecutorOptions = {}): Promise<Executor> {
   const { binary, wide, wasm, threads = 'auto', winograd = true, tune = false, int8 } = options;
   const { count, note } = threadCount(threads);
+  if (int8) await loadInt8();
   const core = await createCore({ binary, wide, wasm, shared: isShared(count), sets: kernelSets(graph, int8) });
   const pool = await ThreadPool.start(core, count, note);
   try {

@@ -15,6 +15,7 @@ export const {
   dequantised,
   fitted,
   h5,
+  int8,
   refusal,
   moreOps,
   networkIn,
@@ -24,5 +25,6 @@ export const {
   shards,
   tfjs,
   withPrefix,
+  withRanges,
   withScales,
 } = more;

@@ -1,6 +1,7 @@
 /** What few weight files need of a worker, in a script of its own (dist/worker-more.js), which worker.js loads then. */
 
 import { moreOps } from '../../models/more-ops.js';
+import { int8, withRanges } from '../engine/whole-numbers.js';
 import { usePlatform } from '../platform/platform.js';
 import { dequantised } from '../weights/dequantise.js';
 import { fitted, networkIn } from '../weights/fitted.js';
@@ -19,6 +20,7 @@ const more = {
   dequantised,
   fitted,
   h5,
+  int8,
   refusal,
   moreOps,
   networkIn,
@@ -28,6 +30,7 @@ const more = {
   shards,
   tfjs,
   withPrefix,
+  withRanges,
   withScales,
 };
 

@@ -3,6 +3,7 @@
 import * as assert from 'uvu/assert';
 import type { Choose } from '../../bindings/compile/conv-algorithm.js';
 import { makePlan } from '../../bindings/compile/plan.js';
+import { withRanges } from '../../bindings/compile/ranges.js';
 import { algorithms } from '../../bindings/engine/algorithms/index.js';
 import { openExecutor } from '../../bindings/engine/open-executor.js';
 import type { TensorInfo, WeightFile } from '../../bindings/weights/types.js';
@@ -128,7 +129,7 @@ eachBinary('networks on whole numbers', (test) => {
 
 eachBinary('plans on whole numbers', (test) => {
   test('look for a range only where no epilogue finds it', () => {
-    const { steps, ranges } = makePlan(buildNetwork('resnet50'), everywhere);
+    const { steps, ranges } = makePlan(buildNetwork('resnet50'), everywhere, withRanges);
     const looked = steps.filter(({ kind }) => kind === 'range').map(({ node }) => node.name);
     assert.equal(looked, ['input', 'maxpool', 'avgpool']);
     assert.is(ranges, steps.filter(({ outRange }) => outRange !== undefined).length);

@@ -67,6 +67,7 @@ const rooms: readonly Room[] = [
       'engine/binary',
       'engine/peak',
       'engine/thread-loop',
+      'engine/whole-numbers',
       'weights/dequantise',
       'weights/fitted',
       'weights/prefix',

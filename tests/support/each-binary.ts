@@ -3,6 +3,7 @@
 import './flags.mjs';
 import { suite, type uvu } from 'uvu';
 import '../../bindings/index.node.js';
+import { loadInt8 } from '../../bindings/engine/algorithms/index.js';
 import { BINARIES, type Binary, supportsRelaxed } from '../../bindings/engine/binary.js';
 import type { Core } from '../../bindings/engine/core.js';
 import { createCore } from '../../bindings/engine/create-core.js';
@@ -18,6 +19,7 @@ export interface BinaryContext {
 export const SETS: readonly KernelSet[] = ['more', 'int8'];
 
 async function coreOf(binary: Binary): Promise<Core> {
+  await loadInt8();
   const core = await createCore({ binary, sets: SETS });
   await core.measured;
   return binary === 'wide' ? { ...core, vectors: { bits: 256, note: 'Vectors of 256 bits, for the test.' } } : core;

@@ -116,7 +116,7 @@ const faults: [string, unknown, string | RegExp][] = [
   [
     'itself as a shard',
     { weight_map: { a: INDEX.slice(4) } },
-    /expected safetensors, PyTorch checkpoint or Keras HDF5 file, got a text that begins with/,
+    /expected safetensors, PyTorch checkpoint, Keras HDF5 file or ONNX model, got a text that begins with/,
   ],
   [
     'too many files',
