@@ -162,9 +162,9 @@ await writeFile('dist/thread.node.js', thread.contents);
 // esbuild drops the comments by which bundlers leave an import as it is.
 const worker = await readFile('dist/worker.js', 'utf8');
 const hints = '/* webpackIgnore: true */ /* turbopackIgnore: true */ /* @vite-ignore */';
-const [found, ...others] = worker.match(/\bimport\((?=\w+\(\)\.href\))/g) ?? [];
+const [found, ...others] = worker.match(/\bimport\((?=[\w$]+\(\)\.href\))/g) ?? [];
 if (!found || others.length > 0) throw new Error('dist/worker.js: expected one import of worker-more.js.');
-await writeFile('dist/worker.js', worker.replace(/\bimport\((?=\w+\(\)\.href\))/, `import(${hints} `));
+await writeFile('dist/worker.js', worker.replace(/\bimport\((?=[\w$]+\(\)\.href\))/, `import(${hints} `));
 
 /**
  * The folders of packages in the bundles, with their dependencies, which tar brings within its own file. uPlot comes in as
