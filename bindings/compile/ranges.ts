@@ -35,11 +35,15 @@ export function isNonNegative({ nodes }: Graph, id: NodeId): boolean {
 const PRESERVING: ReadonlySet<string> = new Set([
   'maxPool',
   'avgPool',
+  'dilatedPool',
   'adaptiveAvgPool',
   'reduce',
-  'resize',
   'zeroPadShortcut',
   'concat',
+  'reshape',
+  'rearrange',
+  'slice',
+  'expand',
   'add',
   'mul',
 ]);
