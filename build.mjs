@@ -65,7 +65,8 @@ const loadMore = {
   setup({ onResolve, resolve }) {
     onResolve(
       {
-        filter: /\/(dequantise|fitted|h5|impostors|int8|more-ops|prefix|random|reader|sharded|tfjs|whole-numbers)\.js$/,
+        filter:
+          /\/(dequantise|fitted|h5|impostors|int8|more-networks|more-ops|prefix|random|reader|sharded|tfjs|whole-numbers)\.js$/,
       },
       ({ kind }) =>
         kind === 'dynamic-import'

@@ -1,7 +1,8 @@
 /** resnet-wasm in Node: the same API with files, picture decoding and pretrained weights. */
 
+import { addNetworks, addOps } from '../models/index.js';
+import { moreNetworks } from '../models/more-networks.js';
 import { moreOps } from '../models/more-ops.js';
-import { addOps } from '../models/ops.js';
 import { type LoadOptions as CoreLoadOptions, checkLoadOptions, load as coreLoad } from './model/load.js';
 import { isWeightSource, type NetworkLike } from './model/network-like.js';
 import { throttled } from './model/progress.js';
@@ -32,7 +33,8 @@ export { asNetwork } from './weights/structure.js';
 export { seededInput } from './weights/uniform.js';
 export { type Calibration, type WriteOptions, writeSafetensors } from './weights/write.js';
 
-// A graph that is made by hand may have any operation. A page awaits loadOps.
+// All networks, and all operations for graphs that are made by hand. A page awaits loadNetworks and loadOps.
+addNetworks(moreNetworks);
 addOps(moreOps);
 usePlatform(nodePlatform(() => new URL('../dist/thread.node.js', import.meta.url)));
 

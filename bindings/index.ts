@@ -85,6 +85,7 @@ export {
   depth,
   GraphBuilder,
   graphInput,
+  loadNetworks,
   loadOps,
   networkNames,
   networks,

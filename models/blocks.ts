@@ -10,6 +10,8 @@ export interface BlockOptions {
   readonly strideIn: StrideIn;
   readonly convBias: boolean;
   readonly batchNormEps: number;
+  /** In place of a 1x1 convolution of the block's stride and a batch norm. */
+  readonly projection?: MakeShortcut | undefined;
 }
 
 /** Opens a network: image -> feature map of `width` channels. */
@@ -26,7 +28,7 @@ export interface Block {
 }
 
 /** A convolution and its batch norm. */
-function convNorm(
+export function convNorm(
   g: GraphBuilder,
   [conv, norm]: readonly [string, string],
   x: NodeId,
@@ -98,7 +100,7 @@ export const bottleneck = (groups = 1, widthPerGroup = 64): Block => ({
   },
 });
 
-type MakeShortcut = (
+export type MakeShortcut = (
   g: GraphBuilder,
   name: string,
   x: NodeId,
@@ -108,6 +110,7 @@ type MakeShortcut = (
 ) => NodeId;
 
 const projection: MakeShortcut = (g, name, x, c, stride, options) =>
+  options.projection?.(g, name, x, c, stride, options) ??
   convNorm(g, [`${name}.downsample.0`, `${name}.downsample.1`], x, c, { kernel: 1, stride }, options);
 
 const unlessSame =

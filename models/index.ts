@@ -8,13 +8,21 @@ import type { Network, NetworkOptions } from './network.js';
 import { resnets } from './resnet.js';
 import { vggs } from './vgg.js';
 
-/** One line a family. */
+/** One line a family; and those of more-networks.ts, once loaded. */
 export const networks: Readonly<Record<string, Network>> = {
   ...resnets,
   ...densenets,
   ...vggs,
   ...alexnets,
 };
+
+/** Adds the other networks to the registry. */
+export const addNetworks = (more: Readonly<Record<string, Network>>): unknown => Object.assign(networks, more);
+
+/** Loads the other networks, unless `name` is one that is there. */
+export async function loadNetworks(name = ''): Promise<void> {
+  if (!Object.hasOwn(networks, name)) addNetworks((await import('./more-networks.js')).moreNetworks);
+}
 
 export const networkNames = (): string[] => Object.keys(networks);
 

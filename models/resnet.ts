@@ -10,6 +10,7 @@ import {
   bottleneck,
   type ClassifierHead,
   cifarStem,
+  type MakeShortcut,
   maxHead,
   residual,
   type Stem,
@@ -42,6 +43,7 @@ export interface Variant {
   readonly classes: number;
   readonly size: number;
   readonly shortcut: Shortcut;
+  readonly projection?: MakeShortcut;
   /** If it is not in the block's usual place. */
   readonly strideIn?: StrideIn;
   /** By default global average pool and classifier. */
@@ -54,7 +56,7 @@ export interface Variant {
 }
 
 /** Section 4.1, table 1. */
-const imagenet = {
+export const imagenet = {
   family: 'ResNet',
   stem,
   width: 64,
@@ -73,7 +75,7 @@ const cifarAliases: Aliases = {
 };
 
 /** Section 4.2: 6n + 2 layers. */
-const cifar = {
+export const cifar = {
   family: 'ResNet for CIFAR',
   stem: cifarStem,
   block: basic,
@@ -140,7 +142,7 @@ export function resnet(name: string, variant: Variant): Network {
   };
 
   function build(given: NetworkOptions = {}): Graph {
-    const options = resolveOptions(name, defaults, given);
+    const options = { ...resolveOptions(name, defaults, given), projection: variant.projection };
     oneOf(name, 'shortcut', options.shortcut, ['A', 'B', 'C', 'none']);
     oneOf(name, 'strideIn', options.strideIn, block.strides);
     oneOf(name, 'convBias', options.convBias, [true, false]);

@@ -8,6 +8,7 @@ import {
   type Graph,
   graphInput,
   graphOutput,
+  loadNetworks,
   lookup,
   type NetworkOptions,
   networks,
@@ -199,7 +200,10 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
   } = options;
   const isSource = isWeightSource(network);
   const subject = subjectOf(network);
-  if (typeof network === 'string' && !isSource) lookup('network', networks, network);
+  if (typeof network === 'string' && !isSource) {
+    await loadNetworks(network);
+    lookup('network', networks, network);
+  }
   if (isSource && weights !== undefined) {
     throw new ResnetError(
       'argument',

@@ -1,7 +1,15 @@
 /** From what a caller names to a file of weights and the graph that they are for. */
 
 import { ResnetError } from '../../models/errors.js';
-import { buildNetwork, type Graph, graphInput, loadOps, type NetworkOptions, parameters } from '../../models/index.js';
+import {
+  buildNetwork,
+  type Graph,
+  graphInput,
+  loadNetworks,
+  loadOps,
+  type NetworkOptions,
+  parameters,
+} from '../../models/index.js';
 import { type OpenOptions, openWeights, prefixed, type WeightFile, type WeightSource } from '../weights/open.js';
 import { isWeightSource, type NetworkLike } from './network-like.js';
 
@@ -81,7 +89,11 @@ async function openFile(weights: WeightSource | WeightFile, options: OpenOptions
 async function identified(file: WeightFile, subject: string, options: NetworkOptions): Promise<Opened> {
   if (file.graph) return { file, graph: withoutOptions(file.graph, sizeless(file.graph, options)) };
   const { exactNetwork } = await import('../weights/exact.js');
-  const found = exactNetwork(file.tensors) ?? (await import('../weights/fitted.js')).networkIn(file, subject);
+  let found = exactNetwork(file.tensors);
+  if (!found) {
+    await loadNetworks();
+    found = exactNetwork(file.tensors) ?? (await import('../weights/fitted.js')).networkIn(file, subject);
+  }
   const graph = buildNetwork(found.network, { ...file.config, ...found.options, ...options });
   return fittedTo(file, found.network, graph, options);
 }

@@ -14,7 +14,10 @@ import { writeSafetensors } from './write.js';
 /** Tells the batch norm that ends a residual branch: its scale is small, so that 50 additions stay in range. */
 function endsBranch(graph: Graph, id: number): boolean {
   const name = graph.nodes[id]?.name ?? '';
-  return /\.bn[23]$/.test(name) && graph.nodes.some(({ kind, inputs }) => kind === 'add' && inputs.includes(id));
+  return (
+    /\.bn[23]$/.test(name) &&
+    graph.nodes.some(({ kind, inputs }) => (kind === 'add' || kind === 'mul') && inputs.includes(id))
+  );
 }
 
 function range(graph: Graph, { node, role, shape }: Parameter): readonly [number, number] {

@@ -17,6 +17,7 @@ export const {
   h5,
   int8,
   refusal,
+  moreNetworks,
   moreOps,
   networkIn,
   onnx,

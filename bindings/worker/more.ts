@@ -1,5 +1,7 @@
 /** What few weight files need of a worker, in a script of its own (dist/worker-more.js), which worker.js loads then. */
 
+import { addNetworks } from '../../models/index.js';
+import { moreNetworks } from '../../models/more-networks.js';
 import { moreOps } from '../../models/more-ops.js';
 import { int8, withRanges } from '../engine/whole-numbers.js';
 import { usePlatform } from '../platform/platform.js';
@@ -22,6 +24,7 @@ const more = {
   h5,
   int8,
   refusal,
+  moreNetworks,
   moreOps,
   networkIn,
   onnx,
@@ -41,4 +44,6 @@ export interface More {
   [MORE]?: typeof more;
 }
 
+// It has a registry of its own, by which it tells what network a file is of.
+addNetworks(moreNetworks);
 (globalThis as More)[MORE] = more;

@@ -4,9 +4,10 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { makePlan } from '../../bindings/compile/plan.js';
 import { BINARIES } from '../../bindings/engine/binary.js';
-import { buildNetwork, networkNames } from '../../models/index.js';
+import { buildNetwork, loadNetworks, networkNames } from '../../models/index.js';
 import { error, TOLERANCE } from '../support/logits.js';
 
+await loadNetworks();
 const names = networkNames();
 
 test('there are networks', () => assert.ok(names.length > 30, `${names.length}`));
