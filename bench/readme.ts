@@ -5,7 +5,7 @@ import { summary } from '../bindings/compile/summary.js';
 import { FOLDERS } from '../bindings/weights/formats/onnx/fold/table.js';
 import { HANDLERS } from '../bindings/weights/formats/onnx/nodes/table.js';
 import { activations } from '../models/activation.js';
-import { buildNetwork, networks, ops } from '../models/index.js';
+import { buildNetwork, loadNetworks, networks, ops } from '../models/index.js';
 import { moreOps } from '../models/more-ops.js';
 import { BINARY, UNARY } from '../models/ops/arithmetic.js';
 
@@ -61,6 +61,7 @@ function fill(text: string, name: string, content: string): string {
   return `${text.slice(0, start + open.length)}\n${content.trim()}\n${text.slice(end)}`;
 }
 
+await loadNetworks();
 let text = fill(readFileSync(README, 'utf8'), 'networks', networkTable());
 text = fill(text, 'operations', operationTable());
 text = fill(text, 'onnx', onnxTable());
