@@ -3,6 +3,7 @@
 import { ResnetError } from '../../models/errors.js';
 import type { BatchNormOp, Graph, Node } from '../../models/graph.js';
 import { nodeParameters } from '../../models/graph.js';
+import { rowOf } from '../../models/ops.js';
 import { DTYPE_BYTES, type TensorInfo, type WeightFile } from '../weights/types.js';
 import type { Core } from './core.js';
 import type { PackedWeights, Slot } from './packed-weights.js';
@@ -100,7 +101,10 @@ function arrived(core: Core, pending: Pending): void {
 function finish(core: Core, { slot, vectors }: Pending): void {
   const { node, matrix, norm, weightPtr, biasPtr } = slot;
   const channels = node.shape.c;
-  if (vectors.kept) core.arena.f32(weightPtr, vectors.kept.length).set(inKernelOrder(node, vectors.kept));
+  if (vectors.kept) {
+    const values = rowOf(node).inKernelOrder?.(node, vectors.kept) ?? vectors.kept;
+    core.arena.f32(weightPtr, values.length).set(values);
+  }
   const shifts = core.arena.f32(biasPtr, channels);
   if (!norm) {
     if (vectors.bias) shifts.set(vectors.bias);
@@ -110,19 +114,6 @@ function finish(core: Core, { slot, vectors }: Pending): void {
   const scales = foldNorm(norm, vectors, shifts);
   if (matrix) matrix.algorithm.finish(core, matrix.size, weightPtr, scales);
   else core.arena.f32(weightPtr, channels).set(scales);
-}
-
-/** A kept weight as its kernel reads it: of a transposed convolution [group][tap][in][out], all others as they are. */
-function inKernelOrder(node: Node, values: Float32Array): Float32Array {
-  if (node.kind !== 'convTranspose') return values;
-  const { groups, kernel, channels } = node;
-  const [taps, outer] = [kernel[0] * kernel[1], channels / groups];
-  const inner = values.length / (groups * taps * outer);
-  return values.map((_, i) => {
-    const [o, k] = [i % outer, Math.floor(i / outer) % inner];
-    const [tap, group] = [Math.floor(i / (outer * inner)) % taps, Math.floor(i / (outer * inner * taps))];
-    return values[((group * inner + k) * outer + o) * taps + tap] as number;
-  });
 }
 
 /** Writes a norm's shifts; returns its scales. */

@@ -393,6 +393,8 @@ export interface OpRow<O extends { readonly kind: OpKind }> {
   parameters(op: O, inputs: readonly Shape[]): readonly ParameterShape[];
   /** Multiply–adds for one image, as He et al. 2015, table 1 counts them: of convolutions and linear layers alone. */
   macs(op: O, inputs: readonly Shape[], output: Shape): number;
+  /** A weight that is kept as it is, as the kernel reads it; by default in its own order. */
+  inKernelOrder?(op: O, weight: Float32Array): Float32Array;
   /** What the kernel needs of the attributes. */
   fields(op: O, inputs: readonly Shape[]): Fields;
 }

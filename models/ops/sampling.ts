@@ -140,6 +140,16 @@ export const convTranspose: OpRow<ConvTransposeOp> = {
     outputPadding: wholes('outputPadding', 0, 2),
     groups: whole('groups'),
   },
+  /** [in, out / groups, taps] becomes [group][tap][in][out]. */
+  inKernelOrder({ groups, kernel, channels }, weight) {
+    const [taps, outer] = [kernel[0] * kernel[1], channels / groups];
+    const inner = weight.length / (groups * taps * outer);
+    return weight.map((_, i) => {
+      const [o, k] = [i % outer, Math.floor(i / outer) % inner];
+      const [tap, group] = [Math.floor(i / (outer * inner)) % taps, Math.floor(i / (outer * inner * taps))];
+      return weight[((group * inner + k) * outer + o) * taps + tap] as number;
+    });
+  },
   shape({ channels: c, kernel, stride, dilation, padding, outputPadding, groups }, inputs, subject) {
     const from = first(inputs);
     if (from.c % groups !== 0 || c % groups !== 0) {
