@@ -10,8 +10,9 @@ import { Patches } from './im2col';
  * sides follow from OH and OW), groups and batch, as im2col + GEMM with M = B·OH·OW, K = KH·KW·Cin/groups, N = Cout/groups.
  * A 1×1 convolution of stride 1 without padding is a GEMM on the input as it lies; it alone may have a pre-activation.
  *
- * Pieces are rows, each of which reads all weights, or columns, each of which packs all of A. Pieces of fewer than 32 rows or
- * 128 columns cost 6 % and more: 14×14, 1024 → 256 channels by 4, 8 pieces 1.02, 1.08 times as much as whole by rows, 1.09, 1.22 by columns.
+ * Pieces are rows, each of which reads all weights, or columns, each of which packs all of A. Those of fewer than 32 rows or
+ * 128 columns cost 6 % and more: 14×14, 1024 → 256 channels, takes 1.02 and 1.08 times as long in 4 and 8 pieces by rows, 1.09
+ * and 1.22 times by columns.
  */
 export function conv2d(s: Step, piece: i32, pieces: i32, scratchPtr: usize): void {
   const channels = s.ic / s.groups;

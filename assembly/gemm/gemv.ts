@@ -5,9 +5,9 @@ import { NR } from '../tile';
 
 /**
  * Y[B,N] = epilogue(X[B,K] · W[K,N] + bias[N]): a fully connected layer, panels j0 … j1 alone, image by image, so that a
- * result does not depend on the batch. For one image the speed is that of memory; for more, of the cache that holds a panel
- * (2048 × 1000, 8 images: FC8 ms; GEMM 1.0). Four sums per vector hide the latency of madd. The last panel may reach past
- * N: it goes through 64 bytes of scratch.
+ * result does not depend on the batch. For one image the speed is that of memory (GEMM takes twice as long); for more, of
+ * the cache that holds a panel. Four sums per vector hide the latency of madd. The last panel may reach past N: it goes
+ * through 64 bytes of scratch.
  */
 export function gemv(s: Step, k: i32, j0: i32, j1: i32, scratchPtr: usize): void {
   const n = s.oc;

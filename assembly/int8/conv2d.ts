@@ -1,6 +1,6 @@
 import { packPanel } from '../gemm/f32/pack';
 import { panelsOf } from '../gemm/macro-kernel';
-import { partition } from '../partition';
+import { joined, partition } from '../partition';
 import { NR } from '../tile';
 import { perWordOf } from './dot';
 import { factorOf, mapOf, newQuantGemm, quantGemm, rowBytes, rowsOf, rowTableOf, wordsOf } from './gemm';
@@ -10,9 +10,9 @@ import { quantise } from './quantise';
 
 /**
  * The convolution of conv/conv2d.ts on whole numbers. A linear layer is a convolution whose kernel is the whole map.
- * Shares of threads are as there.
+ * Pieces are as there.
  */
-export function quantConv2d(step: usize, thread: i32, threads: i32, scratchPtr: usize): void {
+export function quantConv2d(step: usize, piece: i32, pieces: i32, scratchPtr: usize): void {
   const s = changetype<QuantStep>(step);
   const isBytes = isBytesOf(s);
   const channels = s.ic / s.groups;
@@ -22,16 +22,17 @@ export function quantConv2d(step: usize, thread: i32, threads: i32, scratchPtr: 
   const m = s.batch * pixels;
   const panels = (n + NR - 1) / NR;
   let m0 = 0, m1 = m, j0 = 0, j1 = panels;
-  // Weights are a quarter of floats.
-  if (<i64>n * words > <i64>m * s.ic && panels >= threads) {
-    j0 = partition(panels, thread, threads);
-    j1 = partition(panels, thread + 1, threads);
+  if (n > 4 * m) {
+    pieces = joined(pieces, n / 128);
+    j0 = partition(panels, piece, pieces);
+    j1 = partition(panels, piece + 1, pieces);
   } else {
+    pieces = joined(pieces, m / 32);
     const tiles = (m + s.mr - 1) / s.mr;
-    m0 = partition(tiles, thread, threads) * s.mr;
-    m1 = min(m, partition(tiles, thread + 1, threads) * s.mr);
+    m0 = partition(tiles, piece, pieces) * s.mr;
+    m1 = min(m, partition(tiles, piece + 1, pieces) * s.mr);
   }
-  if (m0 >= m1 || j0 >= j1) return;
+  if (piece >= pieces || m0 >= m1 || j0 >= j1) return;
 
   const g = newQuantGemm(s, n, words, scratchPtr);
   g.m0 = m0;

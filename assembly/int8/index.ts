@@ -1,5 +1,5 @@
 /**
- * The export list of the set `int8`: kernels on whole numbers. `KERNEL_X(step, thread, threads, scratchPtr)` runs steps of
+ * The export list of the set `int8`: kernels on whole numbers. `KERNEL_X(step, piece, pieces, scratchPtr)` runs steps of
  * kind `KIND_X`, which are places in the table through which the core calls them: no other set has these.
  */
 

@@ -5,13 +5,13 @@ import { activated } from './quantise';
 
 /**
  * Finds the greatest magnitude of each image of a value, after the pre-activation that its readers apply, where no epilogue
- * has found it: in outRangePtr[image]. Threads share the pixels.
+ * has found it: in outRangePtr[image]. Pieces are pixels.
  */
-export function findRange(step: usize, thread: i32, threads: i32, scratchPtr: usize): void {
+export function findRange(step: usize, piece: i32, pieces: i32, scratchPtr: usize): void {
   const s = changetype<QuantStep>(step);
   const pixels = s.ih * s.iw;
-  const end = partition(s.batch * pixels, thread + 1, threads);
-  for (let pixel = partition(s.batch * pixels, thread, threads); pixel < end; ) {
+  const end = partition(s.batch * pixels, piece + 1, pieces);
+  for (let pixel = partition(s.batch * pixels, piece, pieces); pixel < end; ) {
     const image = pixel / pixels;
     const count = min(end, (image + 1) * pixels) - pixel;
     const bits = s.preScalePtr ? greatestActivated(s, pixel, count) : greatestOf(s.inPtr, s.ldIn, pixel, count, 0, s.ic);
