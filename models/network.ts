@@ -38,8 +38,8 @@ export interface Aliases {
   readonly torch?: readonly (readonly [pattern: RegExp, name: string])[];
   /** By torchvision's names: linear weights that others keep as convolutions over the whole map, in the same order. */
   readonly flattened?: RegExp;
-  /** Finds torchvision's module of a Keras layer; undefined for a layer that the network does not have. */
-  readonly keras?: (layer: string) => string | undefined;
+  /** The family in keras-names.ts whose names Keras gives the layers; undefined if Keras does not have the network. */
+  readonly keras?: 'resnet';
 }
 
 export interface Network {

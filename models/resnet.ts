@@ -20,7 +20,6 @@ import {
 import { GraphBuilder } from './builder.js';
 import { oneOf } from './check.js';
 import type { Graph } from './graph.js';
-import { kerasResnetModule } from './keras-names.js';
 import {
   type Aliases,
   inputOf,
@@ -63,7 +62,7 @@ export const imagenet = {
   classes: 1000,
   size: 224,
   shortcut: 'B',
-  aliases: { keras: kerasResnetModule } as Aliases,
+  aliases: { keras: 'resnet' } as Aliases,
 } as const;
 
 /** The names of the usual implementations for CIFAR. */

@@ -64,8 +64,6 @@ export interface Executor {
   run(wanted?: Wanted): Promise<RunResult>;
   /** Runs all steps, with the milliseconds that each step of the plan took. */
   profile(): Promise<RunResult & { readonly stepMs: readonly number[] }>;
-  /** Runs step by step; returns the first one whose output is not finite, undefined if there is none. */
-  firstNonFinite(): Promise<PlanStep | undefined>;
   /** Gives back threads and memory. A run that is under way rejects. */
   dispose(): void;
 }
@@ -177,14 +175,6 @@ export class PlanExecutor implements Executor {
       stepMs.push(performance.now() - start);
     }
     return { outputs: this.#outputs(), values: [], extra: undefined, stepMs };
-  }
-
-  async firstNonFinite(): Promise<PlanStep | undefined> {
-    for (const [i, step] of this.plan.steps.entries()) {
-      await this.#runSteps(i, i + 1);
-      if (!this.#copy(step.output).every(Number.isFinite)) return step;
-    }
-    return undefined;
   }
 
   async #runSteps(first: number, last: number): Promise<void> {

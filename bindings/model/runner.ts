@@ -214,20 +214,9 @@ export class Runner {
     for (const [i, input] of inputs.entries()) {
       const result = partOf(all, i, inputs.length);
       const isSound = [...result.outputs, ...result.values].every(isAllFinite);
-      results.push(isSound ? result : await this.#notFinite(input));
+      results.push(isSound ? result : await (await import('./not-finite.js')).notFinite(executor, input));
     }
     return results;
-  }
-
-  /** Runs a picture once more, to tell where its values cease to be finite. */
-  async #notFinite(input: Float32Array | InputWriter): Promise<ResnetError> {
-    this.executor.setInput(1, input);
-    const step = await this.executor.firstNonFinite();
-    const where = step ? `layer ${step.node.name}` : 'the input';
-    return new ResnetError(
-      'values',
-      `${this.name}: values are not finite from ${where} on; the weights are damaged, or not its own.`,
-    );
   }
 
   /**

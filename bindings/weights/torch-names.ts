@@ -1,6 +1,7 @@
 /** Names of tensors in other worlds, which become those of torchvision's `state_dict`s: what a network's aliases say. */
 
 import { ResnetError } from '../../models/errors.js';
+import { kerasResnetModule } from '../../models/keras-names.js';
 import type { Aliases } from '../../models/network.js';
 import { label, shown } from '../util/messages.js';
 import { size } from '../util/shape.js';
@@ -37,7 +38,7 @@ export function unwrapped(names: readonly string[]): readonly string[] {
 /** Translates one name, without a wrapper's prefix. */
 function translated(name: string, { torch = [], keras }: Aliases): string {
   const end = name.lastIndexOf('.');
-  const module = keras?.(name.slice(0, end));
+  const module = keras && kerasResnetModule(name.slice(0, end));
   const start = module === undefined ? name : module + name.slice(end);
   return torch.reduce((text, [pattern, with_]) => text.replace(pattern, with_), start);
 }
