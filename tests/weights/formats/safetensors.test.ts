@@ -263,7 +263,7 @@ test('safetensors: a header that is no UTF-8', async () => {
 });
 
 const either =
-  'weights: expected safetensors, PyTorch checkpoint, Keras HDF5 file, index of shards or TensorFlow.js layers model, got';
+  'weights: expected safetensors, PyTorch checkpoint, Keras HDF5 file, ONNX model, index of shards or TensorFlow.js layers model, got';
 
 for (const [what, content, got] of [
   ['nothing', '', 'an empty file'],
