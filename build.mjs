@@ -5,6 +5,7 @@ import { createRequire, isBuiltin } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { main as asc } from 'assemblyscript/asc';
 import { build } from 'esbuild';
+import { mergeChunks } from './merge-chunks.mjs';
 
 /** The source of each binary: three builds of the core, and one or three of each set of further kernels. */
 const sources = {
@@ -37,6 +38,9 @@ const minified = {
   minifyIdentifiers: true,
   minifySyntax: true,
 };
+
+// Bundlers read comments for their hints.
+const forBundlers = { ...minified, minifyWhitespace: false };
 
 /** Lets CommonJS packages in a bundle require Node's own modules: esbuild leaves a `require` that ES modules do not have. */
 const requireBuiltins = {
@@ -111,11 +115,10 @@ const [thread] = (
 await rm('dist', { recursive: true, force: true });
 const results = await Promise.all([
   build({
-    ...minified,
-    // Bundlers read comments for their hints.
-    minifyWhitespace: false,
+    ...forBundlers,
     entryPoints: { web: 'bindings/index.web.ts' },
     outdir: 'dist',
+    write: false,
     splitting: true,
     chunkNames: 'web-[hash]',
     define: { WORKER_SCRIPT: JSON.stringify(outputFiles[0].text) },
@@ -159,6 +162,9 @@ const results = await Promise.all([
   }),
 ]);
 await writeFile('dist/thread.node.js', thread.contents);
+for (const [file, text] of await mergeChunks(results[0], 'dist/web.js', 'web.core.js', forBundlers)) {
+  await writeFile(`dist/${file}`, text);
+}
 
 // esbuild drops the comments by which bundlers leave an import as it is.
 const worker = await readFile('dist/worker.js', 'utf8');
