@@ -2,9 +2,7 @@
 
 export { DEPTHWISE_PIXELS } from './conv/depthwise';
 export { GROUPED_ROWS, groupedScratchBytes } from './conv/grouped';
-export {
-  N_BLOCK as WINOGRAD_N_BLOCK, TRANSFORM_BYTES, winogradBytes, winogradScratchBytes, winogradWeights,
-} from './conv/winograd';
+export { N_BLOCK as WINOGRAD_N_BLOCK, TRANSFORM_BYTES, winogradBytes, winogradScratchBytes } from './conv/winograd';
 export { SCRATCH_BYTES } from './gemm/gemm';
 export { heapBase } from './heap-base';
 export { bf16ToF32, f16ToF32, packedBytes, packIO, packOI, scaleColumns } from './gemm/f32/pack';

@@ -1,14 +1,14 @@
 import { conv2d } from './conv/conv2d';
 import { depthwise } from './conv/depthwise';
 import { grouped } from './conv/grouped';
-import { winograd } from './conv/winograd';
+import { winograd, winogradWeights } from './conv/winograd';
 import { batchNorm, copy, mul, zeroPadShortcut } from './elementwise';
 import { linear } from './linear';
 import { adaptiveAvgPool, avgPool, maxPool } from './pool';
 import { reduce } from './reduce';
 import {
   KIND_ADAPTIVE_AVG_POOL, KIND_AVG_POOL, KIND_BATCH_NORM, KIND_CONV, KIND_COPY, KIND_DEPTHWISE, KIND_GROUPED, KIND_LINEAR,
-  KIND_MAX_POOL, KIND_MUL, KIND_REDUCE, KIND_WINOGRAD, KIND_ZERO_PAD_SHORTCUT, Step, STEP_BYTES,
+  KIND_MAX_POOL, KIND_MUL, KIND_REDUCE, KIND_WINOGRAD, KIND_WINOGRAD_WEIGHTS, KIND_ZERO_PAD_SHORTCUT, Step, STEP_BYTES,
 } from './step';
 
 /** Runs piece `piece` of `pieces` of a step. `scratchPtr`: the thread's own. */
@@ -18,6 +18,7 @@ export function kernel(step: Step, piece: i32, pieces: i32, scratchPtr: usize): 
     case KIND_GROUPED: grouped(step, piece, pieces, scratchPtr); break;
     case KIND_DEPTHWISE: depthwise(step, piece, pieces); break;
     case KIND_WINOGRAD: winograd(step, piece, pieces, scratchPtr); break;
+    case KIND_WINOGRAD_WEIGHTS: winogradWeights(step, piece, pieces, scratchPtr); break;
     case KIND_LINEAR: linear(step, piece, pieces, scratchPtr); break;
     case KIND_MAX_POOL: maxPool(step, piece, pieces); break;
     case KIND_AVG_POOL: avgPool(step, piece, pieces); break;

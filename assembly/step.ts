@@ -71,6 +71,7 @@ export const KIND_GROUPED: i32 = 9;
 export const KIND_ADAPTIVE_AVG_POOL: i32 = 10;
 export const KIND_DEPTHWISE: i32 = 11;
 export const KIND_MUL: i32 = 12;
+export const KIND_WINOGRAD_WEIGHTS: i32 = 13;
 
 /** Bits of `Step.flags`. */
 export const FLAG_ADD: i32 = 1;

@@ -434,19 +434,18 @@ function weightTransform(m: i32, gPtr: usize, stride: usize, scale: v128, dstPtr
 }
 
 /**
- * U[ξ] = G g Gᵀ of g scaled by `scalePtr`, each a packed B[c, n], from the packed B[9·c, n] of a 3×3 convolution at `srcPtr`.
- * `scalePtr`: one factor per output, packed as a B of one row. `scratchPtr`: TRANSFORM_BYTES. 4 output channels per vector; four
- * vectors, a cache line, at a time: of the 36 lines that they go to, all at multiples of a large power of two, a cache of
- * 8 or 12 ways would keep too few for their other parts.
+ * U[ξ] = G g Gᵀ of g scaled, each a packed B[ic, oc] at `outPtr`, from the packed B[9·ic, oc] of a 3×3 convolution at `inPtr`.
+ * `weightPtr`: one factor per output, packed as a B of one row. Scratch: TRANSFORM_BYTES. Threads share the panels. 4 output
+ * channels per vector; four vectors, a cache line, at a time: of the 36 lines that they go to, all at multiples of a large power
+ * of two, a cache of 8 or 12 ways would keep too few for their other parts.
  */
-export function winogradWeights(
-  m: i32, srcPtr: usize, dstPtr: usize, c: i32, n: i32, scalePtr: usize, scratchPtr: usize,
-): void {
-  const side = m + 2;
-  const tap = <usize>c * (NR * 4);
-  const bXi = packedBytes(c, n);
-  const panels = (n + NR - 1) / NR;
-  for (let j = 0; j < panels; j++) {
+export function winogradWeights(s: Step, thread: i32, threads: i32, scratchPtr: usize): void {
+  const m = s.winogradTile, side = m + 2;
+  const tap = <usize>s.ic * (NR * 4);
+  const bXi = packedBytes(s.ic, s.oc);
+  const panels = (s.oc + NR - 1) / NR;
+  for (let j = partition(panels, thread, threads), end = partition(panels, thread + 1, threads); j < end; j++) {
+    const srcPtr = s.inPtr + tap * 9 * j, dstPtr = s.outPtr + tap * j, scalePtr = s.weightPtr + <usize>j * (NR * 4);
     for (let offset: usize = 0; offset < tap; offset += LINE) {
       for (let v: usize = 0; v < LINE; v += 16) {
         const scale = v128.load(scalePtr + (v & 16));
@@ -461,8 +460,5 @@ export function winogradWeights(
         }
       }
     }
-    srcPtr += tap * 9;
-    dstPtr += tap;
-    scalePtr += NR * 4;
   }
 }

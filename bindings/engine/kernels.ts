@@ -20,15 +20,6 @@ export interface Kernels {
   groupedScratchBytes(taps: number, channels: number): number;
   winogradBytes(tile: number, c: number, n: number): number;
   winogradScratchBytes(tile: number, c: number): number;
-  winogradWeights(
-    tile: number,
-    srcPtr: number,
-    dstPtr: number,
-    c: number,
-    n: number,
-    scalePtr: number,
-    scratchPtr: number,
-  ): void;
   scaleColumns(bPtr: number, k: number, panels: number, scalePtr: number): void;
   // Of the set `int8`.
   quantWords(isBytes: boolean, taps: number, channels: number): number;

@@ -45,7 +45,7 @@ export async function executorOn(
 ): Promise<Executor> {
   const plan = makePlan(graph, choose, arrange);
   const weights = new PackedWeights(core, plan);
-  await packWeights(core, graph, weights, file, onTensor, signal);
+  await packWeights(core, pool, graph, weights, file, onTensor, signal);
   await core.measured;
   return new PlanExecutor(core, plan, weights, pool);
 }

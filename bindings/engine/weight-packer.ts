@@ -3,10 +3,13 @@
 import { ResnetError } from '../../models/errors.js';
 import type { BatchNormOp, Graph, Node } from '../../models/graph.js';
 import { nodeParameters } from '../../models/graph.js';
+import type { Fields } from '../../models/index.js';
 import { rowOf } from '../../models/ops.js';
 import { DTYPE_BYTES, type TensorInfo, type WeightFile } from '../weights/types.js';
 import type { Core } from './core.js';
+import { constant, writeRecord } from './lower.js';
 import type { PackedWeights, Slot } from './packed-weights.js';
+import type { ThreadPool } from './thread-pool.js';
 
 /** Bytes are staged, converted and packed in pieces of whole rows of about this size. */
 const STAGING_BYTES = 2 ** 20;
@@ -54,6 +57,7 @@ function targetsOf(graph: Graph, slots: Iterable<Slot>): Map<string, Target[]> {
  */
 export async function packWeights(
   core: Core,
+  pool: ThreadPool,
   graph: Graph,
   packed: PackedWeights,
   file: WeightFile,
@@ -77,7 +81,7 @@ export async function packWeights(
       staging.push(bytes);
       loaded += bytes.length;
       if (staging.isWhole) {
-        for (const { pending } of targets.get(tensor.name) ?? []) arrived(core, pending);
+        for (const { pending } of targets.get(tensor.name) ?? []) await arrived(core, pool, pending);
         targets.delete(tensor.name);
       }
       onTensor(tensor, loaded);
@@ -89,16 +93,27 @@ export async function packWeights(
   if (missing !== undefined) throw new ResnetError('weights', `${missing}: the file ended before this tensor came.`);
 }
 
-function arrived(core: Core, pending: Pending): void {
+async function arrived(core: Core, pool: ThreadPool, pending: Pending): Promise<void> {
   pending.missing -= 1;
   if (pending.missing > 0) return;
-  const mark = core.arena.mark();
-  finish(core, pending);
-  core.arena.release(mark);
+  const { arena } = core;
+  const mark = arena.mark();
+  const fields = finish(core, pending);
+  if (fields) {
+    const recordsPtr = arena.alloc(constant(core, 'STEP_BYTES'));
+    writeRecord(core, recordsPtr, fields);
+    const scratchBytes = constant(core, 'TRANSFORM_BYTES');
+    const scratchPtr = arena.alloc(scratchBytes * pool.count);
+    await pool.run({ recordsPtr, first: 0, last: 1, scratchPtr, scratchBytes });
+  }
+  arena.release(mark);
 }
 
-/** Folds a batch norm: y = γ · (x·W + b − mean) / √(variance + ε) + β, as W · scale and one bias. */
-function finish(core: Core, { slot, vectors }: Pending): void {
+/**
+ * Folds a batch norm: y = γ · (x·W + b − mean) / √(variance + ε) + β, as W · scale and one bias. Returns the record of a step
+ * that is still to run.
+ */
+function finish(core: Core, { slot, vectors }: Pending): Fields | undefined {
   const { node, matrix, norm, weightPtr, biasPtr } = slot;
   const channels = node.shape.c;
   if (vectors.kept) {
@@ -108,12 +123,12 @@ function finish(core: Core, { slot, vectors }: Pending): void {
   const shifts = core.arena.f32(biasPtr, channels);
   if (!norm) {
     if (vectors.bias) shifts.set(vectors.bias);
-    matrix?.algorithm.finish(core, matrix.size, weightPtr, undefined);
-    return;
+    return matrix?.algorithm.finish(core, matrix.size, weightPtr, undefined);
   }
   const scales = foldNorm(norm, vectors, shifts);
-  if (matrix) matrix.algorithm.finish(core, matrix.size, weightPtr, scales);
-  else core.arena.f32(weightPtr, channels).set(scales);
+  if (matrix) return matrix.algorithm.finish(core, matrix.size, weightPtr, scales);
+  core.arena.f32(weightPtr, channels).set(scales);
+  return undefined;
 }
 
 /** Writes a norm's shifts; returns its scales. */
@@ -149,7 +164,10 @@ class Staging {
     const matrix = targets.find(({ vector }) => vector === undefined)?.pending.slot.matrix?.size;
     this.#rows = !matrix ? count : tensor.order === 'OI' ? matrix.outputs : matrix.inner * matrix.taps;
     this.#rowLength = count / this.#rows;
-    const piece = Math.max(1, Math.floor(STAGING_BYTES / (this.#rowLength * 4)));
+    const fitting = Math.max(1, Math.floor(STAGING_BYTES / (this.#rowLength * 4)));
+    // The rows of a panel are packed side by side.
+    const panel = constant(core, 'NR');
+    const piece = fitting < panel ? fitting : fitting - (fitting % panel);
     const isWhole = tensor.order === 'IO' && targets.some(({ pending }) => pending.slot.matrix?.algorithm.isInt8);
     this.#capacity = isWhole ? this.#rows : Math.min(this.#rows, piece);
     const values = this.#capacity * this.#rowLength;

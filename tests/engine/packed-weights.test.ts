@@ -6,6 +6,7 @@ import type { Choose } from '../../bindings/compile/conv-algorithm.js';
 import { makePlan } from '../../bindings/compile/plan.js';
 import type { Core } from '../../bindings/engine/core.js';
 import { PackedWeights } from '../../bindings/engine/packed-weights.js';
+import { ThreadPool } from '../../bindings/engine/thread-pool.js';
 import { packWeights } from '../../bindings/engine/weight-packer.js';
 import type { WeightFile } from '../../bindings/weights/types.js';
 import { uniform } from '../../bindings/weights/uniform.js';
@@ -128,6 +129,7 @@ eachBinary('packed weights', (test) => {
     const names = new Set<string>();
     await packWeights(
       core,
+      await ThreadPool.start(core, 1),
       graph,
       new PackedWeights(core, makePlan(graph)),
       file,
@@ -150,12 +152,14 @@ eachBinary('packed weights', (test) => {
     const g = new GraphBuilder('large');
     const large = g.finish(g.linear('fc', g.input({ h: 1, w: 1, c: 2048 }), 1000));
     const mark = core.arena.mark();
+    const pool = await ThreadPool.start(core, 1);
+    const begin = core.arena.mark();
     const packed = new PackedWeights(core, makePlan(large));
     const end = core.arena.mark();
-    assert.is(packed.bytes, end - mark);
+    assert.is(packed.bytes, end - begin);
     assert.ok(packed.bytes >= (2048 + 1) * 1000 * 4 && packed.bytes < (2048 + 1) * 1000 * 4 + 256, `${packed.bytes}`);
     const before = core.arena.memory.buffer.byteLength;
-    await packWeights(core, large, packed, memoryWeights(large, anyTensors(large)), () => {}, undefined);
+    await packWeights(core, pool, large, packed, memoryWeights(large, anyTensors(large)), () => {}, undefined);
     assert.is(core.arena.mark(), end);
     const page = 65536;
     assert.ok(core.arena.memory.buffer.byteLength <= Math.max(before, end + 2 ** 20 + page));
@@ -167,9 +171,10 @@ eachBinary('packed weights, failing', (test) => {
   /** What a load rejects with; afterwards nothing but the weights' own place is taken. */
   async function broken(core: Core, file: WeightFile, signal?: AbortSignal): Promise<unknown> {
     const mark = core.arena.mark();
+    const pool = await ThreadPool.start(core, 1);
     const packed = new PackedWeights(core, makePlan(graph));
     const end = core.arena.mark();
-    const reason = await rejection(packWeights(core, graph, packed, file, () => {}, signal));
+    const reason = await rejection(packWeights(core, pool, graph, packed, file, () => {}, signal));
     assert.is(core.arena.mark(), end);
     core.arena.release(mark);
     return reason;
@@ -203,10 +208,11 @@ eachBinary('packed weights, failing', (test) => {
   });
 
   test('a file with a tensor too few, or one that the network does not have, is refused', async ({ core }) => {
-    const load = (file: WeightFile) => {
+    const load = async (file: WeightFile) => {
       const mark = core.arena.mark();
+      const pool = await ThreadPool.start(core, 1);
       const packed = new PackedWeights(core, makePlan(graph));
-      return failure(packWeights(core, graph, packed, file, () => {}, undefined)).finally(() =>
+      return failure(packWeights(core, pool, graph, packed, file, () => {}, undefined)).finally(() =>
         core.arena.release(mark),
       );
     };

@@ -91,7 +91,7 @@ interface Placed {
   readonly scratchBytes: number;
 }
 
-function place(desk: Desk, one: Case, its: Operands): Placed {
+function place(desk: Desk, one: Case, its: Operands, threads: number): Placed {
   const { core } = desk;
   const { from, c, convolution, gaps, algorithm } = one;
   const tile = tileOf(algorithm);
@@ -104,13 +104,13 @@ function place(desk: Desk, one: Case, its: Operands): Placed {
   const perGroup = isDepthwise ? c : c / groups;
   let weight = desk.put(packedGroups(core, its.weight, { outputs: c, perGroup, inner, taps }));
   if (tile) {
-    const { kernels } = core;
-    const transformed = desk.put(new Float32Array(kernels.winogradBytes(tile, from.c, c) / 4));
+    const transformed = desk.put(new Float32Array(core.kernels.winogradBytes(tile, from.c, c) / 4));
     const ones = desk.put(
       packedGroups(core, new Float32Array(c).fill(1), { outputs: c, perGroup: c, inner: 1, taps: 1 }),
     );
-    const scratchPtr = desk.scratch(constant(core, 'TRANSFORM_BYTES'));
-    kernels.winogradWeights(tile, weight.ptr, transformed.ptr, from.c, c, ones.ptr, scratchPtr);
+    const record = { winogradTile: tile, inPtr: weight.ptr, outPtr: transformed.ptr, weightPtr: ones.ptr };
+    const transformBytes = constant(core, 'TRANSFORM_BYTES');
+    runRecord(desk, 'KIND_WINOGRAD_WEIGHTS', { ...record, ic: from.c, oc: c }, threads, transformBytes);
     desk.assertIntact('winogradWeights', transformed);
     desk.settle(transformed);
     weight = transformed;
@@ -171,7 +171,7 @@ const KINDS = {
 export function run(core: Core, one: Case, its: Operands, threads: number, subject: string): Float32Array {
   const desk = new Desk(core);
   try {
-    const { fields, output, scratchBytes } = place(desk, one, its);
+    const { fields, output, scratchBytes } = place(desk, one, its, threads);
     runRecord(desk, KINDS[one.algorithm], fields, threads, scratchBytes);
     desk.assertIntact(subject, output);
     return desk.read(output);

@@ -41,9 +41,10 @@ export const gemm: AlgorithmKernel = {
   weightBytes: packedBytes,
   pack: packRows,
   finish(core, matrix, weightPtr, scales) {
-    if (!scales) return;
+    if (!scales) return undefined;
     const k = matrix.inner * matrix.taps;
     const panels = packedBytes(core, matrix) / core.kernels.packedBytes(k, 1);
     core.kernels.scaleColumns(weightPtr, k, panels, packScales(core, matrix, scales));
+    return undefined;
   },
 };

@@ -49,7 +49,8 @@ export interface AlgorithmKernel extends Algorithm {
   pack(core: Core, matrix: Matrix, rows: Rows, weightPtr: number): void;
   /**
    * Makes packed rows what the kernel reads, once all have come. `scales`: one factor per output, by which a batch norm is
-   * folded into the weights; undefined if there is none. May allocate; what it allocates is released after it.
+   * folded into the weights; undefined if there is none. Returns the record of a step, if one is still to run on all threads,
+   * with TRANSFORM_BYTES of scratch each. May allocate; what it allocates is released after that.
    */
-  finish(core: Core, matrix: Matrix, weightPtr: number, scales: Float32Array | undefined): void;
+  finish(core: Core, matrix: Matrix, weightPtr: number, scales: Float32Array | undefined): Fields | undefined;
 }

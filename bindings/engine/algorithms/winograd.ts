@@ -22,14 +22,20 @@ const winograd = (tile: 2 | 4): AlgorithmKernel => ({
   // The packed B[9·C, N] has room where the larger U[(m+2)²][C, N] will be.
   pack: packRows,
   finish(core, matrix, weightPtr, scales) {
-    const { arena, constants, kernels } = core;
+    const { arena, constants } = core;
     const { inner, outputs } = matrix;
     const bytes = packedBytes(core, matrix);
     const packedPtr = arena.alloc(bytes);
-    const scalePtr = packScales(core, matrix, scales ?? new Float32Array(outputs).fill(1));
-    const scratchPtr = arena.alloc(constants.TRANSFORM_BYTES as number);
     arena.u8(packedPtr, bytes).set(arena.u8(weightPtr, bytes));
-    kernels.winogradWeights(tile, packedPtr, weightPtr, inner, outputs, scalePtr, scratchPtr);
+    return {
+      kind: constants.KIND_WINOGRAD_WEIGHTS as number,
+      winogradTile: tile,
+      inPtr: packedPtr,
+      outPtr: weightPtr,
+      weightPtr: packScales(core, matrix, scales ?? new Float32Array(outputs).fill(1)),
+      ic: inner,
+      oc: outputs,
+    };
   },
 });
 
