@@ -34,9 +34,8 @@ export function batchKey(task: Task, input: Input): string {
 }
 
 /**
- * Answers inputs of one key by one call. A list of pictures is one message to the model's worker, where each next picture is
- * prepared and run at once: with 8 of 500x375 that takes a ResNet-18 33.5 ms per picture, one by one 33.8, and prepared
- * first and then run as one tensor 34.6 (resnet20_cifar: 1.01, 1.11 and 1.09). Tensors are joined to one of batch N.
+ * Answers inputs of one key by one call: a list of pictures is one message to the model's worker, which runs those together
+ * that fit; tensors are joined to one of batch N.
  */
 export async function answerBatch(
   model: Model,
