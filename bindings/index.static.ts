@@ -27,8 +27,15 @@ function noWorker(): Worker {
   throw new ResnetError('unsupported', 'resnet-wasm/static starts no workers.');
 }
 
+let modules: Readonly<Record<string, WebAssembly.Module>> = {};
+
+/** Takes compiled binaries, by their names in build/, in the place of those in this script: for runtimes that compile none. */
+export function useModules(given: Readonly<Record<string, WebAssembly.Module>>): void {
+  modules = given;
+}
+
 usePlatform({
-  ...browserPlatform(noWorker, async (binary) => inlineWasm(binary)),
+  ...browserPlatform(noWorker, async (binary) => modules[binary] ?? inlineWasm(binary)),
   whyNoSharedMemory: 'One thread, since resnet-wasm/static starts no workers.',
   // So that a run gives way between the layers.
   mayBlock: false,

@@ -46,7 +46,9 @@ export function compiled(binary: BinaryName, shared: boolean): Promise<WebAssemb
   const key = `${binary} ${shared}`;
   const found = modules.get(key);
   if (found) return found;
-  const module = platform.fetchBinary(binary).then((bytes) => compile(bytes, shared));
+  const module = platform
+    .fetchBinary(binary)
+    .then((given) => (given instanceof WebAssembly.Module ? given : compile(given, shared)));
   modules.set(key, module);
   module.catch(() => modules.delete(key));
   return module;

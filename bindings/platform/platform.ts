@@ -34,7 +34,7 @@ export interface Platform {
   /** Why this engine does not join vectors to 256 bits; undefined if it was told to (V8's revectorize pass). */
   whyNarrow(): string | undefined;
   /** Reads one of this package's binaries. */
-  fetchBinary(binary: BinaryName): Promise<Uint8Array<ArrayBuffer>>;
+  fetchBinary(binary: BinaryName): Promise<Uint8Array<ArrayBuffer> | WebAssembly.Module>;
   /** Makes a value one that means the same in a worker: a page's relative URL, a Blob that another than Node made. */
   postable<Value>(value: Value): Promise<Value | string | Blob> | Value | string;
   /** Reads the file of a URL. */

@@ -104,7 +104,7 @@ const rooms: readonly Room[] = [
   {
     name: 'entries',
     files: /^bindings\/index(\.node|\.web|\.static|\.workerd)?\.ts$/,
-    may: 'assets browser compile engine formats image learning model models node platform stream util weights worker build/relaxed.wasm'.split(
+    may: 'assets browser compile engine formats image learning model models node platform stream util weights worker build/relaxed.wasm build/int8-relaxed.wasm build/more.wasm'.split(
       ' ',
     ),
   },
