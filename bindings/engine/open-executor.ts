@@ -30,6 +30,8 @@ export interface ExecutorOptions extends TuneOptions {
   readonly tune?: boolean | undefined;
   /** The layers on whole numbers: by default none. */
   readonly int8?: Int8Layers | undefined;
+  /** By default `static`: layers on whole numbers take the scale that calibration found for their input. */
+  readonly activationScales?: 'static' | 'dynamic' | undefined;
   /** Called after each piece of weights with the bytes so far. */
   readonly onTensor?: ((tensor: TensorInfo, loaded: number) => void) | undefined;
 }
@@ -41,11 +43,12 @@ export async function executorOn(
   graph: Graph,
   file: WeightFile,
   choose: Choose = chooseByRule(Object.values(algorithms)),
-  { onTensor = () => {}, signal }: ExecutorOptions = {},
+  { onTensor = () => {}, activationScales, signal }: ExecutorOptions = {},
 ): Promise<Executor> {
   const plan = makePlan(graph, choose, arrange);
   const weights = new PackedWeights(core, plan);
   await packWeights(core, pool, graph, weights, file, onTensor, signal);
+  if (activationScales === 'dynamic') for (const slot of weights.slots) slot.inScale = undefined;
   await core.measured;
   return new PlanExecutor(core, plan, weights, pool);
 }

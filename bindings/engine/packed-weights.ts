@@ -17,12 +17,12 @@ export interface WeightAddresses {
   readonly weightPtr: number;
   readonly biasPtr: number;
   /** What the input of a layer on whole numbers is a multiple of, if calibration said so. */
-  readonly inScale?: number;
+  readonly inScale?: number | undefined;
 }
 
 /** The place of what one step needs: a matrix with its bias, a batch norm, or both folded into one; or a kept tensor. */
 export interface Slot extends WeightAddresses {
-  inScale?: number;
+  inScale?: number | undefined;
   readonly node: Node;
   readonly matrix: { readonly algorithm: AlgorithmKernel; readonly size: Matrix } | undefined;
   readonly norm: Node<BatchNormOp> | undefined;

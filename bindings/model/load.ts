@@ -48,10 +48,15 @@ export interface LoadOptions extends NetworkOptions, Pick<OpenOptions, 'cache' |
    */
   readonly winograd?: boolean;
   /**
-   * `int8`: convolutions and linear layers on whole numbers, 8 bits a weight and 7 an activation. By default what the
-   * weights are: float32, or whole numbers if a file holds these.
+   * `int8`: convolutions and linear layers on whole numbers, 8 bits a weight and 7 an activation; false: on float32, which
+   * whole numbers of a file then become. By default what the weights are: float32, or whole numbers if a file holds these.
    */
-  readonly quantize?: 'int8';
+  readonly quantize?: 'int8' | false;
+  /**
+   * What inputs of layers on whole numbers are scaled by: `static`, the default, by what calibration found, if the file
+   * has it; `dynamic` by the largest of each image.
+   */
+  readonly activationScales?: 'static' | 'dynamic';
   /**
    * What layers on whole numbers are for. `fast`, the default: those that are faster in float32 here stay in it, 3×3
    * convolutions on most machines. `small`: all that can be, for the least memory (ResNet-50: 26 MB of weights).
@@ -106,6 +111,7 @@ const OPTIONS: Readonly<Record<keyof LoadOptions, true>> = {
   threads: true,
   winograd: true,
   quantize: true,
+  activationScales: true,
   memory: true,
   tune: true,
   binary: true,
@@ -184,6 +190,7 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     threads = 'auto',
     winograd,
     quantize,
+    activationScales = 'static',
     memory = 'fast',
     tune,
     binary,
@@ -221,7 +228,8 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     const names = Object.keys(ACTIVATIONS).join(', ');
     throw new ResnetError('argument', `activation: expected one of ${names}, got ${activation}.`);
   }
-  checkChoice('quantize', quantize ?? 'int8', ['int8']);
+  checkChoice('quantize', quantize ?? 'int8', ['int8', false]);
+  checkChoice('activationScales', activationScales, ['static', 'dynamic']);
   checkChoice('memory', memory, ['small', 'fast']);
   checkMaxPixels(maxPixels);
   if (preprocessing !== undefined && !isSource) {
@@ -235,7 +243,6 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     const opened = await openNetwork(network, weights, { signal, cache, hdf5, prefix, data }, networkOptions);
     file = opened.file;
     const { graph } = opened;
-    const isInt8 = quantize !== undefined || file.tensors.some(({ scales }) => scales);
     const classes = graphOutput(graph).shape.c;
     // What has no classes has no labels; `classify` says why.
     const isClassifier = graph.outputs[0].name !== FEATURES;
@@ -245,7 +252,8 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     }
     const wholePreprocessing = await preprocessingOf(file, graph, preprocessing);
     checkTensors(file, parameters(graph));
-    const { total } = file;
+    const { total, tensors } = file;
+    const isInt8 = quantize ?? tensors.some(({ scales }) => scales);
     const report = throttled(onProgress);
     const phase = isRemote(isSource ? network : weights) ? 'download' : 'pack';
     const executor = await openExecutor(graph, file, {
@@ -255,6 +263,7 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
       threads,
       winograd,
       int8: isInt8 ? (memory === 'small' ? 'all' : 'faster') : undefined,
+      activationScales,
       tune,
       signal,
       onTensor: (tensor, loaded) => report({ phase, loaded, total, tensor: tensor.name }),

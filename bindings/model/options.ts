@@ -47,8 +47,8 @@ export function checkText(name: string, value: unknown): void {
 }
 
 /** Throws unless `value` is one of `choices`. */
-export function checkChoice(name: string, value: unknown, choices: readonly string[]): void {
-  if (choices.includes(value as string)) return;
+export function checkChoice(name: string, value: unknown, choices: readonly unknown[]): void {
+  if (choices.includes(value)) return;
   throw new ResnetError('argument', `${name}: expected ${choices.join(' or ')}, got ${shown(value)}.`);
 }
 
