@@ -8,9 +8,13 @@ import type { LoadOptions } from '../bindings/index.web.js';
 import { threadsText } from './format.js';
 import { median } from './statistics.js';
 
+/** What layers compute with. */
+export type Numbers = 'float32' | 'int8';
+
 export interface Variant {
   readonly network: string;
   readonly binary: Binary;
+  readonly numbers: Numbers;
   readonly threads: number;
 }
 
@@ -49,6 +53,7 @@ export type Results = Pick<Report, 'rows' | 'peaks' | 'threadsNote'>;
 export interface Choice {
   readonly networks: readonly string[];
   readonly binaries: readonly Binary[];
+  readonly numbers: readonly Numbers[];
   readonly threads: readonly number[];
   /** Timed runs of each variant. */
   readonly rounds: number;
@@ -75,8 +80,10 @@ const MOST_BYTES = 1.5e9;
 const BYTES_A_PARAMETER = 8;
 
 /** The variants of one network in sets that are in memory together. */
-export function setsOf(network: string, { binaries, threads }: Choice, mostBytes = MOST_BYTES): Variant[][] {
-  const variants = binaries.flatMap((binary) => threads.map((count) => ({ network, binary, threads: count })));
+export function setsOf(network: string, { binaries, numbers, threads }: Choice, mostBytes = MOST_BYTES): Variant[][] {
+  const variants = binaries.flatMap((binary) =>
+    numbers.flatMap((each) => threads.map((count) => ({ network, binary, numbers: each, threads: count }))),
+  );
   const bytes = summary(buildNetwork(network)).parameters * BYTES_A_PARAMETER;
   const together = Math.max(1, Math.floor(mostBytes / bytes));
   return Array.from({ length: Math.ceil(variants.length / together) }, (_, i) =>
@@ -84,8 +91,9 @@ export function setsOf(network: string, { binaries, threads }: Choice, mostBytes
   );
 }
 
-/** `relaxed, 2 threads`. */
-export const runName = ({ binary, threads }: Variant): string => `${binary}, ${threadsText(threads)}`;
+/** `relaxed, int8, 2 threads`; float32 goes without saying. */
+export const runName = ({ binary, numbers, threads }: Variant): string =>
+  [binary, ...(numbers === 'int8' ? [numbers] : []), threadsText(threads)].join(', ');
 
 /**
  * Measures what is chosen; what comes to the same, since the browser gives fewer threads, once. `take` is told the rows so
@@ -145,13 +153,14 @@ async function runSet(
   const variants: Variant[] = [];
   let threadsNote: string | undefined;
   try {
-    for (const { binary, threads } of set) {
-      const options = { weights: { seed: 1 }, binary, threads, signal };
+    for (const { binary, numbers, threads } of set) {
+      const own: LoadOptions = numbers === 'int8' ? { quantize: 'int8' } : {};
+      const options: LoadOptions = { weights: { seed: 1 }, binary, threads, signal, ...own };
       const model = await step(`${network}: making random weights.`, () => load(network, options));
       models.push(model);
       const info = model.info();
       if (info.threads < threads) threadsNote ??= info.threadsNote;
-      const variant = { network, binary, threads: info.threads };
+      const variant = { network, binary, numbers, threads: info.threads };
       const isSame = (other: Variant) => runName(other) === runName(variant) && other.network === network;
       if ([...before, ...variants].some(isSame)) models.pop()?.dispose();
       else variants.push(variant);

@@ -13,7 +13,7 @@ import {
   supportsRelaxed,
 } from '../bindings/index.web.js';
 import type { App, View } from './app.js';
-import { bench, type Choice, type Machine, type Report } from './bench.js';
+import { bench, type Choice, type Machine, type Numbers, type Report } from './bench.js';
 import { type Child, h } from './dom.js';
 import { plots } from './plots.js';
 import { type BrowserData, browserOf, COLUMNS, cells, machineLine, peaksText, toJson, toMarkdown } from './report.js';
@@ -115,6 +115,10 @@ class Compare implements View {
           !supportsRelaxed() && h('p', { class: 'small soft' }, 'This browser has no relaxed SIMD.'),
         ),
         group(
+          'Numbers',
+          h('div', { class: 'checks' }, check('numbers', 'float32', true), check('numbers', 'int8', true)),
+        ),
+        group(
           'Threads',
           h(
             'div',
@@ -146,19 +150,20 @@ class Compare implements View {
     return {
       networks: data.getAll('network').map(String),
       binaries: data.getAll('binary') as Binary[],
+      numbers: data.getAll('numbers') as Numbers[],
       threads: data.getAll('threads').map(Number),
       rounds: Number(data.get('rounds')),
     };
   }
 
   #showCount(): void {
-    const { networks: names, binaries, threads } = this.#choice;
-    const count = names.length * binaries.length * threads.length;
+    const { networks: names, binaries, numbers, threads } = this.#choice;
+    const count = names.length * binaries.length * numbers.length * threads.length;
     this.#run.disabled = count === 0 || this.#abort !== undefined;
     if (this.#abort) return;
     this.#text.textContent = count
-      ? `${count} ${count === 1 ? 'combination' : 'combinations'} of network, binary and threads.`
-      : 'Choose at least one network, one binary and one number of threads.';
+      ? `${count} ${count === 1 ? 'combination' : 'combinations'} of network, binary, numbers and threads.`
+      : 'Choose at least one network, one binary, one type of numbers and one number of threads.';
   }
 
   async #start(): Promise<void> {
@@ -237,7 +242,7 @@ class Compare implements View {
         h(
           'p',
           { class: 'small soft' },
-          `Measured peak of one thread, in GFLOP/s: ${peaksText(report)}. GFLOP/s count the definition of a convolution; Winograd’s algorithm takes fewer operations, so that more than 100\u00a0% of the peak is possible.`,
+          `Measured peak of one thread in float32, in GFLOP/s: ${peaksText(report)}. GFLOP/s count the definition of a convolution; Winograd’s algorithm takes fewer operations, and int8 faster ones, so that more than 100\u00a0% of the peak is possible.`,
         ),
         report.threadsNote && h('p', { class: 'small' }, report.threadsNote),
         h('p', { class: 'small soft machine' }, machineLine(report)),

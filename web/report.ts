@@ -62,7 +62,16 @@ export function machineLine({
 export const ofPeak = ({ gflops, peakGflops }: Row): number | undefined =>
   peakGflops > 0 ? gflops / peakGflops : undefined;
 
-export const COLUMNS = ['network', 'binary', 'threads', 'median', 'min to max', 'GFLOP/s', 'of peak'] as const;
+export const COLUMNS = [
+  'network',
+  'binary',
+  'numbers',
+  'threads',
+  'median',
+  'min to max',
+  'GFLOP/s',
+  'of peak',
+] as const;
 
 /** The cells of a row, as `COLUMNS` names them. */
 export function cells(row: Row): string[] {
@@ -71,6 +80,7 @@ export function cells(row: Row): string[] {
   return [
     row.network,
     row.binary,
+    row.numbers,
     `${row.threads}`,
     `${ms(row.ms.median)} ms`,
     `${ms(row.ms.min)} to ${ms(row.ms.max)}`,
@@ -92,7 +102,7 @@ export function toMarkdown(report: Report): string {
     `resnet-wasm in ${machineLine(report)}`,
     '',
     line(COLUMNS),
-    line(COLUMNS.map((_, i) => (i < 2 ? '---' : '---:'))),
+    line(COLUMNS.map((_, i) => (i < 3 ? '---' : '---:'))),
     ...report.rows.map((row) => line(cells(row))),
     '',
     ...(report.threadsNote ? [report.threadsNote, ''] : []),

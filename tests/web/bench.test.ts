@@ -32,7 +32,7 @@ function watched(): { library: Library; events: string[]; live: () => number } {
     measurePeak,
     async load(name, options) {
       const model = await load(name, options as LoadOptions);
-      const label = `${name} ${options.binary} ${options.threads}`;
+      const label = `${name} ${options.binary} ${options.quantize} ${options.threads}`;
       alive++;
       return new Proxy(model, {
         get(target, key) {
@@ -48,7 +48,13 @@ function watched(): { library: Library; events: string[]; live: () => number } {
 }
 
 const binaries: Binary[] = supportsRelaxed() ? ['relaxed', 'baseline'] : ['baseline'];
-const choice: Choice = { networks: ['resnet20_cifar'], binaries, threads: [1, 2], rounds: 3 };
+const choice: Choice = {
+  networks: ['resnet20_cifar'],
+  binaries,
+  numbers: ['float32', 'int8'],
+  threads: [1, 2],
+  rounds: 3,
+};
 const never = new AbortController().signal;
 
 test('every variant is run in every round, in turn, and no model is left', async () => {
@@ -65,7 +71,7 @@ test('every variant is run in every round, in turn, and no model is left', async
     },
   );
   assert.is(live(), 0);
-  assert.is(rows.length, binaries.length * 2);
+  assert.is(rows.length, binaries.length * 4);
   const turn = events.slice(0, rows.length);
   assert.is(new Set(turn).size, rows.length);
   assert.is(events.length, rows.length * 7);
@@ -106,8 +112,8 @@ test('what comes to the same number of threads is measured once, and the reason 
     (results) => taken.push(results),
   );
   assert.equal(
-    taken.at(-1)?.rows.map(({ binary, threads }) => [binary, threads]),
-    binaries.map((binary) => [binary, 1]),
+    taken.at(-1)?.rows.map(({ binary, numbers, threads }) => [binary, numbers, threads]),
+    binaries.flatMap((binary) => choice.numbers.map((numbers) => [binary, numbers, 1])),
   );
   assert.is(taken.at(-1)?.threadsNote, 'One thread, since.');
   assert.is(live(), 0);
@@ -127,22 +133,23 @@ test('cancelling ends it with the reason, keeps the networks that are done, and 
     ({ rows }) => taken.push(rows.length),
   ).catch((error: Error) => error.message);
   assert.is(reason, 'enough');
-  assert.equal(taken, [binaries.length * 2]);
+  assert.equal(taken, [binaries.length * 4]);
   assert.is(live(), 0);
 });
 
 test('variants that do not fit into memory together run one after the other', () => {
   const sizes = (mostBytes?: number) => setsOf('resnet50', choice, mostBytes).map((set) => set.length);
-  assert.equal(sizes(), [binaries.length * 2]);
+  assert.equal(sizes(1e10), [binaries.length * 4]);
   assert.equal(
     sizes(1e6),
-    Array.from({ length: binaries.length * 2 }, () => 1),
+    Array.from({ length: binaries.length * 4 }, () => 1),
   );
 });
 
 const row: Row = {
   network: 'resnet18',
   binary: 'relaxed',
+  numbers: 'int8',
   threads: 2,
   rounds: [20, 25, 30.00004],
   ms: { median: 25, min: 20, max: 30.00004 },
@@ -157,14 +164,14 @@ const report: Report = {
 };
 
 test('results as text', () => {
-  assert.equal(cells(row), ['resnet18', 'relaxed', '2', '25.0 ms', '20.0 to 30.0', '145.1', '125 %']);
+  assert.equal(cells(row), ['resnet18', 'relaxed', 'int8', '2', '25.0 ms', '20.0 to 30.0', '145.1', '125 %']);
   assert.is(
     toMarkdown(report),
     `resnet-wasm in Firefox 140 on Linux · 4 logical cores · isolated, so that threads share memory · 2026-01-02 03:04 UTC
 
-| network | binary | threads | median | min to max | GFLOP/s | of peak |
-| --- | --- | ---: | ---: | ---: | ---: | ---: |
-| resnet18 | relaxed | 2 | 25.0 ms | 20.0 to 30.0 | 145.1 | 125 % |
+| network | binary | numbers | threads | median | min to max | GFLOP/s | of peak |
+| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |
+| resnet18 | relaxed | int8 | 2 | 25.0 ms | 20.0 to 30.0 | 145.1 | 125 % |
 
 One picture, random weights, medians of 3 rounds. Peak of one thread, GFLOP/s: relaxed 58.0.
 `,
