@@ -70,7 +70,7 @@ const loadMore = {
     onResolve(
       {
         filter:
-          /\/(dequantise|fitted|h5|impostors|int8|more-networks|more-ops|prefix|random|reader|sharded|tfjs|whole-numbers)\.js$/,
+          /\/(fitted|h5|impostors|int8|more-networks|more-ops|prefix|random|reader|sharded|tfjs|whole-numbers)\.js$/,
       },
       ({ kind }) =>
         kind === 'dynamic-import'

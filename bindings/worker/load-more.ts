@@ -12,7 +12,6 @@ if (!more) throw new ResnetError('worker', `${moreUrl()}: expected a script of r
 more.usePlatform(platform);
 
 export const {
-  dequantised,
   fitted,
   h5,
   int8,

@@ -5,7 +5,6 @@ import { moreNetworks } from '../../models/more-networks.js';
 import { moreOps } from '../../models/more-ops.js';
 import { int8, withRanges } from '../engine/whole-numbers.js';
 import { usePlatform } from '../platform/platform.js';
-import { dequantised } from '../weights/dequantise.js';
 import { fitted, networkIn } from '../weights/fitted.js';
 import { refusal } from '../weights/formats/impostors.js';
 import { withScales } from '../weights/formats/int8.js';
@@ -19,7 +18,6 @@ import { randomWeights } from '../weights/random.js';
 
 const more = {
   usePlatform,
-  dequantised,
   fitted,
   h5,
   int8,

@@ -68,7 +68,6 @@ const rooms: readonly Room[] = [
       'engine/peak',
       'engine/thread-loop',
       'engine/whole-numbers',
-      'weights/dequantise',
       'weights/fitted',
       'weights/prefix',
       'weights/random',
