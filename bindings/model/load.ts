@@ -224,11 +224,8 @@ export async function load(network: NetworkLike, options: LoadOptions = {}): Pro
     );
   }
   threadCount(threads);
-  if (activation !== undefined && !Object.hasOwn(ACTIVATIONS, activation)) {
-    const names = Object.keys(ACTIVATIONS).join(', ');
-    throw new ResnetError('argument', `activation: expected one of ${names}, got ${activation}.`);
-  }
-  checkChoice('quantize', quantize ?? 'int8', ['int8', false]);
+  checkChoice('activation', activation, [undefined, ...Object.keys(ACTIVATIONS)]);
+  checkChoice('quantize', quantize, [undefined, 'int8', false]);
   checkChoice('activationScales', activationScales, ['static', 'dynamic']);
   checkChoice('memory', memory, ['small', 'fast']);
   checkMaxPixels(maxPixels);

@@ -1,7 +1,6 @@
 /** A model that runs where it was loaded. */
 
-import { type Graph, macs, type Preprocessing, type Shape } from '../../models/index.js';
-import type { Plan } from '../compile/plan.js';
+import type { Graph, Preprocessing, Shape } from '../../models/index.js';
 import { type Summary, summary } from '../compile/summary.js';
 import type { Executor, Wanted } from '../engine/executor.js';
 import { DISPOSE } from '../util/dispose.js';
@@ -22,7 +21,6 @@ import type {
   Model,
   ModelInfo,
   Output,
-  StepProfile,
   Tensor,
 } from './types.js';
 
@@ -132,7 +130,7 @@ export class ExecutorModel implements Model {
     return {
       ...first,
       ...(tensors.length > 1 ? { outputs: Object.fromEntries(tensors) } : {}),
-      ...(stepMs ? { profile: stepProfiles(plan, batch, stepMs) } : {}),
+      ...(stepMs ? { profile: (await import('./step-profiles.js')).stepProfiles(plan, batch, stepMs) } : {}),
     };
   }
 
@@ -164,14 +162,4 @@ export class ExecutorModel implements Model {
   [DISPOSE](): void {
     this.dispose();
   }
-}
-
-function stepProfiles({ graph, steps }: Plan, batch: number, stepMs: readonly number[]): StepProfile[] {
-  return steps.map(({ kind, node, algorithm }, i) => ({
-    name: node.name,
-    kind,
-    algorithm: kind === 'conv' ? algorithm : undefined,
-    ms: stepMs[i] as number,
-    macs: kind === 'conv' || kind === 'linear' ? macs(graph, node) * batch : 0,
-  }));
 }

@@ -49,7 +49,10 @@ export function checkText(name: string, value: unknown): void {
 /** Throws unless `value` is one of `choices`. */
 export function checkChoice(name: string, value: unknown, choices: readonly unknown[]): void {
   if (choices.includes(value)) return;
-  throw new ResnetError('argument', `${name}: expected ${choices.join(' or ')}, got ${shown(value)}.`);
+  throw new ResnetError(
+    'argument',
+    `${name}: expected ${choices.filter((choice) => choice !== undefined).join(' or ')}, got ${shown(value)}.`,
+  );
 }
 
 /** Of any realm: an iframe's is not an instance of this one's. */

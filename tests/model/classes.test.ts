@@ -87,7 +87,7 @@ test('another activation is refused', async () => {
   const weights = memoryWeights(graph, anyTensors(graph));
   const reason = await rejection(load(graph, { weights, activation: 'tanh' as 'none' }));
   assert.is((reason as ResnetError).code, 'argument');
-  assert.is((reason as Error).message, 'activation: expected one of softmax, sigmoid, none, got tanh.');
+  assert.is((reason as Error).message, 'activation: expected softmax or sigmoid or none, got "tanh".');
 });
 
 test('a weight that is NaN makes classify reject with an error that names its layer', async () => {
