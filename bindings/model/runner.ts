@@ -4,7 +4,7 @@ import { ResnetError } from '../../models/errors.js';
 import { FEATURES, graphOutput, type Preprocessing } from '../../models/index.js';
 import type { Executor, InputWriter, RunResult, Wanted } from '../engine/executor.js';
 import { type Crop, imageWriter, shownOf } from '../image/preprocess.js';
-import { isPixels } from '../platform/pixels.js';
+import { copyOf, isPixels } from '../platform/pixels.js';
 import { platform } from '../platform/platform.js';
 import type { Pixels } from '../platform/types.js';
 import { nextTask } from '../util/next-task.js';
@@ -48,9 +48,6 @@ function only(results: readonly (RunResult | ResnetError)[], at: number): RunRes
   if (result instanceof ResnetError) throw result;
   return result;
 }
-
-/** An ImageData's fields are not its own, which a spread would miss. */
-const copyOf = ({ data, width, height, channels }: Pixels): Pixels => ({ data: data.slice(), width, height, channels });
 
 /** Copies decoded pixels, which their owner may change at once. */
 export const copiesOf = <Given extends Images>(images: Given): Given =>

@@ -25,6 +25,7 @@ import type {
   Summary,
   Tensor,
 } from '../model/types.js';
+import { copyOf, isPixels } from '../platform/pixels.js';
 import { platform, RUNNING } from '../platform/platform.js';
 import { bytesOf } from '../util/bytes.js';
 import { DISPOSE } from '../util/dispose.js';
@@ -271,6 +272,7 @@ async function postedLoad(
 
 /** Makes a picture one that can be posted. Returns it and what of it moves to the worker. */
 async function postedImage(image: ImageSource): Promise<[unknown, Transferable[]]> {
+  if (isPixels(image)) return [copyOf(image), []];
   if (isElement(image) || isA(image, 'OffscreenCanvas')) {
     const frame = await frameOf(image);
     return [frame, [frame]];
@@ -381,13 +383,13 @@ class WorkerModel implements Model {
     ...rest: readonly unknown[]
   ): Promise<Result> {
     this.#check();
-    if (!Array.isArray(images)) {
-      const [posted, transfer] = await postedImage(images as ImageSource);
-      return this.#call(method, [posted, ...rest], options, transfer);
-    }
-    const all = await Promise.all(images.map(postedImage));
+    const list = (Array.isArray(images) ? images : [images]) as readonly ImageSource[];
+    // Posted within the call: their owner may change them at once.
+    if (list.every(isPixels)) return this.#call(method, [images, ...rest], options, []);
+    const all = await Promise.all(list.map(postedImage));
+    const posted = all.map(([image]) => image);
     const transfer = all.flatMap(([, own]) => own);
-    return this.#call(method, [all.map(([posted]) => posted), ...rest], options, transfer);
+    return this.#call(method, [Array.isArray(images) ? posted : posted[0], ...rest], options, transfer);
   }
 
   /** Calls a method with its options last, all but the signal, which cannot be posted. */

@@ -104,4 +104,17 @@ test('a model in a thread that was not disposed does not keep Node alive', async
   assert.is(said, '10\n');
 });
 
+test('pixels are read within the call, alone and in a list', async () => {
+  using model = await inThread();
+  const own = { data: new Uint8Array(32 * 32 * 3).fill(90), width: 32, height: 32 };
+  const expected = await model.classify({ ...own, data: own.data.slice() });
+  const one = model.classify(own);
+  own.data.fill(200);
+  assert.equal(await one, expected);
+  own.data.fill(90);
+  const several = model.classify([own, own]);
+  own.data.fill(200);
+  assert.equal(await several, [expected, expected]);
+});
+
 test.run();
