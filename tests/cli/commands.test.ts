@@ -213,7 +213,8 @@ test('pictures are classified in one load, and answers are the same on every bin
   for (const answer of answers) {
     assert.equal(Object.keys(answer), ['image', 'model', 'topK', 'ms']);
     assert.is(answer.model, 'resnet20_cifar');
-    assert.ok(answer.ms > 0);
+    // Pictures that share a run are done together.
+    assert.ok(answer.ms >= 0);
     assert.is(answer.topK.length, 3);
     const probabilities = answer.topK.map(({ probability }: { probability: number }) => probability);
     assert.equal(probabilities, probabilities.toSorted?.((a: number, b: number) => b - a) ?? probabilities);

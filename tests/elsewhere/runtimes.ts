@@ -184,14 +184,24 @@ for (const source of [weights, await bytes(weights), new Blob([await bytes(weigh
       if (!example) return;
       const file = join(home, `${network}.safetensors`);
       if (network !== NETWORK) await writeRandomWeights(network, file);
-      using model = await load(network, { weights: file, binary: 'relaxed', ...options });
+      using model = await load(network, { weights: file, binary: 'relaxed', winograd: false, ...options });
       const [best] = await model.classify(PHOTO, { topK: 1 });
+      const { h, w, c } = model.input;
+      const shape = [1, c, h, w];
+      const logits = (await model.run({ data: seededInput(shape), shape, layout: 'NCHW' })).data;
       const script = await readFile(join(example, 'worker.js'), 'utf8');
       const ours = script
         .replaceAll(NETWORK, network)
         .replace('request.url);', `request.url, ${told});`)
         .replace('start(env, base)', 'start(env, base, options = {})')
-        .replace('base)) }', 'base)), ...options }');
+        .replace('base)) }', 'base)), ...options }')
+        .replace('{ load }', '{ load, seededInput }')
+        .replace(
+          'return Response.json({ ...best',
+          `const shape = ${JSON.stringify(shape)};
+      const { data } = await loaded.run({ data: seededInput(shape), shape, layout: 'NCHW' });
+      return Response.json({ logits: [...data], ...best`,
+        );
       await writeFile(join(example, 'worker.js'), ours);
       const env = { ...process.env, WRANGLER_SEND_METRICS: 'false' };
       await mkdir(join(example, 'public'));
@@ -218,9 +228,10 @@ for (const source of [weights, await bytes(weights), new Blob([await bytes(weigh
         const post = async (body: Uint8Array<ArrayBuffer>) => (await fetch(url, { method: 'POST', body })).json();
         const photo = new Uint8Array(await readFile(PHOTO));
         const answers = (await Promise.all([post(photo), post(photo)])) as (Classification & Record<string, unknown>)[];
-        for (const { index, probability, threads, binary, memoryBytes } of answers) {
+        for (const { index, probability, threads, binary, memoryBytes, logits: its } of answers) {
+          assert.equal(its, [...logits]);
           assert.equal([index, threads, binary], [best?.index, 1, 'relaxed']);
-          // Another JPEG decoder, and no Winograd.
+          // Another JPEG decoder.
           const wanted = best?.probability ?? Number.NaN;
           assert.ok(Math.abs(probability - wanted) < 1e-3 * wanted, `expected ${wanted}, got ${probability}`);
           assert.ok((memoryBytes as number) < 60e6, `got ${memoryBytes} bytes`);

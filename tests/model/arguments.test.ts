@@ -121,9 +121,9 @@ test('names without weights are told, with those that have some', async () => {
     none,
     `resnet20_cifar: expected weights (a path, URL, Response, Blob, stream or bytes), got none; there are pretrained ones of ${sets.join(', ')}.`,
   );
-  const unknown = await failure(load('resnet26'));
+  const unknown = await failure(load('resnet27'));
   for (const name of [...networkNames(), ...sets]) assert.ok(unknown.includes(name), name);
-  assert.match(unknown, /^network: expected one of .+, got resnet26; the closest is resnet\d\d\.$/);
+  assert.match(unknown, /^network: expected one of .+, got resnet27; the closest is resnet\d\d\.$/);
   assert.match(
     await failure(load('resnet50.tv3_in1k')),
     /got resnet50\.tv3_in1k; the closest is resnet50\.tv2?_in1k\.$/,

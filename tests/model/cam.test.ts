@@ -254,6 +254,7 @@ always('every network either has class activation maps or says why not', () => {
   assert.equal(refusals, [
     `resnet50_keras_listing: ${end} maxPool and linear.`,
     ...[...vgg, 'alexnet'].map((name) => `${name}: ${end} activation and linear.`),
+    ...[18, 34, 50, 100, 200].map((depth) => `iresnet${depth}: ${end} linear and batchNorm.`),
   ]);
 });
 
