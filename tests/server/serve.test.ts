@@ -325,13 +325,18 @@ test('the log has a line per request', async ({ url, log }) => {
 test('what was accepted is answered before the end, and nothing after', async () => {
   const server = await serve({ models: { [NAME]: open }, workers: 1, port: 0 });
   const url = `http://127.0.0.1:${server.port}`;
-  const asked = Array.from({ length: 20 }, () => post(`${url}/models/${NAME}`, photo, JPEG));
-  // All have arrived once one is answered, at the latest.
+  const asked = Array.from({ length: 20 }, () =>
+    post(`${url}/models/${NAME}`, photo, JPEG).then(
+      ({ status }) => status,
+      // Its connection waited to be accepted.
+      (reason: Error) => (reason.cause as NodeJS.ErrnoException).code,
+    ),
+  );
   await Promise.race(asked);
   await server.close();
-  const statuses = (await Promise.all(asked)).map(({ status }) => status);
+  const statuses = await Promise.all(asked);
   assert.ok(
-    statuses.every((status) => status === 200 || status === 503),
+    statuses.every((status) => [200, 503, 'ECONNREFUSED', 'ECONNRESET'].includes(status as number)),
     statuses.join(),
   );
   assert.ok(statuses.includes(200));

@@ -103,7 +103,7 @@ for (const browser of isBuilt ? browsers : []) {
       try {
         // WebKitGTK says that a page is isolated, and clones no shared memory.
         const isShared = isolated && browser.name === 'Firefox';
-        const complaints = isShared || !isolated ? /^$/ : /^One thread, since no worker started \(.+\)\.$/;
+        const complaints = isShared || !isolated ? /^$/ : /^(One thread, since no worker started \(.+\)\.\n?)+$/;
         await assertViews(tab, served.url, isShared ? /, [2-9]\d* threads/ : /, 1 thread\b/, complaints);
       } finally {
         await tab.close();
